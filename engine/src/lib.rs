@@ -1,0 +1,11 @@
+//! Values to values, pure and deterministic.
+//!
+//! What a vehicle's samples mean: its twin, its laps, a session's numbers, the coach's advice, and
+//! the simulator that drives cars. No async, no threads, no locks, no clock, no unseeded
+//! randomness: `now` and seeds are arguments, so a replayed stream gives the same answers twice.
+
+pub mod coach;
+pub mod session;
+pub mod simulator;
+pub mod twin;
+pub mod vehicle;

@@ -1,0 +1,150 @@
+//! What clients send, decoded.
+
+use crate::{
+    channel::Channel,
+    error::ProtocolError,
+    id::{SessionId, VehicleId},
+    sample::Sample,
+    time::Timestamp,
+};
+
+/// The `id` a client gave a request: a JSON string or number, echoed as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub(crate) Box<str>);
+
+impl RequestId {
+    /// The id as JSON text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// An id from JSON text, when it is a short string or a number.
+    pub fn from_json(text: &str) -> Option<Self> {
+        let first = *text.as_bytes().first()?;
+        (text.len() <= 128 && (first == b'"' || first == b'-' || first.is_ascii_digit())).then(|| Self(text.into()))
+    }
+
+    /// An id from a number.
+    pub fn from_number(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+/// Where a client stopped hearing a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Since {
+    /// The channel's epoch as it was told.
+    pub epoch: u64,
+    /// The last offset heard.
+    pub offset: u64,
+}
+
+/// How much of a channel a subscription wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Delivery {
+    /// Every publication.
+    #[default]
+    All,
+    /// Only the newest when the reader is ready for it.
+    Latest,
+    /// At most so many publications a second, the newest of each interval.
+    MaxRate(f64),
+}
+
+/// What happens when the subscriber reads slower than it is sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSlow {
+    /// The connection is closed with [`crate::CloseCode::SlowConsumer`].
+    #[default]
+    Disconnect,
+    /// The oldest waiting publications go, and a gap frame tells which.
+    DropOldest,
+}
+
+/// What a subscription asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscribeRequest {
+    /// What to hear.
+    pub channel: Channel,
+    /// Echoed in the answer.
+    pub id: Option<RequestId>,
+    /// First what was missed since then.
+    pub since: Option<Since>,
+    /// How much of it.
+    pub delivery: Delivery,
+    /// What happens when slow.
+    pub on_slow: OnSlow,
+}
+
+/// A sample that was refused, and why; the others of its frame are not affected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// Place in the batch, from 0.
+    pub index: usize,
+    /// The publisher's number, when it could be read.
+    pub seq: Option<u64>,
+    /// Why.
+    pub error: ProtocolError,
+}
+
+/// A telemetry frame: what was good in it and what was not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TelemetryFrame {
+    /// Good samples, in the order sent.
+    pub samples: Vec<Sample>,
+    /// Refused samples, in the order sent.
+    pub refused: Vec<Refusal>,
+}
+
+/// A video frame, its base64 already undone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoUpload {
+    /// Whose camera.
+    pub vehicle: VehicleId,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// When it was taken; when it was received where the source did not say.
+    pub timestamp: Timestamp,
+    /// The image file's bytes; not yet checked to be an image.
+    pub image: Vec<u8>,
+}
+
+/// One frame of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientFrame {
+    /// Hear a channel.
+    Subscribe(SubscribeRequest),
+    /// Stop hearing a channel.
+    Unsubscribe {
+        /// Which.
+        channel: Channel,
+        /// Echoed in the answer.
+        id: Option<RequestId>,
+    },
+    /// Samples.
+    Telemetry(TelemetryFrame),
+    /// A video frame.
+    Video(VideoUpload),
+    /// Are you there?
+    Ping {
+        /// Echoed in the answer.
+        id: Option<RequestId>,
+    },
+    /// The client's description of itself, as JSON text.
+    Config(String),
+}
+
+/// A frame that could not be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodeError {
+    /// The request's id, when it could still be read.
+    pub id: Option<RequestId>,
+    /// What was wrong.
+    pub error: ProtocolError,
+}
+
+impl From<ProtocolError> for DecodeError {
+    fn from(error: ProtocolError) -> Self {
+        Self { id: None, error }
+    }
+}

@@ -1,0 +1,74 @@
+//! WebSocket close codes: why a connection ends, and whether to come back.
+
+/// Why the server closes a connection. Codes from 4000 are Slipstream's own (RFC 6455, 7.4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseCode {
+    /// The client asked, all is well.
+    Normal,
+    /// The server is draining: come back, it restarts.
+    GoingAway,
+    /// The client broke the WebSocket protocol itself.
+    ProtocolError,
+    /// A frame over the size limit.
+    TooLarge,
+    /// Too many refused frames in a row: fix the client first.
+    TooManyErrors,
+    /// The reader was too slow and asked to be told so (`on_slow: disconnect`): come back, with `since`.
+    SlowConsumer,
+    /// The token's lifetime ended: come back with a new one.
+    TokenExpired,
+    /// Nothing was heard for too long, not even a pong: come back.
+    IdleTimeout,
+    /// A fault of the server: come back.
+    Internal,
+}
+
+impl CloseCode {
+    /// Every code, for documents and tests.
+    pub const ALL: [Self; 9] = [
+        Self::Normal,
+        Self::GoingAway,
+        Self::ProtocolError,
+        Self::TooLarge,
+        Self::TooManyErrors,
+        Self::SlowConsumer,
+        Self::TokenExpired,
+        Self::IdleTimeout,
+        Self::Internal,
+    ];
+
+    /// The number on the wire.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Normal => 1000,
+            Self::GoingAway => 1001,
+            Self::ProtocolError => 1002,
+            Self::TooLarge => 1009,
+            Self::Internal => 1011,
+            Self::TooManyErrors => 4000,
+            Self::SlowConsumer => 4001,
+            Self::TokenExpired => 4002,
+            Self::IdleTimeout => 4003,
+        }
+    }
+
+    /// The reason sent beside the number (at most 123 bytes).
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Normal => "bye",
+            Self::GoingAway => "server is draining, reconnect",
+            Self::ProtocolError => "WebSocket protocol broken",
+            Self::TooLarge => "frame over the size limit",
+            Self::Internal => "server fault, reconnect",
+            Self::TooManyErrors => "too many refused frames, fix the client",
+            Self::SlowConsumer => "reader too slow, reconnect with since",
+            Self::TokenExpired => "token expired, reconnect with a new one",
+            Self::IdleTimeout => "nothing heard for too long, reconnect",
+        }
+    }
+
+    /// Whether a client should reconnect by itself.
+    pub const fn should_reconnect(self) -> bool {
+        matches!(self, Self::GoingAway | Self::SlowConsumer | Self::TokenExpired | Self::IdleTimeout | Self::Internal)
+    }
+}

@@ -1,0 +1,62 @@
+//! Names seen before, shared instead of copied.
+
+use std::collections::HashSet;
+
+use crate::{
+    error::ProtocolError,
+    id::{FleetId, SessionId, VehicleId},
+    signal::SignalName,
+};
+
+/// A client that never repeats a name must not grow the table without bound.
+const MAX_ENTRIES: usize = 16_384;
+
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    names: HashSet<SignalName>,
+    vehicles: HashSet<VehicleId>,
+    sessions: HashSet<SessionId>,
+}
+
+impl Interner {
+    pub(super) fn name(&mut self, text: &str) -> SignalName {
+        if let Some(name) = self.names.get(text) {
+            return name.clone();
+        }
+        if self.names.len() >= MAX_ENTRIES {
+            self.names.clear();
+        }
+        let name = SignalName::from(text);
+        self.names.insert(name.clone());
+        name
+    }
+
+    pub(super) fn vehicle(&mut self, text: &str) -> Result<VehicleId, ProtocolError> {
+        if let Some(id) = self.vehicles.get(text) {
+            return Ok(id.clone());
+        }
+        let id = VehicleId::new(text)?;
+        if self.vehicles.len() >= MAX_ENTRIES {
+            self.vehicles.clear();
+        }
+        self.vehicles.insert(id.clone());
+        Ok(id)
+    }
+
+    pub(super) fn session(&mut self, text: &str) -> Result<SessionId, ProtocolError> {
+        if let Some(id) = self.sessions.get(text) {
+            return Ok(id.clone());
+        }
+        let id = SessionId::new(text)?;
+        if self.sessions.len() >= MAX_ENTRIES {
+            self.sessions.clear();
+        }
+        self.sessions.insert(id.clone());
+        Ok(id)
+    }
+
+    #[expect(clippy::unused_self, reason = "fleets are few; the same door as the others")]
+    pub(super) fn fleet(&mut self, text: &str) -> Result<FleetId, ProtocolError> {
+        FleetId::new(text)
+    }
+}

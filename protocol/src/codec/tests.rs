@@ -1,0 +1,213 @@
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    Quality, SessionId, Signal, SignalValue, VehicleId,
+    client::{Delivery, OnSlow},
+    server::Event,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+fn decode(text: &str) -> Result<ClientFrame, DecodeError> {
+    Decoder::new(Limits::default()).decode(WireFormat::Json, &Bytes::copy_from_slice(text.as_bytes()), NOW)
+}
+
+fn code(text: &str) -> ErrorCode {
+    decode(text).unwrap_err().error.code
+}
+
+fn telemetry(text: &str) -> crate::client::TelemetryFrame {
+    match decode(text).unwrap() {
+        ClientFrame::Telemetry(frame) => frame,
+        other => panic!("not telemetry: {other:?}"),
+    }
+}
+
+fn sample() -> Sample {
+    Sample {
+        vehicle: VehicleId::new("ALB").unwrap(),
+        session: Some(SessionId::new("q1").unwrap()),
+        fleet: None,
+        seq: Some(7),
+        source_time: Timestamp::from_millis(1_789_999_999_123),
+        received_at: NOW,
+        quality: Quality::Good,
+        signals: vec![
+            Signal { name: "speed_mps".into(), value: SignalValue::Number(78.25) },
+            Signal { name: "drs".into(), value: SignalValue::Bool(true) },
+            Signal { name: "flag".into(), value: SignalValue::Text("\"green\"\n".into()) },
+        ],
+        raw: None,
+    }
+}
+
+#[test]
+fn a_subscription_is_read_with_all_its_fields() {
+    let text = r#"{"type":"subscribe","channel":"telemetry:ALB","id":"r1","since":{"epoch":3,"offset":9},"delivery":{"max_rate":5},"on_slow":"drop_oldest"}"#;
+    let ClientFrame::Subscribe(request) = decode(text).unwrap() else { panic!() };
+    assert_eq!(request.channel.to_string(), "telemetry:ALB");
+    assert_eq!(request.id.unwrap().as_json(), "\"r1\"");
+    assert_eq!(request.since.map(|s| (s.epoch, s.offset)), Some((3, 9)));
+    assert_eq!((request.delivery, request.on_slow), (Delivery::MaxRate(5.0), OnSlow::DropOldest));
+}
+
+#[test]
+fn a_message_frame_is_unwrapped_once_and_only_once() {
+    assert!(matches!(decode(r#"{"type":"message","data":{"type":"ping","id":1}}"#), Ok(ClientFrame::Ping { .. })));
+    assert_eq!(code(r#"{"type":"message","data":{"type":"message","data":{"type":"ping"}}}"#), ErrorCode::UnknownType);
+}
+
+#[test]
+fn each_kind_of_bad_frame_has_its_code_and_keeps_the_request_id() {
+    assert_eq!(code("{"), ErrorCode::InvalidJson);
+    assert_eq!(code("[]"), ErrorCode::ValidationError);
+    assert_eq!(code(r#"{"type":"dance"}"#), ErrorCode::UnknownType);
+    assert_eq!(code(r#"{"channel":"x"}"#), ErrorCode::ValidationError);
+    assert_eq!(code(r#"{"type":"subscribe","channel":"weather:1"}"#), ErrorCode::UnknownChannel);
+    assert_eq!(code(r#"{"type":"video","driverId":"a","frameData":"%%"}"#), ErrorCode::InvalidBase64);
+    assert_eq!(code(r#"{"type":"subscribe","channel":"ai:1","delivery":{"max_rate":0}}"#), ErrorCode::ValidationError);
+    let error = decode(r#"{"type":"subscribe","channel":7,"id":42}"#).unwrap_err();
+    assert_eq!((error.id.unwrap().as_json(), error.error.code), ("42", ErrorCode::ValidationError));
+    let mut decoder = Decoder::new(Limits { max_frame_bytes: 10, ..Limits::default() });
+    let long = Bytes::from_static(b"{\"type\":\"ping\"}");
+    assert_eq!(decoder.decode(WireFormat::Json, &long, NOW).unwrap_err().error.code, ErrorCode::TooLarge);
+    let broken = Bytes::from_static(b"\xff\xfe");
+    let mut decoder = Decoder::new(Limits::default());
+    assert_eq!(decoder.decode(WireFormat::Json, &broken, NOW).unwrap_err().error.code, ErrorCode::InvalidUtf8);
+    assert_eq!(decoder.decode(WireFormat::Rkyv, &broken, NOW).unwrap_err().error.code, ErrorCode::InvalidArchive);
+}
+
+#[test]
+fn a_bad_sample_in_a_batch_costs_the_good_ones_nothing() {
+    let frame = telemetry(
+        r#"{"type":"telemetry","batch":[
+            {"driverId":"a","seq":1,"data":{"v":1}},
+            {"driverId":"a b","seq":2,"data":{"v":1}},
+            {"driverId":"a","seq":3,"data":7},
+            {"driverId":"a","seq":4,"timestamp":"1971-01-01T00:00:00Z","data":{"v":1}},
+            {"driverId":"a","seq":5,"timestamp":"2999-01-01T00:00:00Z","data":{"v":1}},
+            {"driverId":"a","seq":6,"data":{"v":1e999}},
+            {"driverId":"a","seq":"x","data":{"v":1}},
+            {"vehicleId":"b","seq":8,"timestamp":"2026-07-17T12:34:56.789Z","data":{"v":{"w":[1,null,"t"]}}}
+        ]}"#,
+    );
+    assert_eq!(frame.samples.iter().map(|s| s.seq).collect::<Vec<_>>(), [Some(1), Some(8)]);
+    assert_eq!(frame.samples[1].number("v.w.0"), Some(1.0));
+    let refused: Vec<_> = frame.refused.iter().map(|r| (r.index, r.seq, r.error.code)).collect();
+    assert_eq!(
+        refused,
+        [
+            (1, Some(2), ErrorCode::ValidationError),
+            (2, Some(3), ErrorCode::ValidationError),
+            (3, Some(4), ErrorCode::TimestampOutOfRange),
+            (4, Some(5), ErrorCode::TimestampOutOfRange),
+            (5, Some(6), ErrorCode::InvalidNumber),
+            (6, None, ErrorCode::ValidationError),
+        ]
+    );
+}
+
+#[test]
+fn not_a_number_in_an_archive_is_refused_beside_good_samples() {
+    let mut bad = sample();
+    bad.signals[0].value = SignalValue::Number(f64::NAN);
+    let payload = Bytes::from(encode_telemetry(WireFormat::Rkyv, &[bad, sample()]));
+    let frame = Decoder::new(Limits::default()).decode(WireFormat::Rkyv, &payload, NOW).unwrap();
+    let ClientFrame::Telemetry(frame) = frame else { panic!() };
+    assert_eq!(frame.samples, [sample()]);
+    assert_eq!((frame.refused[0].seq, frame.refused[0].error.code), (Some(7), ErrorCode::InvalidNumber));
+}
+
+#[test]
+fn data_is_published_as_it_was_sent() {
+    let frame = telemetry(r#"{"type":"telemetry","driverId":"ALB","sessionId":"q1","data":{ "a": [1, {"b": "ü"}], "z": null}}"#);
+    let mut out = BytesMut::new();
+    Encoder::new(WireFormat::Json).telemetry("telemetry:ALB", 5, &frame.samples[0], &mut out);
+    let text = std::str::from_utf8(&out[4..]).unwrap();
+    assert!(text.contains(r#""data":{ "a": [1, {"b": "ü"}], "z": null}"#), "{text}");
+    let value: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(value["offset"], 5);
+    assert_eq!(value["timestamp"], NOW.to_string());
+}
+
+#[test]
+fn both_formats_tell_clients_the_same() {
+    let told: Vec<serde_json::Value> = WireFormat::ALL
+        .map(|format| {
+            let mut out = BytesMut::new();
+            Encoder::new(format).telemetry("telemetry:ALB", 9, &sample(), &mut out);
+            let head = if out[1] == 126 { 4 } else { 2 };
+            decode_server(format, &out[head..]).unwrap()
+        })
+        .into();
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0]["data"], json!({"speed_mps": 78.25, "drs": true, "flag": "\"green\"\n"}));
+}
+
+#[test]
+fn every_event_is_valid_json_of_its_type() {
+    let vehicle = VehicleId::new("ALB").unwrap();
+    let note = crate::server::FeedbackNote { vehicle, session: None, feedback: r#"{"text":"brake later"}"#.into(), timestamp: NOW };
+    let mut out = BytesMut::new();
+    Encoder::new(WireFormat::Json).event("ai:ALB", 1, &Event::Feedback(note), &mut out);
+    let value = decode_server(WireFormat::Json, &out[4..]).unwrap();
+    assert_eq!((value["type"].as_str(), value["feedback"]["text"].as_str()), (Some("ai_feedback"), Some("brake later")));
+    assert_eq!(value["sessionId"], serde_json::Value::Null);
+}
+
+fn any_value() -> impl Strategy<Value = SignalValue> {
+    prop_oneof![
+        prop::num::f64::NORMAL.prop_map(SignalValue::Number),
+        any::<bool>().prop_map(SignalValue::Bool),
+        "\\PC{0,12}".prop_map(|t| SignalValue::Text(t.as_str().into())),
+    ]
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let signals = prop::collection::vec(("[a-z.]{1,12}", any_value()), 0..12);
+    ("[A-Za-z0-9._-]{1,20}", prop::option::of("[a-z]{1,8}"), any::<Option<u64>>(), 400_000_000_000_i64..1_790_000_000_000, signals).prop_map(
+        |(vehicle, session, seq, millis, signals)| Sample {
+            vehicle: VehicleId::new(&vehicle).unwrap(),
+            session: session.map(|s| SessionId::new(&s).unwrap()),
+            fleet: None,
+            seq,
+            source_time: Timestamp::from_millis(millis),
+            received_at: NOW,
+            quality: Quality::Good,
+            signals: signals.into_iter().map(|(n, value)| Signal { name: n.as_str().into(), value }).collect(),
+            raw: None,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_batch_sent_in_either_format_arrives_whole(samples in prop::collection::vec(any_sample(), 1..8)) {
+        for format in WireFormat::ALL {
+            let payload = Bytes::from(encode_telemetry(format, &samples));
+            let ClientFrame::Telemetry(frame) = Decoder::new(Limits::default()).decode(format, &payload, NOW).unwrap() else { panic!() };
+            prop_assert!(frame.refused.is_empty(), "{:?}", frame.refused);
+            let got: Vec<Sample> = frame.samples.into_iter().map(|s| Sample { raw: None, ..s }).collect();
+            prop_assert_eq!(&got, &samples);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "[{}\\[\\]\":,a-z0-9e.-]{0,120}") {
+        let mut decoder = Decoder::new(Limits::default());
+        let _ = decoder.decode(WireFormat::Rkyv, &Bytes::from(bytes.clone()), NOW);
+        let _ = decoder.decode(WireFormat::Json, &Bytes::from(bytes), NOW);
+        let _ = decoder.decode(WireFormat::Json, &Bytes::from(text), NOW);
+    }
+
+    #[test]
+    fn a_mutated_archive_is_refused_or_read_but_never_trusted(samples in prop::collection::vec(any_sample(), 1..4), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let mut payload = encode_telemetry(WireFormat::Rkyv, &samples);
+        let at = at.index(payload.len());
+        payload[at] ^= 1_u8 << bit;
+        let _ = Decoder::new(Limits::default()).decode(WireFormat::Rkyv, &Bytes::from(payload), NOW);
+    }
+}

@@ -1,0 +1,257 @@
+//! What the server sends.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    channel::Channel,
+    client::RequestId,
+    error::ErrorCode,
+    id::{SessionId, VehicleId},
+    time::Timestamp,
+};
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AckLevel {
+    /// The engine has it.
+    Received,
+    /// It is synced to disk.
+    #[default]
+    Durable,
+    /// Every configured time-series store has it.
+    Stored,
+}
+
+impl AckLevel {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Durable => "durable",
+            Self::Stored => "stored",
+        }
+    }
+}
+
+/// An answer to one client; not a publication, carries no offset.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The subscription stands; publications follow this frame.
+    Subscribed {
+        /// Which channel.
+        channel: Channel,
+        /// The request's.
+        id: Option<RequestId>,
+        /// The channel's life; offsets of another epoch mean nothing in this one.
+        epoch: u64,
+        /// Offset of the last publication before this subscription; 0 for wildcards.
+        offset: u64,
+        /// Whether all that was missed since the given point follows.
+        recovered: bool,
+    },
+    /// The subscription is gone; nothing of it follows this frame.
+    Unsubscribed {
+        /// Which channel.
+        channel: Channel,
+        /// The request's.
+        id: Option<RequestId>,
+        /// The channel's life.
+        epoch: u64,
+        /// Offset of the last publication.
+        offset: u64,
+    },
+    /// Samples up to and including `seq` reached `level`.
+    Ack {
+        /// The highest number.
+        seq: u64,
+        /// What is promised.
+        level: AckLevel,
+    },
+    /// Publications were dropped for this subscriber.
+    Gap {
+        /// Of which channel.
+        channel: Channel,
+        /// How many.
+        dropped: u64,
+        /// First offset dropped.
+        from: u64,
+        /// Last offset dropped.
+        to: u64,
+    },
+    /// Something could not be done.
+    Error {
+        /// The request's.
+        id: Option<RequestId>,
+        /// The refused sample's number.
+        seq: Option<u64>,
+        /// Which kind.
+        code: ErrorCode,
+        /// What was wrong and what to do.
+        message: String,
+    },
+    /// I am here.
+    Pong {
+        /// The request's.
+        id: Option<RequestId>,
+    },
+}
+
+/// A stored video frame, told on `video:<id>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoNote {
+    /// Whose camera.
+    pub vehicle: VehicleId,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// Name of the stored frame; its address is `/api/video/<frame_id>`.
+    pub frame_id: Arc<str>,
+    /// When it was taken.
+    pub timestamp: Timestamp,
+    /// When it was received.
+    pub server_timestamp: Timestamp,
+}
+
+/// Coaching feedback, told on `ai:<id>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedbackNote {
+    /// For whom.
+    pub vehicle: VehicleId,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// The feedback: any JSON value, as text.
+    pub feedback: Arc<str>,
+    /// When it was given.
+    pub timestamp: Timestamp,
+}
+
+/// One row of a session's leaderboard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Place, from 1.
+    pub position: u32,
+    /// Who.
+    pub vehicle_id: VehicleId,
+    /// Number of the lap it is on, as the source counts; absent before the first.
+    pub lap: Option<u32>,
+    /// Whole laps timed.
+    pub laps: u32,
+    /// Best lap, s.
+    pub best_lap_s: Option<f64>,
+    /// Last whole lap, s.
+    pub last_lap_s: Option<f64>,
+    /// Best lap minus the leader's, s.
+    pub gap_s: Option<f64>,
+    /// Speed now, m/s.
+    pub speed_mps: Option<f64>,
+    /// Top speed in the session, m/s.
+    pub top_speed_mps: f64,
+    /// Distance driven in the session, m.
+    pub distance_m: f64,
+}
+
+/// A session's numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionMetrics {
+    /// Best first.
+    pub leaderboard: Vec<Standing>,
+    /// Vehicles that reported.
+    pub vehicles: u32,
+    /// Samples so far.
+    pub samples: u64,
+    /// Whole laps timed, all vehicles.
+    pub laps: u32,
+    /// Best lap, s.
+    pub best_lap_s: Option<f64>,
+    /// Who drove it.
+    pub best_lap_vehicle: Option<VehicleId>,
+    /// Top speed, m/s.
+    pub top_speed_mps: f64,
+    /// Mean of all speed samples, m/s.
+    pub mean_speed_mps: f64,
+    /// Distance driven by all, m.
+    pub distance_m: f64,
+}
+
+/// A session's numbers, told on `session:<id>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricsNote {
+    /// Which session.
+    pub session: SessionId,
+    /// Its numbers.
+    pub metrics: Arc<SessionMetrics>,
+    /// Source time of the newest sample in them.
+    pub timestamp: Timestamp,
+}
+
+/// How grave an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Worth looking at.
+    Medium,
+    /// Worth acting on.
+    High,
+    /// Act now.
+    Critical,
+}
+
+/// What an alert says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its name; the same alert told again has the same one.
+    pub alert_id: String,
+    /// What kind of thing happened.
+    pub alert_type: String,
+    /// How grave.
+    pub severity: Severity,
+    /// Where: `[x, y]` m or `[lon, lat]` degrees, as the source positions are.
+    pub position: Option<[f64; 2]>,
+    /// Concerned within, m.
+    pub radius: Option<f64>,
+    /// In words.
+    pub message: String,
+}
+
+/// An alert, told on `alerts:<id>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertNote {
+    /// For whom.
+    pub vehicle: VehicleId,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// What it says.
+    pub alert: Arc<Alert>,
+    /// When.
+    pub timestamp: Timestamp,
+}
+
+/// The server's health, told on `system:health`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthNote {
+    /// The health report: a JSON object, as text.
+    pub health: Arc<str>,
+    /// When.
+    pub timestamp: Timestamp,
+}
+
+/// A publication other than a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// `video_frame`
+    Video(VideoNote),
+    /// `ai_feedback`
+    Feedback(FeedbackNote),
+    /// `metrics_update`
+    Metrics(MetricsNote),
+    /// `alert`
+    Alert(AlertNote),
+    /// `health`
+    Health(HealthNote),
+}

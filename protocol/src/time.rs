@@ -1,0 +1,255 @@
+//! Points in time, without a clock.
+
+use std::{fmt, ops::Sub, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{ErrorCode, ProtocolError};
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z.
+///
+/// On the wire RFC 3339 in UTC with milliseconds (`2026-07-17T12:34:56.789Z`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Length of the wire form, in bytes.
+pub const RFC3339_MILLIS_LEN: usize = 24;
+
+impl Timestamp {
+    /// From microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// From seconds since the Unix epoch, rounded to the microsecond.
+    #[must_use]
+    pub fn from_secs_f64(secs: f64) -> Self {
+        Self((secs * 1e6).round() as i64)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds since the Unix epoch, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// Nanoseconds since the Unix epoch, saturating.
+    pub const fn nanos(self) -> i64 {
+        self.0.saturating_mul(1_000)
+    }
+
+    /// Seconds since the Unix epoch.
+    pub fn secs_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// This moment moved later by `by`, saturating.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment moved earlier by `by`, saturating.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero when it is before.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The wire form as bytes. Years outside 0..=9999 are clamped.
+    #[must_use]
+    pub fn to_rfc3339_millis(self) -> [u8; RFC3339_MILLIS_LEN] {
+        // -62167219200 s is year 0, 253402300799.999 s the end of year 9999.
+        let millis = self.millis().clamp(-62_167_219_200_000, 253_402_300_799_999);
+        let (days, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+        let (year, month, day) = civil_from_days(days);
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        put(&mut out[0..4], year);
+        put(&mut out[5..7], month);
+        put(&mut out[8..10], day);
+        put(&mut out[11..13], of_day / 3_600_000);
+        put(&mut out[14..16], of_day / 60_000 % 60);
+        put(&mut out[17..19], of_day / 1_000 % 60);
+        put(&mut out[20..23], of_day % 1_000);
+        out
+    }
+}
+
+fn put(field: &mut [u8], mut value: i64) {
+    for digit in field.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+/// Proleptic Gregorian date of a day number.
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Day number of a proleptic Gregorian date; the inverse of [`civil_from_days`], same source.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let mp = if month > 2 { month - 3 } else { month + 9 };
+    let doy = (153 * mp + 2) / 5 + day - 1;
+    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    era * 146_097 + doe - 719_468
+}
+
+fn parse_rfc3339(text: &[u8]) -> Option<i64> {
+    fn number(field: &[u8]) -> Option<i64> {
+        field.iter().try_fold(0_i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+    }
+    if text.len() < 20 || text[4] != b'-' || text[7] != b'-' || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    if !matches!(text[10], b'T' | b't' | b' ') {
+        return None;
+    }
+    let (year, month, day) = (number(&text[0..4])?, number(&text[5..7])?, number(&text[8..10])?);
+    let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let month_days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    // A leap second is written :60; it is told as the second after.
+    if day < 1 || day > month_days || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut rest = &text[19..];
+    let mut micros = 0;
+    if let [b'.', fraction @ ..] = rest {
+        let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            return None;
+        }
+        let kept = digits.min(6);
+        micros = number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
+        rest = &fraction[digits..];
+    }
+    let offset_minutes = match rest {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (h, m) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+            if h > 23 || m > 59 {
+                return None;
+            }
+            (h * 60 + m) * if *sign == b'+' { 1 } else { -1 }
+        }
+        _ => return None,
+    };
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + (minute - offset_minutes) * 60 + second;
+    Some(seconds * 1_000_000 + micros)
+}
+
+impl FromStr for Timestamp {
+    type Err = ProtocolError;
+
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        parse_rfc3339(text.as_bytes()).map(Self).ok_or_else(|| {
+            let shown: String = text.chars().take(40).collect();
+            ProtocolError::new(
+                ErrorCode::ValidationError,
+                format!("'{shown}' is not a time: RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z"),
+            )
+        })
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.to_rfc3339_millis()).unwrap_or("?"))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = i64;
+    /// Signed difference in microseconds.
+    fn sub(self, other: Self) -> i64 {
+        self.0.saturating_sub(other.0)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(|e: ProtocolError| serde::de::Error::custom(e.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_moments_agree_with_the_calendar() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00.000Z", 0),
+            ("2023-07-17T12:34:56.000Z", 1_689_597_296_000_000),
+            ("2024-02-29T23:59:59.999Z", 1_709_251_199_999_000),
+            ("1969-12-31T23:59:59.999Z", -1_000),
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().micros(), micros, "{text}");
+            assert_eq!(Timestamp(micros).to_string(), text);
+        }
+        assert_eq!("2023-07-17T14:34:56+02:00".parse::<Timestamp>().unwrap().micros(), 1_689_597_296_000_000);
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for bad in ["", "yesterday", "2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-07-17T12:34:56", "2023-07-17T25:00:00Z", "1689597296"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn writing_then_reading_gives_the_same_millisecond(millis in -62_167_219_200_000_i64..253_402_300_799_999) {
+            let t = Timestamp::from_millis(millis);
+            prop_assert_eq!(t.to_string().parse::<Timestamp>().unwrap(), t);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<Timestamp>();
+        }
+    }
+}
