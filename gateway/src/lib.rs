@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The edge: doors in, doors out, config, command line, live page.
+//!
+//! Start reading at [`app`], where everything is wired, sink first, source last.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod coach;
+pub mod config;
+pub mod console;
+pub mod http;
+pub mod journal;
+pub mod media;
+pub mod records;
+pub mod relay;
+pub mod series;
+pub mod tail;
+pub mod transfer;
+pub mod voice;
+pub mod ws;

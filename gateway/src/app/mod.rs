@@ -1,0 +1,1 @@
+//! Wiring: config in, a running server out.

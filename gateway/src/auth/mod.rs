@@ -1,0 +1,1 @@
+//! Tokens: minting, checking, the secret under `DATA_DIR`; passwords.

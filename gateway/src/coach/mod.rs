@@ -1,0 +1,1 @@
+//! AI feedback: the AI agent at `AI_AGENT_URL`, or the built-in coach.

@@ -1,0 +1,1 @@
+//! Configuration: flags over environment over file over defaults, resolved once.

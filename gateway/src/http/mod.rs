@@ -1,0 +1,1 @@
+//! REST: one port for everything, one file a resource.

@@ -1,0 +1,1 @@
+//! Video frames: checked to be images, kept under `DATA_DIR`.

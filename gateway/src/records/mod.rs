@@ -1,0 +1,1 @@
+//! Relational records in SQLite or PostgreSQL.

@@ -1,0 +1,1 @@
+//! The relay agent: sources, pacing, batching, acknowledgements, reconnects.

@@ -1,0 +1,1 @@
+//! Subscribe to channels and print what arrives.

@@ -1,0 +1,1 @@
+//! Time series to and from CSV, JSON lines and Parquet.

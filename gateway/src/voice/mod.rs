@@ -1,0 +1,1 @@
+//! Speech: ElevenLabs, or espeak-ng, cached.
