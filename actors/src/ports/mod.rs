@@ -8,10 +8,11 @@ mod series;
 
 pub use clock::Clock;
 pub use journal::{Journal, JournalError, JournalTicket};
-pub use records::{Records, RecordsError};
-pub use series::{
-    Aggregate, Rejection, Series, SeriesAnswer, SeriesError, SeriesPoint, SeriesQuery, SeriesStore, WriteReport,
+pub use records::{
+    ApiKey, ApiKeyRecords, Driver, DriverRecords, Feedback, FeedbackRecords, Listing, Page, Records, RecordsError, RecordsFuture, Session,
+    SessionRecords, Team, TelemetrySpan, Track, User, UserRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords,
 };
+pub use series::{Aggregate, Rejection, Series, SeriesAnswer, SeriesError, SeriesPoint, SeriesQuery, SeriesStore, WriteReport};
 
 /// What a port's asynchronous call returns.
 pub type PortFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

@@ -1,4 +1,18 @@
-//! Relational records: users, drivers, teams, tracks, sessions, video frames, feedback, voice, keys.
+//! Relational records: who there is, what was driven, what was seen and said.
+//!
+//! One trait per subject; [`Records`] is all of them. A driver, track or session that a record
+//! names and that is not known yet is created with its id as its name: clients send telemetry
+//! first and fill in names later.
+
+mod media;
+mod people;
+mod sessions;
+
+pub use media::{Feedback, FeedbackRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords};
+pub use people::{ApiKey, ApiKeyRecords, Driver, DriverRecords, Team, User, UserRecords};
+pub use sessions::{Session, SessionRecords, TelemetrySpan, Track};
+
+use super::PortFuture;
 
 /// Why a record could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,5 +38,54 @@ impl RecordsError {
     }
 }
 
+/// What a call to [`Records`] returns.
+pub type RecordsFuture<'a, T> = PortFuture<'a, Result<T, RecordsError>>;
+
+/// Which part of a list to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Page number, from 1.
+    pub number: u32,
+    /// Entries a page, from 1.
+    pub size: u32,
+}
+
+impl Page {
+    /// How many entries come before it.
+    pub fn offset(self) -> u64 {
+        u64::from(self.number.saturating_sub(1)) * u64::from(self.size)
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing<T> {
+    /// The page's entries.
+    pub entries: Vec<T>,
+    /// Entries in the whole list.
+    pub total: u64,
+}
+
 /// The relational store.
-pub trait Records: Send + Sync + 'static {}
+pub trait Records: UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords {
+    /// What metrics and logs call it: `sqlite`, `postgres`.
+    fn name(&self) -> &'static str;
+
+    /// Whether the database answers.
+    fn ping(&self) -> RecordsFuture<'_, ()>;
+
+    /// Ends its connections after what is under way.
+    fn close(&self) -> PortFuture<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_after_all_earlier_ones() {
+        assert_eq!(Page { number: 1, size: 20 }.offset(), 0);
+        assert_eq!(Page { number: 3, size: 20 }.offset(), 40);
+        assert_eq!(Page { number: u32::MAX, size: u32::MAX }.offset(), 18_446_744_060_824_649_730);
+    }
+}
