@@ -1,0 +1,147 @@
+//! Every setting there is, one row each.
+
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{Config, LogFormat, Secret, duration};
+
+/// One setting.
+pub struct Setting {
+    /// Its key in the file; a dot leads into a table.
+    pub key: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// What a value must be, for error messages and documents.
+    pub expects: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+    pub(super) set: fn(&mut Config, &str) -> Option<()>,
+}
+
+const TIME: &str = "a length of time such as 100ms, 30s or 5m, above 0";
+const COUNT: &str = "a whole number from 1";
+const URL: &str = "an address that starts with http:// or https://";
+const TEXT: &str = "text";
+
+const fn open(key: &'static str, env: &'static str, expects: &'static str, set: fn(&mut Config, &str) -> Option<()>) -> Setting {
+    Setting { key, env, expects, secret: false, set }
+}
+
+const fn hidden(key: &'static str, env: &'static str, expects: &'static str, set: fn(&mut Config, &str) -> Option<()>) -> Setting {
+    Setting { key, env, expects, secret: true, set }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
+
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|n| *n >= T::from(1))
+}
+
+fn time(text: &str) -> Option<Duration> {
+    duration::parse(text).filter(|d| !d.is_zero())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the rows of the table have one form")]
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+/// An empty value unsets an optional setting.
+fn optional<T>(value: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    if value.is_empty() { Some(None) } else { parse(value).map(Some) }
+}
+
+fn secret(value: &str) -> Option<Option<Secret>> {
+    optional(value, |v| Some(Secret::new(v)))
+}
+
+fn url(value: &str) -> Option<String> {
+    let rest = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"))?;
+    (!rest.is_empty() && !rest.contains(char::is_whitespace)).then(|| value.trim_end_matches('/').to_owned())
+}
+
+fn database_url(value: &str) -> Option<Secret> {
+    ["postgres://", "postgresql://", "sqlite:"].iter().any(|p| value.starts_with(p)).then(|| Secret::new(value))
+}
+
+fn jwt_secret(value: &str) -> Option<Secret> {
+    (value.len() >= 16).then(|| Secret::new(value))
+}
+
+fn origins(value: &str) -> Option<Vec<String>> {
+    let list: Vec<String> = value.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| o.trim_end_matches('/').to_owned()).collect();
+    list.iter().all(|o| o == "*" || url(o).is_some()).then_some(list)
+}
+
+fn log_level(value: &str) -> Option<String> {
+    tracing_subscriber::EnvFilter::try_new(value).ok().map(|_| value.to_owned())
+}
+
+fn log_format(value: &str) -> Option<LogFormat> {
+    match value {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    open("bind", "SLIPSTREAM_BIND", "an IP address", |c, v| put(&mut c.bind, number::<IpAddr>(v))),
+    open("port", "PORT", "a port number from 0 to 65535", |c, v| put(&mut c.port, number(v))),
+    open("data_dir", "DATA_DIR", "a directory", |c, v| put(&mut c.data_dir, (!v.is_empty()).then(|| PathBuf::from(v)))),
+    hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put(&mut c.jwt_secret, optional(v, jwt_secret))),
+    open("cors_origins", "CORS_ORIGINS", "comma-separated origins such as https://pit.example, or *", |c, v| {
+        put(&mut c.cors_origins, origins(v))
+    }),
+    open("log_level", "LOG_LEVEL", "error, warn, info, debug, trace or a tracing filter", |c, v| put(&mut c.log_level, log_level(v))),
+    open("log_format", "SLIPSTREAM_LOG_FORMAT", "text or json", |c, v| put(&mut c.log_format, log_format(v))),
+    hidden("database_url", "DATABASE_URL", "postgres://... or sqlite:...", |c, v| put(&mut c.database_url, optional(v, database_url))),
+    open("ai_agent_url", "AI_AGENT_URL", URL, |c, v| put(&mut c.ai_agent_url, optional(v, url))),
+    hidden("gradient_ai_api_key", "GRADIENT_AI_API_KEY", TEXT, |c, v| put(&mut c.gradient_ai_api_key, secret(v))),
+    hidden("elevenlabs_api_key", "ELEVENLABS_API_KEY", TEXT, |c, v| put(&mut c.elevenlabs_api_key, secret(v))),
+    open("elevenlabs_url", "SLIPSTREAM_ELEVENLABS_URL", URL, |c, v| put(&mut c.elevenlabs_url, url(v))),
+    open("influx2.url", "SLIPSTREAM_INFLUX2_URL", URL, |c, v| put(&mut c.influx2.url, optional(v, url))),
+    open("influx2.org", "SLIPSTREAM_INFLUX2_ORG", TEXT, |c, v| put(&mut c.influx2.org, text(v))),
+    open("influx2.bucket", "SLIPSTREAM_INFLUX2_BUCKET", TEXT, |c, v| put(&mut c.influx2.bucket, text(v))),
+    hidden("influx2.token", "SLIPSTREAM_INFLUX2_TOKEN", TEXT, |c, v| put(&mut c.influx2.token, secret(v))),
+    open("influx1.url", "SLIPSTREAM_INFLUX1_URL", URL, |c, v| put(&mut c.influx1.url, optional(v, url))),
+    open("influx1.db", "SLIPSTREAM_INFLUX1_DB", TEXT, |c, v| put(&mut c.influx1.db, text(v))),
+    open("influx1.user", "SLIPSTREAM_INFLUX1_USER", TEXT, |c, v| put(&mut c.influx1.user, optional(v, text))),
+    hidden("influx1.password", "SLIPSTREAM_INFLUX1_PASSWORD", TEXT, |c, v| put(&mut c.influx1.password, secret(v))),
+    open("ws.ping_after", "SLIPSTREAM_WS_PING_AFTER", TIME, |c, v| put(&mut c.ws.ping_after, time(v))),
+    open("ws.idle_timeout", "SLIPSTREAM_WS_IDLE_TIMEOUT", TIME, |c, v| put(&mut c.ws.idle_timeout, time(v))),
+    open("ws.window", "SLIPSTREAM_WS_WINDOW", COUNT, |c, v| put(&mut c.ws.window, positive_usize(v))),
+    open("ws.max_refusals", "SLIPSTREAM_WS_MAX_REFUSALS", COUNT, |c, v| put(&mut c.ws.max_refusals, positive(v))),
+    open("ws.stall_timeout", "SLIPSTREAM_WS_STALL_TIMEOUT", TIME, |c, v| put(&mut c.ws.stall_timeout, time(v))),
+    open("ws.outbox_bytes", "SLIPSTREAM_WS_OUTBOX_BYTES", COUNT, |c, v| put(&mut c.ws.outbox_bytes, positive_usize(v))),
+    open("ws.outbox_frames", "SLIPSTREAM_WS_OUTBOX_FRAMES", COUNT, |c, v| put(&mut c.ws.outbox_frames, positive_usize(v))),
+    open("actors.arbiters", "SLIPSTREAM_ACTORS_ARBITERS", "a whole number; 0: one per core", |c, v| put(&mut c.actors.arbiters, number(v))),
+    open("actors.mailbox", "SLIPSTREAM_ACTORS_MAILBOX", COUNT, |c, v| put(&mut c.actors.mailbox, positive_usize(v))),
+    open("actors.passivate_after", "SLIPSTREAM_ACTORS_PASSIVATE_AFTER", TIME, |c, v| put(&mut c.actors.passivate_after, time(v))),
+    open("actors.history_len", "SLIPSTREAM_ACTORS_HISTORY_LEN", "a whole number", |c, v| put(&mut c.actors.history_len, number(v))),
+    open("actors.history_age", "SLIPSTREAM_ACTORS_HISTORY_AGE", TIME, |c, v| put(&mut c.actors.history_age, time(v))),
+    open("actors.metrics_every", "SLIPSTREAM_ACTORS_METRICS_EVERY", TIME, |c, v| put(&mut c.actors.metrics_every, time(v))),
+    open("journal.sync_delay", "SLIPSTREAM_JOURNAL_SYNC_DELAY", "a length of time such as 5ms; 0ms: none", |c, v| {
+        put(&mut c.journal.sync_delay, duration::parse(v))
+    }),
+    open("journal.segment_bytes", "SLIPSTREAM_JOURNAL_SEGMENT_BYTES", COUNT, |c, v| put(&mut c.journal.segment_bytes, positive(v))),
+    open("journal.max_bytes", "SLIPSTREAM_JOURNAL_MAX_BYTES", COUNT, |c, v| put(&mut c.journal.max_bytes, positive(v))),
+    open("limits.max_frame_bytes", "SLIPSTREAM_MAX_FRAME_BYTES", COUNT, |c, v| put(&mut c.limits.max_frame_bytes, positive_usize(v))),
+    open("limits.max_batch", "SLIPSTREAM_MAX_BATCH", COUNT, |c, v| put(&mut c.limits.max_batch, positive_usize(v))),
+    open("limits.max_signals", "SLIPSTREAM_MAX_SIGNALS", COUNT, |c, v| put(&mut c.limits.max_signals, positive_usize(v))),
+    open("limits.max_depth", "SLIPSTREAM_MAX_DEPTH", COUNT, |c, v| put(&mut c.limits.max_depth, positive_usize(v))),
+    open("limits.max_future", "SLIPSTREAM_MAX_FUTURE", TIME, |c, v| put(&mut c.limits.max_future, time(v))),
+    open("limits.max_points", "SLIPSTREAM_MAX_POINTS", COUNT, |c, v| put(&mut c.limits.max_points, positive_usize(v))),
+    open("drain_timeout", "SLIPSTREAM_DRAIN_TIMEOUT", TIME, |c, v| put(&mut c.drain_timeout, time(v))),
+];
+
+fn positive_usize(text: &str) -> Option<usize> {
+    number(text).filter(|n| *n >= 1)
+}
