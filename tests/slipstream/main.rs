@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests that cross crates, one module per subject.
+
+mod records;

@@ -1,1 +1,69 @@
 //! Relational records in SQLite or PostgreSQL.
+//!
+//! Both databases understand the same statements (`$1`, `ON CONFLICT`, `RETURNING`), so every query
+//! is written once, by subject; [`database`] is the one place that knows there are two.
+
+mod database;
+mod media;
+mod migrations;
+mod people;
+mod postgres;
+mod sessions;
+mod sqlite;
+
+use std::{path::Path, sync::Arc};
+
+use slipstream_actors::ports::{PortFuture, Records, RecordsError, RecordsFuture};
+
+use database::Database;
+
+/// The relational store, in whichever database it was opened.
+#[derive(Clone, Debug)]
+pub struct SqlRecords {
+    database: Database,
+}
+
+impl SqlRecords {
+    /// Opens the SQLite file at `path`, made where there is none, and brings its schema up to date.
+    pub async fn sqlite(path: &Path) -> Result<Self, RecordsError> {
+        Ok(Self { database: Database::Sqlite(sqlite::open(path).await?) })
+    }
+
+    /// Connects to PostgreSQL at `url` (`postgres://user:password@host/database`) and brings its
+    /// schema up to date.
+    pub async fn postgres(url: &str) -> Result<Self, RecordsError> {
+        Ok(Self { database: Database::Postgres(postgres::open(url).await?) })
+    }
+}
+
+/// Opens what the configuration says: PostgreSQL at `database_url`, else `slipstream.db` under `data_dir`.
+///
+/// Fails with [`RecordsError::Refused`] where the URL is none of a database known here.
+pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Arc<dyn Records>, RecordsError> {
+    let records = match database_url {
+        None => SqlRecords::sqlite(&data_dir.join("slipstream.db")).await?,
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => SqlRecords::postgres(url).await?,
+        Some(url) => match url.strip_prefix("sqlite:") {
+            Some(path) => SqlRecords::sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await?,
+            None => return Err(RecordsError::Refused("DATABASE_URL is neither postgres://... nor sqlite:<path>".to_owned())),
+        },
+    };
+    Ok(Arc::new(records))
+}
+
+impl Records for SqlRecords {
+    fn name(&self) -> &'static str {
+        match self.database {
+            Database::Sqlite(_) => "sqlite",
+            Database::Postgres(_) => "postgres",
+        }
+    }
+
+    fn ping(&self) -> RecordsFuture<'_, ()> {
+        Box::pin(async { self.database.one::<(i64,)>("SELECT CAST(1 AS BIGINT)", vec![]).await.map(|_| ()) })
+    }
+
+    fn close(&self) -> PortFuture<'_, ()> {
+        Box::pin(self.database.close())
+    }
+}

@@ -1,0 +1,225 @@
+//! One way to run a statement, whichever database it is.
+
+use slipstream_actors::ports::{Listing, Page, RecordsError};
+use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
+use sqlx::{FromRow, PgPool, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
+
+/// A pool of connections to one of the databases.
+#[derive(Clone, Debug)]
+pub(super) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A value bound to a statement.
+pub(super) enum Arg {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Real(Option<f64>),
+}
+
+/// A row that either database can give: a tuple of columns.
+pub(super) trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
+
+macro_rules! bind {
+    ($query:expr, $args:expr) => {{
+        let mut query = $query;
+        for arg in $args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Int(int) => query.bind(int),
+                Arg::Real(real) => query.bind(real),
+            };
+        }
+        query
+    }};
+}
+
+impl Database {
+    /// Runs a statement; answers how many rows it changed.
+    pub(super) async fn execute(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, RecordsError> {
+        match self {
+            Self::Sqlite(pool) => bind!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected()),
+            Self::Postgres(pool) => bind!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected()),
+        }
+        .map_err(|error| told(&error))
+    }
+
+    /// The row of a query that gives exactly one.
+    pub(super) async fn one<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<T, RecordsError> {
+        self.optional(sql, args).await?.ok_or_else(|| RecordsError::Refused("a row was expected".to_owned()))
+    }
+
+    /// The row of a query that gives at most one.
+    pub(super) async fn optional<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<T>, RecordsError> {
+        match self {
+            Self::Sqlite(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool).await,
+            Self::Postgres(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool).await,
+        }
+        .map_err(|error| told(&error))
+    }
+
+    /// Every row.
+    pub(super) async fn all<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<T>, RecordsError> {
+        match self {
+            Self::Sqlite(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool).await,
+            Self::Postgres(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool).await,
+        }
+        .map_err(|error| told(&error))
+    }
+
+    /// One page of a list: `sql` gives its rows, `total` counts the whole list. Both take the same
+    /// filters; after them `sql` takes the page's limit and offset.
+    pub(super) async fn page<R: Row, T>(
+        &self,
+        [sql, total]: [&'static str; 2],
+        page: Page,
+        filters: impl Fn() -> Vec<Arg>,
+        read: impl Fn(R) -> Result<T, RecordsError>,
+    ) -> Result<Listing<T>, RecordsError> {
+        let (total,) = self.one::<(i64,)>(total, filters()).await?;
+        let mut args = filters();
+        args.push(i64::from(page.size).into());
+        args.push(i64::try_from(page.offset()).unwrap_or(i64::MAX).into());
+        let rows = self.all::<R>(sql, args).await?;
+        let entries = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { entries, total: total.cast_unsigned() })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// What a database's error means here.
+pub(super) fn told(error: &sqlx::Error) -> RecordsError {
+    let sqlx::Error::Database(refusal) = error else {
+        return match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) | sqlx::Error::Configuration(_) => {
+                RecordsError::Refused(error.to_string())
+            }
+            _ => RecordsError::Unavailable(error.to_string()),
+        };
+    };
+    if refusal.is_unique_violation() {
+        return RecordsError::Conflict("such a record".to_owned());
+    }
+    if refusal.is_foreign_key_violation() {
+        return RecordsError::NotFound("what the record refers to".to_owned());
+    }
+    let passing = refusal.code().is_some_and(|code| passes(&code));
+    if passing { RecordsError::Unavailable(refusal.to_string()) } else { RecordsError::Refused(refusal.to_string()) }
+}
+
+/// Whether an error code tells of a state that passes.
+fn passes(code: &str) -> bool {
+    // SQLite: the low byte of the extended result code; BUSY, LOCKED, IOERR, FULL, CANTOPEN.
+    if let Some(code) = (code.len() < 5).then(|| code.parse::<u32>().ok()).flatten() {
+        return matches!(code & 0xff, 5 | 6 | 10 | 13 | 14);
+    }
+    // PostgreSQL classes: connection, resources, operator intervention, serialisation and deadlock.
+    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+}
+
+/// Names what is in conflict.
+pub(super) fn name_conflict(error: RecordsError, what: impl FnOnce() -> String) -> RecordsError {
+    if matches!(error, RecordsError::Conflict(_)) { RecordsError::Conflict(what()) } else { error }
+}
+
+/// Reads an id back from its column.
+pub(super) fn id_of(text: &str) -> Result<Id, RecordsError> {
+    Id::new(text).map_err(|error| RecordsError::Refused(error.message))
+}
+
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<String>> for Arg {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(int: i64) -> Self {
+        Self::Int(Some(int))
+    }
+}
+
+impl From<u64> for Arg {
+    fn from(int: u64) -> Self {
+        Self::Int(Some(i64::try_from(int).unwrap_or(i64::MAX)))
+    }
+}
+
+impl From<u32> for Arg {
+    fn from(int: u32) -> Self {
+        Self::Int(Some(i64::from(int)))
+    }
+}
+
+impl From<Option<f64>> for Arg {
+    fn from(real: Option<f64>) -> Self {
+        Self::Real(real)
+    }
+}
+
+impl From<Timestamp> for Arg {
+    fn from(at: Timestamp) -> Self {
+        Self::Int(Some(at.micros()))
+    }
+}
+
+macro_rules! arg_from_ids {
+    ($($id:ty),*) => { $(
+        impl From<&$id> for Arg {
+            fn from(id: &$id) -> Self {
+                Self::Text(Some(id.as_str().to_owned()))
+            }
+        }
+
+        impl From<Option<&$id>> for Arg {
+            fn from(id: Option<&$id>) -> Self {
+                Self::Text(id.map(|id| id.as_str().to_owned()))
+            }
+        }
+    )* };
+}
+
+arg_from_ids!(Id, VehicleId, SessionId);
+
+/// Values to bind, in order.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::records::database::Arg::from($value)),*] };
+}
+
+pub(super) use args;
+
+#[cfg(test)]
+mod tests {
+    use super::passes;
+
+    #[test]
+    fn only_states_that_pass_invite_a_retry() {
+        for busy in ["5", "261", "13", "08006", "53300", "57P01", "40001"] {
+            assert!(passes(busy), "{busy}");
+        }
+        for broken in ["1", "275", "2067", "42P01", "23514", "22021"] {
+            assert!(!passes(broken), "{broken}");
+        }
+    }
+}
