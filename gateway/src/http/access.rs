@@ -1,0 +1,36 @@
+//! Who may call what: everything under `/api/` needs a token unless it is named here.
+
+use http::{Method, Request};
+use slipstream_protocol::{ProtocolError, Timestamp, token::Claims};
+
+use crate::auth::{Auth, missing_token, token_of};
+
+/// What is open under `/api/`.
+const OPEN: [(&Method, &str); 3] =
+    [(&Method::GET, "/api/health"), (&Method::POST, "/api/auth/login"), (&Method::POST, "/api/auth/register")];
+
+/// Whether a request must carry a token.
+pub(super) fn needs_token(method: &Method, path: &str) -> bool {
+    path.starts_with("/api/") && !OPEN.contains(&(method, path))
+}
+
+/// The checked claims of a request.
+pub(crate) fn claims_of<B>(auth: &Auth, request: &Request<B>, now: Timestamp) -> Result<Claims, ProtocolError> {
+    let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let token = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?;
+    auth.verify(token, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_the_api_is_closed_but_what_is_named() {
+        assert!(needs_token(&Method::GET, "/api/status"));
+        assert!(needs_token(&Method::GET, "/api/auth/login"));
+        assert!(needs_token(&Method::GET, "/api/nothing/here"));
+        assert!(!needs_token(&Method::POST, "/api/auth/login"));
+        assert!(!needs_token(&Method::GET, "/health"));
+    }
+}

@@ -1,0 +1,135 @@
+//! What every request goes through before and after its route: request id, tracing span, CORS,
+//! size limit, token, counting, and a panic that becomes a 500.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::Request;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use slipstream_protocol::ErrorCode;
+use tower::Service;
+use tracing::Instrument;
+
+use super::{
+    access, cors,
+    reply::{self, ApiError, Response},
+    request_id, route_label,
+};
+use crate::app::Services;
+
+/// Longest wait for a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Wraps the routes. Cloned per connection.
+#[derive(Clone)]
+pub struct Frame<R> {
+    services: Arc<Services>,
+    routes: R,
+}
+
+impl<R> Frame<R> {
+    /// `routes` within the frame.
+    pub const fn new(services: Arc<Services>, routes: R) -> Self {
+        Self { services, routes }
+    }
+}
+
+impl<R> Service<Request<Incoming>> for Frame<R>
+where
+    R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    R::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let (services, routes) = (self.services.clone(), self.routes.clone());
+        let id = request_id::of(request.headers());
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), method = %request.method(), path = request.uri().path());
+        let framed = async move {
+            let route = route_label::of(request.uri().path());
+            let origin = cors::allowed_origin(&services.config.cors_origins, request.headers());
+            let now = services.clock.now();
+            let mut response = match cors::preflight(&request, origin.as_ref(), now) {
+                Some(answer) => answer,
+                None => guarded(&services, routes, request).await,
+            };
+            response.headers_mut().insert(request_id::X_REQUEST_ID, id);
+            if let Some(origin) = origin {
+                cors::allow(response.headers_mut(), origin);
+            }
+            services.counters.http_request(route, response.status().as_u16());
+            tracing::debug!(status = response.status().as_u16(), "answered");
+            Ok(response)
+        };
+        framed.instrument(span).boxed()
+    }
+}
+
+/// Runs the request, and turns a panic anywhere below into a 500: the connection lives on.
+async fn guarded<R>(services: &Services, routes: R, request: Request<Incoming>) -> Response
+where
+    R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
+{
+    match AssertUnwindSafe(admitted(services, routes, request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => reply::fail(services.clock.now(), refusal),
+        Err(panic) => {
+            let reason = panic_text(&*panic);
+            tracing::error!(reason, "a handler panicked");
+            services.counters.handler_panics.inc();
+            let message = "a fault of the server, it has been logged; the request id says which";
+            reply::fail(services.clock.now(), ApiError::new(ErrorCode::Internal, message))
+        }
+    }
+}
+
+/// Lets a request in: token and size are right.
+async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<Incoming>) -> Result<Response, ApiError>
+where
+    R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
+{
+    if access::needs_token(request.method(), request.uri().path()) {
+        let claims = access::claims_of(&services.auth, &request, services.clock.now())?;
+        request.extensions_mut().insert(Arc::new(claims));
+    }
+    let (head, body) = request.into_parts();
+    let body = whole_body(body, services.config.limits.max_frame_bytes).await?;
+    match routes.call(Request::from_parts(head, Full::new(body))).await {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
+}
+
+async fn whole_body(body: Incoming, max: usize) -> Result<Bytes, ApiError> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {max} bytes that are taken"));
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete")),
+        Err(_) => Err(ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time")),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}
