@@ -1,3 +1,4 @@
 //! Tests that cross crates, one module per subject.
 
 mod records;
+mod series;

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the tests share: real servers, started and stopped by the test that needs them.
+
+pub mod servers;

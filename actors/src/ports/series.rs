@@ -1,14 +1,15 @@
 //! Time series stores.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
-use slipstream_protocol::{Sample, SessionId, Timestamp, VehicleId};
+use slipstream_protocol::{ErrorCode, FleetId, ProtocolError, Sample, SessionId, Timestamp, VehicleId};
 
 use super::PortFuture;
 
 /// A time-series store. Measurement `vehicle_telemetry`; tags `vehicle_id`, `sensor_type` (the
 /// signal's name), `fleet_id`, `session_id`; fields `value` (float), `quality` (integer),
-/// `metadata` (string; text signals). Same measurement, tags and time overwrite, so retries are safe.
+/// `metadata` (string; text signals, which have no `value`). Switches are stored as 1 and 0. Same
+/// measurement, tags and time overwrite, so retries are safe.
 pub trait SeriesStore: Send + Sync + 'static {
     /// What metrics and logs call it: `sqlite`, `influxdb2`, `influxdb1`.
     fn name(&self) -> &'static str;
@@ -63,11 +64,23 @@ pub struct SeriesQuery {
     pub window: Option<Duration>,
     /// What each window yields.
     pub aggregate: Aggregate,
-    /// Most points in the whole answer.
+    /// Most points in the whole answer: the earliest ones, whichever their signals. To go on, ask
+    /// again from the last time of a truncated answer.
     pub limit: usize,
 }
 
-/// What a window yields.
+impl SeriesQuery {
+    /// The start of the window that holds `time`: windows begin at whole multiples of `window` since
+    /// the Unix epoch, before it too.
+    #[must_use]
+    pub fn window_start(time: Timestamp, window: Duration) -> Timestamp {
+        let micros = i64::try_from(window.as_micros()).unwrap_or(i64::MAX).max(1);
+        Timestamp::from_micros(time.micros().div_euclid(micros).saturating_mul(micros))
+    }
+}
+
+/// What a window yields. Windows without points yield nothing. Text signals have no numbers, so they
+/// answer to `Count` alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregate {
     /// Arithmetic mean.
@@ -79,7 +92,7 @@ pub enum Aggregate {
     Max,
     /// Sum.
     Sum,
-    /// How many.
+    /// How many points, text included.
     Count,
     /// Earliest value.
     First,
@@ -105,6 +118,18 @@ impl Aggregate {
     }
 }
 
+impl FromStr for Aggregate {
+    type Err = ProtocolError;
+
+    fn from_str(word: &str) -> Result<Self, ProtocolError> {
+        Self::ALL.into_iter().find(|a| a.as_str() == word).ok_or_else(|| {
+            let shown: String = word.chars().take(40).collect();
+            let known: Vec<&str> = Self::ALL.iter().map(|a| a.as_str()).collect();
+            ProtocolError::new(ErrorCode::ValidationError, format!("'{shown}' is not an aggregate; one of {} is", known.join(", ")))
+        })
+    }
+}
+
 /// An answer: one entry per signal, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesAnswer {
@@ -115,16 +140,16 @@ pub struct SeriesAnswer {
 }
 
 /// One signal over time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// The signal's name.
     pub signal: String,
-    /// In order of time.
+    /// In order of time; points of different sessions or fleets may share a time.
     pub points: Vec<SeriesPoint>,
 }
 
 /// One point.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesPoint {
     /// Source time; the window's start where aggregated.
     pub time: Timestamp,
@@ -134,6 +159,10 @@ pub struct SeriesPoint {
     pub text: Option<String>,
     /// Quality as stored; absent where aggregated.
     pub quality: Option<i64>,
+    /// The session it belongs to; absent where there is none, and where aggregated.
+    pub session: Option<SessionId>,
+    /// The fleet it was reported for; absent where there is none, and where aggregated.
+    pub fleet: Option<FleetId>,
 }
 
 /// Why a store could not do it.
@@ -146,6 +175,8 @@ pub enum SeriesError {
         store: &'static str,
         /// Why.
         reason: String,
+        /// How long the store asked to be left alone, where it said.
+        retry_after: Option<Duration>,
     },
     /// It refuses for good: wrong credentials, unknown bucket, bad query.
     #[error("{store} refuses: {reason}")]
@@ -161,5 +192,34 @@ impl SeriesError {
     /// Whether to try again without a change.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// How long the store asked to be left alone, where it said.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_start_at_whole_multiples_of_their_length_before_the_epoch_too() {
+        let window = Duration::from_secs(10);
+        for (micros, start) in [(0, 0), (9_999_999, 0), (10_000_000, 10_000_000), (-1, -10_000_000), (-10_000_000, -10_000_000)] {
+            assert_eq!(SeriesQuery::window_start(Timestamp::from_micros(micros), window).micros(), start, "{micros}");
+        }
+    }
+
+    #[test]
+    fn every_aggregate_is_found_by_its_word_and_nothing_else_is() {
+        for aggregate in Aggregate::ALL {
+            assert_eq!(aggregate.as_str().parse::<Aggregate>().unwrap(), aggregate);
+        }
+        assert!("median".parse::<Aggregate>().unwrap_err().message.contains("mean"));
     }
 }

@@ -1,0 +1,88 @@
+//! `PostgreSQL`.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::process::{self, Process};
+
+/// A `PostgreSQL` server with one superuser, `postgres`, trusted on loopback.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    port: u16,
+    // After the process: fields drop in order, and the folder must outlive the server.
+    _folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// Starts one, or tells why not and gives `None`.
+    ///
+    /// # Panics
+    /// Where it is installed and does not start.
+    pub fn start() -> Option<Self> {
+        let bins = process::version_bins(Path::new("/usr/lib/postgresql"));
+        let initdb = process::find("initdb", "postgresql", &bins)?;
+        let postgres = process::find("postgres", "postgresql", &bins)?;
+        let is_ready = process::find("pg_isready", "postgresql", &bins)?;
+        let folder = process::folder("postgres");
+        let data = folder.path().join("data");
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("our own folder takes permissions");
+        std::fs::create_dir(&data).expect("our own folder takes a folder");
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(&data).status();
+            assert!(owned.is_ok_and(|s| s.success()), "the data folder can be given to the user postgres");
+        }
+        std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).expect("our own folder takes permissions");
+
+        let mut init = unprivileged(&initdb);
+        init.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"]).arg(&data);
+        let made = init.stdin(Stdio::null()).output().expect("initdb was found above");
+        assert!(made.status.success(), "initdb fails:\n{}", String::from_utf8_lossy(&made.stderr));
+
+        let port = process::free_port();
+        let mut command = unprivileged(&postgres);
+        // fsync off: the data lives as long as the test.
+        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F", "-k"]).arg(&data);
+        let mut process = Process::start(&mut command, folder.path().join("log"));
+        process.wait_until(|| {
+            let mut asked = Command::new(&is_ready);
+            asked.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().is_ok_and(|s| s.success())
+        });
+        Some(Self { process, port, _folder: folder })
+    }
+
+    /// The address of its database `postgres`, for `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // A fast shutdown, so that it takes its shared memory and its children along.
+        self.process.stop("INT");
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
+}
+
+/// `PostgreSQL` refuses to run as root: there it runs as the user its package made. `setpriv`
+/// replaces itself with the server, so that signals reach it.
+fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program).current_dir("/");
+    command
+}
