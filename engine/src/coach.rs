@@ -2,9 +2,7 @@
 
 use slipstream_protocol::Timestamp;
 
-/// A vehicle's recent laps and its reference lap, by distance.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LapBook {}
+pub use crate::laps::LapBook;
 
 /// What the coach says.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]

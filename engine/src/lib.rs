@@ -5,7 +5,9 @@
 //! randomness: `now` and seeds are arguments, so a replayed stream gives the same answers twice.
 
 pub mod coach;
+pub mod laps;
 pub mod session;
+pub mod signals;
 pub mod simulator;
 pub mod twin;
 pub mod vehicle;

@@ -1,13 +1,17 @@
 //! A vehicle: what its actor thinks with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use slipstream_protocol::{Sample, SessionId, Timestamp};
 
-use crate::{coach::LapBook, twin::Twin};
+use crate::{
+    laps::{LapBook, LapTracker},
+    signals::{Reader, Role, meaning},
+    twin::{Twin, same_session},
+};
 
 /// A lap that was driven whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LapTime {
     /// The lap's number as the source counts.
     pub lap: u32,
@@ -27,17 +31,54 @@ pub enum Output {
     },
 }
 
-/// Everything known about one vehicle. Idle it must stay small: the twin is its only required allocation.
+/// A half-driven lap is forgotten by [`Vehicle::compact`] after this long without a sample.
+pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(30);
+
+/// Everything known about one vehicle. Idle it stays small: the twin is its only required
+/// allocation; laps are followed from the first sample on that has a lap counter.
 #[derive(Clone, Debug, Default)]
 pub struct Vehicle {
     twin: Arc<Twin>,
     laps: Option<Arc<LapBook>>,
+    driving: Option<Box<Driving>>,
+    touched: Timestamp,
+}
+
+/// What only vehicles that count laps need.
+#[derive(Clone, Debug, Default)]
+struct Driving {
+    reader: Reader,
+    tracker: LapTracker,
 }
 
 impl Vehicle {
-    /// Takes one sample in; appends what it told to `outputs`.
-    pub fn apply(&mut self, _sample: &Sample, _now: Timestamp, _outputs: &mut Vec<Output>) {
-        todo!()
+    /// Takes one sample in; appends what it told to `outputs`. `now` is the server's time.
+    pub fn apply(&mut self, sample: &Sample, now: Timestamp, outputs: &mut Vec<Output>) {
+        self.touched = now;
+        let twin = Arc::make_mut(&mut self.twin);
+        let known = twin.signals.len();
+        if known == 0 {
+            twin.signals.reserve_exact(sample.signals.len());
+        }
+        let session_changes =
+            twin.session.is_some() && sample.session.is_some() && !same_session(twin.session.as_ref(), sample.session.as_ref());
+        let late = twin.apply(sample);
+        if self.driving.is_none() && twin.signals[known..].iter().any(|s| meaning(&s.name).is_some_and(|m| m.role == Role::Lap)) {
+            self.driving = Some(Box::default());
+        }
+        if late {
+            return;
+        }
+        let Some(driving) = &mut self.driving else { return };
+        if session_changes {
+            // Another session may be another track, and counts its laps anew.
+            driving.tracker = LapTracker::default();
+            self.laps = None;
+        }
+        let reading = driving.reader.read(sample);
+        if let Some(lap) = driving.tracker.take(sample.source_time, &reading, &mut self.laps) {
+            outputs.push(Output::LapCompleted { session: sample.session.clone(), lap });
+        }
     }
 
     /// The newest state.
@@ -48,5 +89,144 @@ impl Vehicle {
     /// The recent laps, once there were any.
     pub const fn laps(&self) -> Option<&Arc<LapBook>> {
         self.laps.as_ref()
+    }
+
+    /// The server's time of the newest sample.
+    pub const fn touched(&self) -> Timestamp {
+        self.touched
+    }
+
+    /// Gives back memory that only a busy vehicle needs. Cheap; meant for idle time. A half-driven
+    /// lap whose source has been silent for [`PARTIAL_LAP_KEPT`] loses its trace, not its time.
+    pub fn compact(&mut self, now: Timestamp) {
+        // A shared twin is left alone: copying it would cost what shrinking saves.
+        if let Some(twin) = Arc::get_mut(&mut self.twin) {
+            twin.signals.shrink_to_fit();
+        }
+        if let Some(driving) = &mut self.driving {
+            driving.reader = Reader::default();
+            if now.since(self.touched) >= PARTIAL_LAP_KEPT {
+                driving.tracker.drop_partial();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use slipstream_protocol::{Quality, Signal, SignalValue, VehicleId};
+
+    use super::*;
+
+    fn sample(time_s: f64, signals: &[(&str, f64)]) -> Sample {
+        let time = Timestamp::from_secs_f64(time_s);
+        Sample {
+            vehicle: VehicleId::new("car").unwrap(),
+            session: None,
+            fleet: None,
+            seq: None,
+            source_time: time,
+            received_at: time,
+            quality: Quality::Good,
+            signals: signals.iter().map(|(n, v)| Signal { name: (*n).into(), value: SignalValue::Number(*v) }).collect(),
+            raw: None,
+        }
+    }
+
+    /// Three laps of 20 s at 10 Hz and 50 m/s, the line crossed between samples.
+    fn laps() -> Vec<Sample> {
+        (0..650)
+            .map(|i| {
+                let t = f64::from(i) * 0.1;
+                let driven = t - 0.03;
+                let lap = (driven / 20.0).floor();
+                let lap_time = driven - lap * 20.0;
+                sample(t, &[("lap", lap + 1.0), ("lap_time_s", lap_time), ("lap_dist_m", lap_time * 50.0), ("speed_mps", 50.0)])
+            })
+            .collect()
+    }
+
+    fn completed(samples: &[Sample]) -> Vec<LapTime> {
+        let (mut vehicle, mut outputs) = (Vehicle::default(), Vec::new());
+        for s in samples {
+            vehicle.apply(s, s.received_at, &mut outputs);
+        }
+        outputs
+            .into_iter()
+            .map(|o| match o {
+                Output::LapCompleted { lap, .. } => lap,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn laps_are_timed_to_the_crossing_between_samples() {
+        let laps = completed(&laps());
+        assert_eq!(laps.iter().map(|l| l.lap).collect::<Vec<_>>(), [1, 2, 3]);
+        for lap in laps {
+            assert!((lap.time_s - 20.0).abs() < 1e-3, "{lap:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_lap_clock_the_crossing_is_found_by_distance_or_taken_in_the_middle() {
+        for kept in [&["lap", "lap_dist_m", "speed_mps"][..], &["lap", "speed_mps"][..]] {
+            let mut samples = laps();
+            for s in &mut samples {
+                s.signals.retain(|x| kept.contains(&&*x.name));
+            }
+            let times = completed(&samples);
+            assert!(times.len() >= 2, "{kept:?}: {times:?}");
+            for lap in times {
+                assert!((lap.time_s - 20.0).abs() <= 0.1, "{kept:?}: {lap:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn late_and_repeated_samples_create_no_laps(moves in prop::collection::vec((0_usize..650, 0_usize..650), 0..40)) {
+            let in_order = laps();
+            let mut disturbed = in_order.clone();
+            // Each insertion repeats an earlier sample at a later place.
+            for (a, b) in moves {
+                let (from, to) = (a.min(b), a.max(b));
+                let copy = in_order[from].clone();
+                let at = disturbed.iter().position(|s| s.source_time >= in_order[to].source_time).unwrap_or(disturbed.len());
+                disturbed.insert(at + 1, copy);
+            }
+            prop_assert_eq!(completed(&disturbed), completed(&in_order));
+        }
+
+        #[test]
+        fn no_values_in_any_order_make_it_panic(values in prop::collection::vec((0_i32..100, -1e9_f64..1e9, -10_f64..1e5, -1e6_f64..1e6, -1e4_f64..1e4), 0..200)) {
+            let samples: Vec<_> = values.iter().map(|(t, lap, lap_time, dist, speed)| {
+                sample(f64::from(*t), &[("lap", lap.round() % 7.0), ("lap_time_s", *lap_time), ("lap_dist_m", *dist), ("speed_mps", *speed)])
+            }).collect();
+            let _ = completed(&samples);
+        }
+    }
+
+    #[test]
+    fn an_idle_vehicle_of_fourteen_signals_is_small() {
+        let names: Vec<String> = (0..14).map(|i| format!("signal_{i}")).collect();
+        let signals: Vec<_> = names.iter().map(|n| (n.as_str(), 1.0)).collect();
+        let mut vehicle = Vehicle::default();
+        vehicle.apply(&sample(1.0, &signals), Timestamp::default(), &mut Vec::new());
+        vehicle.compact(Timestamp::from_millis(60_000));
+        let twin = vehicle.twin();
+        let bytes = size_of::<Vehicle>() + size_of::<Twin>() + 16 + twin.signals.capacity() * size_of::<crate::twin::TwinSignal>();
+        assert!(bytes < 1_024, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_view_of_the_twin_does_not_change_under_its_reader() {
+        let mut vehicle = Vehicle::default();
+        vehicle.apply(&sample(1.0, &[("rpm", 1.0)]), Timestamp::default(), &mut Vec::new());
+        let view = Arc::clone(vehicle.twin());
+        vehicle.apply(&sample(2.0, &[("rpm", 2.0)]), Timestamp::default(), &mut Vec::new());
+        assert_eq!(view.number("rpm"), Some(1.0));
+        assert_eq!(vehicle.twin().number("rpm"), Some(2.0));
     }
 }

@@ -1,0 +1,167 @@
+//! Records a running lap by distance.
+
+use crate::{
+    laps::book::{LapTrace, TracePoint, between},
+    signals::{Reading, Role},
+    vehicle::LapTime,
+};
+
+/// Distance between points, m, doubled where a lap would need more than [`MAX_POINTS`].
+pub const FIRST_STEP_M: f64 = 5.0;
+
+/// Most points of one lap.
+pub const MAX_POINTS: usize = 1_200;
+
+/// A longer silence leaves a hole in the lap, s.
+const HOLE_S: f64 = 3.0;
+
+/// No car is faster, m/s: a greater distance is the source's distance from another lap.
+const TOP_SPEED_MPS: f64 = 130.0;
+
+/// A distance may go back this far by rounding, m.
+const BACK_M: f64 = 20.0;
+
+/// The newest known channels: what a sample leaves out goes on as it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Channels {
+    speed: f32,
+    throttle: f32,
+    brake: f32,
+    x: f32,
+    y: f32,
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        Self { speed: f32::NAN, throttle: f32::NAN, brake: f32::NAN, x: f32::NAN, y: f32::NAN }
+    }
+}
+
+impl Channels {
+    pub(super) fn update(&mut self, reading: &Reading) {
+        let set = |field: &mut f32, role| {
+            if let Some(value) = reading.get(role) {
+                *field = value as f32;
+            }
+        };
+        if reading.get(Role::Speed).is_some_and(|v| (0.0..=TOP_SPEED_MPS).contains(&v)) {
+            set(&mut self.speed, Role::Speed);
+        }
+        set(&mut self.throttle, Role::Throttle);
+        // Pressure first, so that a source that tells both is taken at its percentage.
+        set(&mut self.brake, Role::BrakePressure);
+        set(&mut self.brake, Role::Brake);
+        set(&mut self.x, Role::X);
+        set(&mut self.y, Role::Y);
+    }
+
+    pub(super) const fn has_speed(&self) -> bool {
+        !self.speed.is_nan()
+    }
+
+    const fn point(&self, time_s: f64) -> TracePoint {
+        TracePoint {
+            time_s: time_s as f32,
+            speed_mps: self.speed,
+            throttle_pct: self.throttle,
+            brake: self.brake,
+            x_m: self.x,
+            y_m: self.y,
+        }
+    }
+}
+
+/// The running lap. Points are set while driving, so nothing but the result is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Recorder {
+    start: i64,
+    step_m: f64,
+    points: Vec<TracePoint>,
+    last: Option<(f64, TracePoint)>,
+    last_time_s: f64,
+    hole: bool,
+}
+
+impl Recorder {
+    /// A lap that began at `start`, µs; about as long as one of `expected` points.
+    pub(super) fn new(start: i64, expected: usize) -> Self {
+        let points = Vec::with_capacity(expected.min(MAX_POINTS));
+        Self { start, step_m: FIRST_STEP_M, points, last: None, last_time_s: 0.0, hole: false }
+    }
+
+    /// Takes the channels at `now`, µs, in.
+    pub(super) fn take(&mut self, now: i64, reading: &Reading, channels: &Channels) {
+        let time_s = (now - self.start) as f64 / 1e6;
+        let moved = reading.get(Role::Speed).is_some() || reading.get(Role::LapDist).is_some();
+        if !moved || !channels.has_speed() {
+            return;
+        }
+        let point = channels.point(time_s);
+        let Some((dist, before)) = self.last else {
+            let driven = f64::from(point.speed_mps) * time_s;
+            let dist = self.measured(reading, time_s, 0.0).unwrap_or(driven);
+            self.last = Some((0.0, channels.point(0.0)));
+            self.advance(dist, point, time_s);
+            return;
+        };
+        if time_s <= self.last_time_s {
+            return;
+        }
+        let driven = f64::from(before.speed_mps + point.speed_mps) / 2.0 * (time_s - self.last_time_s);
+        let next = self.measured(reading, time_s, dist).unwrap_or(dist + driven);
+        self.advance(next, point, time_s);
+    }
+
+    /// The source's own distance, where it can be of this lap.
+    fn measured(&self, reading: &Reading, time_s: f64, before: f64) -> Option<f64> {
+        let dist = reading.get(Role::LapDist)?;
+        let reachable = time_s.mul_add(TOP_SPEED_MPS, 60.0);
+        (dist >= before - BACK_M && (0.0..=reachable).contains(&dist)).then(|| dist.max(before))
+    }
+
+    fn advance(&mut self, dist: f64, point: TracePoint, time_s: f64) {
+        let Some((before_m, before)) = self.last else { return };
+        self.hole |= time_s - self.last_time_s > HOLE_S;
+        loop {
+            let next = self.points.len() as f64 * self.step_m;
+            if next > dist {
+                break;
+            }
+            let span = dist - before_m;
+            let f = if span > 0.0 { ((next - before_m) / span).clamp(0.0, 1.0) } else { 1.0 };
+            self.points.push(between(&before, &point, f as f32));
+            if self.points.len() > MAX_POINTS {
+                self.thin();
+            }
+        }
+        self.last = Some((dist, point));
+        self.last_time_s = time_s;
+    }
+
+    /// Keeps every other point.
+    fn thin(&mut self) {
+        let mut even = false;
+        self.points.retain(|_| {
+            even = !even;
+            even
+        });
+        self.step_m *= 2.0;
+    }
+
+    /// The whole lap, unless a part of it is missing.
+    pub(super) fn finish(mut self, lap: LapTime) -> Option<LapTrace> {
+        let (dist, mut point) = self.last?;
+        let rest_s = lap.time_s - self.last_time_s;
+        if rest_s > 0.0 {
+            point.time_s = lap.time_s as f32;
+            self.advance(f64::from(point.speed_mps).mul_add(rest_s, dist), point, lap.time_s);
+        }
+        let (length_m, _) = self.last?;
+        // Fewer points have no corners; the counter of a standing car goes up, too.
+        if self.hole || self.points.len() < 20 {
+            return None;
+        }
+        self.points.shrink_to_fit();
+        Some(LapTrace { lap: lap.lap, time_s: lap.time_s, length_m, step_m: self.step_m, points: self.points })
+    }
+}

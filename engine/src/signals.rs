@@ -1,0 +1,220 @@
+//! The signals the engine understands, by their canonical names, and what else sources call them.
+//!
+//! | canonical | unit | also understood as |
+//! |---|---|---|
+//! | `lap` | count | `lap_number`, `current_lap` |
+//! | `lap_time_s` | s since the lap began | `current_lap_time`, `lap_time_ms` (ms) |
+//! | `lap_dist_m` | m since the line | `lap_distance`, `Laptrigger_lapdist_dls` |
+//! | `speed_mps` | m/s | `speed`, `speed_kph` `speed_kmh` (km/h), `speed_mph` (mph), `speed_knots` |
+//! | `throttle_pct` | % | `aps`, `throttle_position`; `throttle` as sent (0 to 1 or 0 to 100 is not guessed) |
+//! | `brake_pct` | % | `brake_position`; `brake` as sent |
+//! | `brake_bar` | bar | `pbrake_f`, `brake_pressure_bar` |
+//! | `rpm` | 1/min | `nmot`, `engine_rpm`, `engine_speed_rpm` |
+//! | `gear` | count | `current_gear` |
+//! | `steer_deg` | ° | `steering_angle`, `steering_deg`, `steering_angle_deg`, `steer_rad` (rad) |
+//! | `lat_deg`, `lon_deg` | ° | `lat` `latitude`, `lon` `lng` `longitude`, `VBOX_Lat_Min`, `VBOX_Long_Minutes` |
+//! | `x_m`, `y_m`, `z_m` | m | `x`, `y`, `z`, `position.x` `.y` `.z`, `pos_x` `pos_y` `pos_z` |
+//! | `ax_g`, `ay_g` | g (long., lat.) | `accx_can`, `accy_can`, `ax_mps2` `ay_mps2` (m/s²) |
+//!
+//! Upper and lower case, `_`, `-` and blanks make no difference: `speedKmh` is `speed_kmh`. Where a
+//! plain `speed` comes without a unit it is taken as m/s, the unit used inside.
+
+use std::f64::consts::PI;
+
+use slipstream_protocol::{Sample, Signal, SignalName, SignalValue};
+
+/// A signal the engine understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// Lap counter.
+    Lap,
+    /// Time since the lap began, s.
+    LapTime,
+    /// Distance since the line, m.
+    LapDist,
+    /// Speed over ground, m/s.
+    Speed,
+    /// Throttle, %.
+    Throttle,
+    /// Brake, %.
+    Brake,
+    /// Brake pressure, bar.
+    BrakePressure,
+    /// Engine speed, 1/min.
+    Rpm,
+    /// Gear, 0 is neutral.
+    Gear,
+    /// Steering wheel angle, °.
+    Steer,
+    /// Latitude, °.
+    Lat,
+    /// Longitude, °.
+    Lon,
+    /// East or the track frame's first axis, m.
+    X,
+    /// North or the track frame's second axis, m.
+    Y,
+    /// Up, m.
+    Z,
+    /// Longitudinal acceleration, g.
+    AccelLong,
+    /// Lateral acceleration, g.
+    AccelLat,
+}
+
+/// Number of roles.
+pub const ROLES: usize = 17;
+
+/// How a source's signal becomes a role's SI value: `value * scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Meaning {
+    /// What it is.
+    pub role: Role,
+    /// Factor to the role's unit.
+    pub scale: f64,
+}
+
+/// The longest alias, without separators.
+const LONGEST: usize = 24;
+
+/// What a signal name means to the engine, if anything.
+pub fn meaning(name: &str) -> Option<Meaning> {
+    let mut folded = [0_u8; LONGEST];
+    let mut len = 0;
+    for byte in name.bytes().filter(|b| !matches!(b, b'_' | b'-' | b' ')) {
+        *folded.get_mut(len)? = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    let (role, scale) = table(&folded[..len])?;
+    Some(Meaning { role, scale })
+}
+
+fn table(folded: &[u8]) -> Option<(Role, f64)> {
+    const KPH: f64 = 1.0 / 3.6;
+    const MPH: f64 = 0.447_04;
+    const KNOT: f64 = 1_852.0 / 3_600.0;
+    const G: f64 = 9.806_65;
+    Some(match folded {
+        b"lap" | b"lapnumber" | b"currentlap" => (Role::Lap, 1.0),
+        b"laptimes" | b"currentlaptime" | b"currentlaptimes" => (Role::LapTime, 1.0),
+        b"laptimems" | b"currentlaptimems" => (Role::LapTime, 1e-3),
+        b"lapdistm" | b"lapdistance" | b"lapdistancem" | b"lapdist" | b"laptriggerlapdistdls" => (Role::LapDist, 1.0),
+        b"speedmps" | b"speed" | b"speedms" => (Role::Speed, 1.0),
+        b"speedkph" | b"speedkmh" | b"speedkmph" | b"speedkm/h" => (Role::Speed, KPH),
+        b"speedmph" => (Role::Speed, MPH),
+        b"speedknots" | b"speedkn" => (Role::Speed, KNOT),
+        b"throttlepct" | b"throttle" | b"throttleposition" | b"aps" => (Role::Throttle, 1.0),
+        b"brakepct" | b"brake" | b"brakeposition" => (Role::Brake, 1.0),
+        b"brakebar" | b"brakepressurebar" | b"pbrakef" => (Role::BrakePressure, 1.0),
+        b"rpm" | b"nmot" | b"enginerpm" | b"enginespeedrpm" => (Role::Rpm, 1.0),
+        b"gear" | b"currentgear" => (Role::Gear, 1.0),
+        b"steerdeg" | b"steeringangle" | b"steeringdeg" | b"steeringangledeg" => (Role::Steer, 1.0),
+        b"steerrad" | b"steeringrad" => (Role::Steer, 180.0 / PI),
+        b"latdeg" | b"lat" | b"latitude" | b"vboxlatmin" => (Role::Lat, 1.0),
+        b"londeg" | b"lon" | b"lng" | b"longitude" | b"vboxlongminutes" => (Role::Lon, 1.0),
+        b"xm" | b"x" | b"position.x" | b"posx" => (Role::X, 1.0),
+        b"ym" | b"y" | b"position.y" | b"posy" => (Role::Y, 1.0),
+        b"zm" | b"z" | b"position.z" | b"posz" => (Role::Z, 1.0),
+        b"axg" | b"accxcan" => (Role::AccelLong, 1.0),
+        b"ayg" | b"accycan" => (Role::AccelLat, 1.0),
+        b"axmps2" => (Role::AccelLong, 1.0 / G),
+        b"aymps2" => (Role::AccelLat, 1.0 / G),
+        _ => return None,
+    })
+}
+
+/// The roles' values in one sample, in SI.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    values: [f64; ROLES],
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { values: [f64::NAN; ROLES] }
+    }
+}
+
+impl Reading {
+    /// The value of a role, when the sample had one.
+    pub fn get(&self, role: Role) -> Option<f64> {
+        let value = self.values[role as usize];
+        value.is_finite().then_some(value)
+    }
+
+    /// Takes a value in. A name that means the same and comes later in the sample wins.
+    pub fn set(&mut self, meaning: Meaning, value: &SignalValue) {
+        if let Some(number) = value.as_number() {
+            self.values[meaning.role as usize] = number * meaning.scale;
+        }
+    }
+}
+
+/// Reads samples whose names repeat in the same order without looking each name up again.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    layout: Vec<(SignalName, Option<Meaning>)>,
+}
+
+impl Reader {
+    /// The roles' values in `sample`.
+    pub fn read(&mut self, sample: &Sample) -> Reading {
+        let mut reading = Reading::default();
+        for (i, signal) in sample.signals.iter().enumerate() {
+            if let Some(meaning) = self.meaning_at(i, signal) {
+                reading.set(meaning, &signal.value);
+            }
+        }
+        reading
+    }
+
+    fn meaning_at(&mut self, i: usize, signal: &Signal) -> Option<Meaning> {
+        match self.layout.get_mut(i) {
+            Some((name, meaning)) if same_name(name, &signal.name) => *meaning,
+            Some(entry) => {
+                *entry = (signal.name.clone(), meaning(&signal.name));
+                entry.1
+            }
+            None => {
+                let found = meaning(&signal.name);
+                self.layout.push((signal.name.clone(), found));
+                found
+            }
+        }
+    }
+}
+
+/// Names are shared, so most equal names are the same allocation.
+pub(crate) fn same_name(a: &SignalName, b: &SignalName) -> bool {
+    std::sync::Arc::ptr_eq(a, b) || **a == **b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_and_units_meet_in_one_role() {
+        for (name, value, role, si) in [
+            ("speed_mps", 10.0, Role::Speed, 10.0),
+            ("speedKmh", 36.0, Role::Speed, 10.0),
+            ("SPEED_KPH", 36.0, Role::Speed, 10.0),
+            ("lap_time_ms", 1_500.0, Role::LapTime, 1.5),
+            ("Steering_Angle", 3.0, Role::Steer, 3.0),
+            ("Laptrigger_lapdist_dls", 7.0, Role::LapDist, 7.0),
+            ("accy_can", 0.5, Role::AccelLat, 0.5),
+        ] {
+            let m = meaning(name).unwrap_or_else(|| panic!("{name} has a meaning"));
+            assert_eq!(m.role, role, "{name}");
+            assert!((m.scale * value - si).abs() < 1e-9, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_without_meaning_are_left_alone() {
+        for name in ["", "tires.frontLeft.temp", "a_name_that_is_far_longer_than_any_alias", "speedy"] {
+            assert_eq!(meaning(name), None, "{name}");
+        }
+    }
+}
