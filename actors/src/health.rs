@@ -1,6 +1,6 @@
 //! What restarted and why.
 
-use slipstream_protocol::Timestamp;
+use slipstream_protocol::{Sample, Timestamp};
 
 /// One restart, or one giving up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,4 +32,13 @@ pub struct HealthReport {
     pub poisoned: u64,
     /// Actors given up since the start; the system is degraded when this is not 0.
     pub given_up: u64,
+}
+
+/// A sample that made its vehicle's handler panic.
+#[derive(Clone, Debug)]
+pub struct PoisonedSample {
+    /// When.
+    pub at: Timestamp,
+    /// The sample, set aside.
+    pub sample: Sample,
 }

@@ -4,14 +4,24 @@
 //! The actor owns its channels: it encodes a publication once per wire format and hands the same
 //! bytes to every subscriber's [`outbox::Outbox`]. Doors talk to the system through [`Router`].
 
+mod channel;
+mod handle;
 pub mod health;
 pub mod outbox;
 pub mod ports;
+mod registry;
+mod room;
 pub mod router;
 pub mod stats;
+mod subscription;
+mod supervision;
+mod sweep;
 pub mod system;
+mod topic;
+mod vehicle;
 pub mod views;
 
-pub use outbox::{Outbox, OutboxLimits};
-pub use router::{Router, Subscriber};
-pub use system::{ActorSystem, SystemConfig};
+pub use outbox::{Drained, Outbox, OutboxLimits};
+pub use router::Router;
+pub use subscription::Subscriber;
+pub use system::{ActorSystem, Probe, SystemConfig};

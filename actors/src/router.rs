@@ -1,79 +1,288 @@
 //! The one door into the actors.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use slipstream_protocol::{
-    Channel, ProtocolError, SampleBatch, Timestamp, VehicleId,
-    client::{RequestId, SubscribeRequest},
-    server::Event,
+    Channel, ChannelKind, ErrorCode, ProtocolError, Sample, SampleBatch, Target, Timestamp, VehicleId,
+    client::{Refusal, RequestId, SubscribeRequest},
+    server::{Event, Reply},
 };
 
-use crate::{health::HealthReport, outbox::Outbox, stats::Stats, views::Views};
+use crate::{
+    health::{HealthReport, PoisonedSample},
+    outbox::Outbox,
+    registry::Registry,
+    room::RoomMessage,
+    stats::Stats,
+    subscription::{Subscriber, Subscription},
+    topic::TopicMessage,
+    vehicle::{VehicleMessage, VehicleSlot},
+    views::Views,
+};
 
 /// Cheap to clone; every door holds one.
 #[derive(Clone)]
-pub struct Router {}
+pub struct Router {
+    pub(crate) registry: Arc<Registry>,
+}
 
-/// One connection as the actors know it. Dropping it ends its subscriptions.
-pub struct Subscriber {}
-
-/// An actor's mailbox is full: slow down and try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the actor's mailbox is full, try again")]
-pub struct Busy;
+/// What waits for all connections together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxDepth {
+    /// Connections known.
+    pub connections: usize,
+    /// Bytes that wait.
+    pub bytes: usize,
+    /// Bytes that wait for the slowest connection.
+    pub max_bytes: usize,
+}
 
 impl Router {
     /// Routes samples to their vehicles' actors, which are activated on first use. Order per vehicle
     /// is the order of calls. Waits where a mailbox is full: that is how back-pressure reaches a door.
     ///
-    /// Fails with [`slipstream_protocol::ErrorCode::Busy`] while draining or when the resident
-    /// vehicles reach their limit, and with `Unavailable` for a vehicle that supervision gave up.
-    pub async fn route(&self, _batch: SampleBatch) -> Result<(), ProtocolError> {
-        todo!()
+    /// Tells which samples were refused, by their place in the batch: with [`ErrorCode::Busy`] while
+    /// draining, with [`ErrorCode::Unavailable`] for a vehicle that is cooling down after too many
+    /// panics. The others went on.
+    pub async fn route(&self, batch: SampleBatch) -> Vec<Refusal> {
+        let mut refused = Vec::new();
+        if self.registry.is_draining() {
+            let error = ProtocolError::new(ErrorCode::Busy, "the server is draining, reconnect");
+            refused.extend(batch.samples.iter().enumerate().map(|(index, s)| Refusal { index, seq: s.seq, error: error.clone() }));
+            return refused;
+        }
+        let one_vehicle = batch.samples.windows(2).all(|pair| pair[0].vehicle == pair[1].vehicle);
+        if one_vehicle {
+            if let Some(first) = batch.samples.first() {
+                let slot = self.registry.vehicle(&first.vehicle.clone());
+                self.hand_over(&slot, batch.samples, |place| place, &mut refused).await;
+            }
+            return refused;
+        }
+        for (vehicle, places, samples) in by_vehicle(batch.samples) {
+            let slot = self.registry.vehicle(&vehicle);
+            self.hand_over(&slot, samples, |place| places[place], &mut refused).await;
+        }
+        refused.sort_by_key(|r| r.index);
+        refused
+    }
+
+    async fn hand_over(&self, slot: &Arc<VehicleSlot>, samples: Vec<Sample>, place: impl Fn(usize) -> usize, refused: &mut Vec<Refusal>) {
+        if slot.handle.is_cooling() {
+            let error = ProtocolError::new(
+                ErrorCode::Unavailable,
+                format!("vehicle {} is set aside for a while after too many faults, try again later", slot.id),
+            );
+            refused.extend(samples.iter().enumerate().map(|(i, s)| Refusal { index: place(i), seq: s.seq, error: error.clone() }));
+            return;
+        }
+        self.tell_vehicle(slot, VehicleMessage::Routed(samples)).await;
+    }
+
+    async fn tell_vehicle(&self, slot: &Arc<VehicleSlot>, mut message: VehicleMessage) {
+        while let Err(back) = slot.handle.deliver(message, &self.registry.stats).await {
+            // It was passivated between look-up and delivery.
+            message = back;
+            if self.registry.is_draining() {
+                return;
+            }
+            slot.activate(&self.registry);
+        }
     }
 
     /// Publishes an event on its owner's channel (and the session's, when it has one).
-    pub async fn publish(&self, _event: Event) -> Result<(), ProtocolError> {
-        todo!()
+    ///
+    /// Fails with [`ErrorCode::Busy`] while draining.
+    pub async fn publish(&self, event: Event) -> Result<(), ProtocolError> {
+        if self.registry.is_draining() {
+            return Err(ProtocolError::new(ErrorCode::Busy, "the server is draining, reconnect"));
+        }
+        let vehicle = match &event {
+            Event::Video(note) => note.vehicle.clone(),
+            Event::Feedback(note) => note.vehicle.clone(),
+            Event::Alert(note) => note.vehicle.clone(),
+            Event::Metrics(note) => {
+                let channel = Channel::one(ChannelKind::Session, note.session.clone());
+                self.tell_owner(&channel, Told::Publish(event)).await;
+                return Ok(());
+            }
+            Event::Health(_) => {
+                let channel = Channel::one(ChannelKind::System, slipstream_protocol::Id::new("health")?);
+                self.tell_owner(&channel, Told::Publish(event)).await;
+                return Ok(());
+            }
+        };
+        let slot = self.registry.vehicle(&vehicle);
+        self.tell_vehicle(&slot, VehicleMessage::Publish(event)).await;
+        Ok(())
     }
 
     /// Makes a connection known.
-    pub fn connect(&self, _outbox: Arc<Outbox>) -> Subscriber {
-        todo!()
+    pub fn connect(&self, outbox: Arc<Outbox>) -> Subscriber {
+        let connection = self.registry.next_key();
+        self.registry.outboxes.insert(connection, Arc::downgrade(&outbox));
+        self.registry.stats.connections.add(1);
+        Subscriber { connection, outbox, subscriptions: Mutex::new(HashMap::new()), registry: self.registry.clone() }
     }
 
-    /// Subscribes; the answer (`subscribed` or `error`) arrives in the outbox, before the channel's publications.
-    pub async fn subscribe(&self, _subscriber: &Subscriber, _request: SubscribeRequest) {
-        todo!()
+    /// Subscribes; the answer (`subscribed` or `error`) arrives in the outbox, before the channel's
+    /// publications. Subscribing again replaces the older subscription without a gap.
+    pub async fn subscribe(&self, subscriber: &Subscriber, request: SubscribeRequest) {
+        let channel = request.channel.clone();
+        let full = {
+            let subscriptions = subscriber.subscriptions.lock();
+            subscriptions.len() >= self.registry.config.max_subscriptions && !subscriptions.contains_key(&channel)
+        };
+        if full {
+            let max = self.registry.config.max_subscriptions;
+            let message = format!("{max} subscriptions are the most one connection can hold");
+            subscriber.outbox.reply(&Reply::Error { id: request.id, seq: None, code: ErrorCode::ValidationError, message });
+            return;
+        }
+        let subscription = Subscription::new(self.registry.next_key(), subscriber.connection, subscriber.outbox.clone(), request);
+        subscriber.subscriptions.lock().insert(channel.clone(), subscription.clone());
+        if channel.target == Target::All {
+            let reply =
+                Reply::Subscribed { channel: channel.clone(), id: subscription.request().cloned(), epoch: 0, offset: 0, recovered: false };
+            subscriber.outbox.open(&subscription, &reply);
+            self.registry.wildcards(channel.kind).add(subscription);
+            return;
+        }
+        self.tell_owner(&channel, Told::Subscribe(subscription)).await;
     }
 
     /// Unsubscribes; after the answer (`unsubscribed` or `error`) nothing of the channel arrives.
-    pub async fn unsubscribe(&self, _subscriber: &Subscriber, _channel: &Channel, _id: Option<RequestId>) {
-        todo!()
+    pub async fn unsubscribe(&self, subscriber: &Subscriber, channel: &Channel, id: Option<RequestId>) {
+        let Some(subscription) = subscriber.subscriptions.lock().remove(channel) else {
+            let message = format!("{channel} is not subscribed on this connection");
+            subscriber.outbox.reply(&Reply::Error { id, seq: None, code: ErrorCode::NotSubscribed, message });
+            return;
+        };
+        if channel.target == Target::All {
+            self.registry.wildcards(channel.kind).remove(subscription.key());
+            let reply = Reply::Unsubscribed { channel: channel.clone(), id, epoch: 0, offset: 0 };
+            subscriber.outbox.end(&subscription, Some(&reply));
+            return;
+        }
+        self.tell_owner(channel, Told::Unsubscribe(subscription, id)).await;
+    }
+
+    /// Tells the owner of a channel, whichever kind of actor that is.
+    async fn tell_owner(&self, channel: &Channel, told: Told) {
+        let Target::One(id) = &channel.target else { return };
+        match channel.kind {
+            ChannelKind::Telemetry | ChannelKind::Video | ChannelKind::Ai | ChannelKind::Alerts => {
+                let slot = self.registry.vehicle(&id.clone().into());
+                let message = match told {
+                    Told::Publish(event) => VehicleMessage::Publish(event),
+                    Told::Subscribe(subscription) => VehicleMessage::Subscribe(subscription),
+                    Told::Unsubscribe(subscription, id) => VehicleMessage::Unsubscribe(subscription, id),
+                };
+                self.tell_vehicle(&slot, message).await;
+            }
+            ChannelKind::Session => {
+                let session = id.clone().into();
+                let mut message = match told {
+                    Told::Publish(event) => RoomMessage::Publish(event),
+                    Told::Subscribe(subscription) => RoomMessage::Subscribe(subscription),
+                    Told::Unsubscribe(subscription, id) => RoomMessage::Unsubscribe(subscription, id),
+                };
+                while let Err(back) = self.registry.room(&session).handle.deliver(message, &self.registry.stats).await {
+                    message = back;
+                }
+            }
+            ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => {
+                let mut message = match told {
+                    Told::Publish(event) => TopicMessage::Publish(event),
+                    Told::Subscribe(subscription) => TopicMessage::Subscribe(subscription),
+                    Told::Unsubscribe(subscription, id) => TopicMessage::Unsubscribe(subscription, id),
+                };
+                while let Err(back) = self.registry.topic(channel.kind, id).handle.deliver(message, &self.registry.stats).await {
+                    message = back;
+                }
+            }
+        }
     }
 
     /// The views for readers.
-    pub fn views(&self) -> &Views {
-        todo!()
+    pub fn views(&self) -> Views<'_> {
+        Views(&self.registry)
     }
 
     /// The counters.
     pub fn stats(&self) -> &Stats {
-        todo!()
+        &self.registry.stats
+    }
+
+    /// What waits for all connections.
+    pub fn outbox_depth(&self) -> OutboxDepth {
+        let mut depth = OutboxDepth::default();
+        for outbox in self.registry.outboxes.iter().filter_map(|o| o.value().upgrade()) {
+            let bytes = outbox.waiting_bytes();
+            depth.connections += 1;
+            depth.bytes += bytes;
+            depth.max_bytes = depth.max_bytes.max(bytes);
+        }
+        depth
     }
 
     /// What restarted and why.
     pub fn health(&self) -> HealthReport {
-        todo!()
+        let stats = &self.registry.stats;
+        HealthReport {
+            incidents: self.registry.incidents(),
+            vehicles: stats.vehicles.get(),
+            rooms: stats.rooms.get(),
+            restarts: stats.restarts.get(),
+            poisoned: stats.poisoned.get(),
+            given_up: stats.given_up.get(),
+        }
+    }
+
+    /// The newest samples set aside, newest first, at most 64.
+    pub fn poisoned(&self) -> Vec<PoisonedSample> {
+        self.registry.poisoned()
     }
 
     /// Whether a vehicle is resident (not passivated, not unknown).
-    pub fn is_resident(&self, _vehicle: &VehicleId) -> bool {
-        todo!()
+    pub fn is_resident(&self, vehicle: &VehicleId) -> bool {
+        self.registry.vehicles.get(vehicle).is_some_and(|slot| slot.handle.is_resident())
+    }
+
+    /// A vehicle's generation: how often it was activated or restarted.
+    pub fn generation(&self, vehicle: &VehicleId) -> u64 {
+        self.registry.vehicles.get(vehicle).map_or(0, |slot| slot.handle.generation())
     }
 
     /// The current moment by the system's clock.
     pub fn now(&self) -> Timestamp {
-        todo!()
+        self.registry.now()
     }
+}
+
+/// What the owner of a channel can be told.
+enum Told {
+    Publish(Event),
+    Subscribe(Arc<Subscription>),
+    Unsubscribe(Arc<Subscription>, Option<RequestId>),
+}
+
+/// Samples of a mixed batch, by vehicle in order of first appearance, with their places in the batch.
+fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<usize>, Vec<Sample>)> {
+    let mut places: HashMap<VehicleId, usize> = HashMap::new();
+    let mut groups: Vec<(VehicleId, Vec<usize>, Vec<Sample>)> = Vec::new();
+    for (index, sample) in samples.into_iter().enumerate() {
+        let at = match places.get(&sample.vehicle) {
+            Some(at) => *at,
+            None => {
+                places.insert(sample.vehicle.clone(), groups.len());
+                groups.push((sample.vehicle.clone(), Vec::new(), Vec::new()));
+                groups.len() - 1
+            }
+        };
+        groups[at].1.push(index);
+        groups[at].2.push(sample);
+    }
+    groups
 }

@@ -56,6 +56,6 @@ pub struct Stats {
     pub passivated: Counter,
     /// Messages waiting in mailboxes now.
     pub mailbox_depth: Counter,
-    /// Bytes waiting in outboxes now.
-    pub outbox_bytes: Counter,
+    /// Connections known now.
+    pub connections: Counter,
 }

@@ -1,19 +1,30 @@
 //! Starting and draining the actor system.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
-use crate::{outbox::OutboxLimits, ports::Clock, router::Router};
+use actix::{Arbiter, System};
+use slipstream_protocol::Sample;
+
+use crate::{outbox::OutboxLimits, ports::Clock, registry::Registry, router::Router, sweep::sweep_forever};
+
+/// Looks at each sample just before it is applied. Tests use it to make a handler panic.
+pub trait Probe: Send + Sync + 'static {
+    /// Called on the vehicle's own thread.
+    fn inspect(&self, sample: &Sample);
+}
 
 /// How the actor system is laid out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SystemConfig {
     /// Threads that run actors; 0: one per core.
     pub arbiters: usize,
     /// Messages one mailbox holds.
     pub mailbox: usize,
+    /// An idle vehicle gives memory back after this long.
+    pub compact_after: Duration,
     /// An idle vehicle leaves memory after this long.
     pub passivate_after: Duration,
-    /// Restarts tolerated within `restart_window` before an actor is given up for that long.
+    /// Restarts tolerated within `restart_window` before an actor cools down for that long.
     pub max_restarts: u32,
     /// See `max_restarts`.
     pub restart_window: Duration,
@@ -25,8 +36,18 @@ pub struct SystemConfig {
     pub history_age: Duration,
     /// How often session rooms publish their numbers.
     pub metrics_every: Duration,
+    /// Most subscriptions of one connection.
+    pub max_subscriptions: usize,
     /// Bounds of each connection's outbox.
     pub outbox: OutboxLimits,
+    /// Fault injection for tests.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+impl fmt::Debug for SystemConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemConfig").field("arbiters", &self.arbiters).field("mailbox", &self.mailbox).finish_non_exhaustive()
+    }
 }
 
 impl Default for SystemConfig {
@@ -34,34 +55,82 @@ impl Default for SystemConfig {
         Self {
             arbiters: 0,
             mailbox: 256,
+            compact_after: Duration::from_secs(5),
             passivate_after: Duration::from_secs(900),
             max_restarts: 10,
             restart_window: Duration::from_secs(60),
             restart_backoff: Duration::from_millis(10),
-            history_len: 1_024,
-            history_age: Duration::from_secs(60),
+            history_len: 600,
+            history_age: Duration::from_secs(30),
             metrics_every: Duration::from_millis(500),
+            max_subscriptions: 4_096,
             outbox: OutboxLimits::default(),
+            probe: None,
         }
     }
 }
 
 /// The running actor system.
-pub struct ActorSystem {}
+pub struct ActorSystem {
+    registry: Arc<Registry>,
+    system: System,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl ActorSystem {
-    /// Starts the arbiters.
-    pub fn start(_config: SystemConfig, _clock: Arc<dyn Clock>) -> Self {
-        todo!()
+    /// Starts the arbiters, each on a thread of its own.
+    ///
+    /// # Panics
+    /// When the operating system gives no threads: nothing can run then.
+    pub fn start(config: SystemConfig, clock: Arc<dyn Clock>) -> Self {
+        let arbiters = match config.arbiters {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let (tx, rx) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("actors".into())
+            .spawn(move || {
+                let runner = System::new();
+                let arbiters: Vec<Arbiter> = runner.block_on(async { (0..arbiters).map(|_| Arbiter::new()).collect() });
+                let handles = arbiters.iter().map(Arbiter::handle).collect();
+                let registry = Arc::new(Registry::new(config, clock, handles));
+                runner.block_on(async { actix_rt::spawn(sweep_forever(registry.clone())) });
+                // The starter waits right below; it cannot be gone.
+                let _ = tx.send((registry, System::current()));
+                if let Err(error) = runner.run() {
+                    tracing::error!(%error, "the actor system ended badly");
+                }
+                for arbiter in arbiters {
+                    arbiter.stop();
+                    let _ = arbiter.join();
+                }
+            })
+            .expect("the operating system gives a thread");
+        let (registry, system) = rx.recv().expect("the actor thread starts");
+        Self { registry, system, thread: Some(thread) }
     }
 
     /// The door into it.
     pub fn router(&self) -> Router {
-        todo!()
+        Router { registry: self.registry.clone() }
     }
 
     /// Stops taking samples, lets mailboxes run empty (at most `deadline`), then stops the arbiters.
-    pub async fn drain(self, _deadline: Duration) {
-        todo!()
+    /// Outboxes keep what was published for their sessions to send.
+    pub async fn drain(mut self, deadline: Duration) {
+        self.registry.start_draining();
+        let run_empty = async {
+            while self.registry.stats.mailbox_depth.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if tokio::time::timeout(deadline, run_empty).await.is_err() {
+            tracing::warn!(waiting = self.registry.stats.mailbox_depth.get(), "drained only in part: the deadline passed");
+        }
+        self.system.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 }

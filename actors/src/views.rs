@@ -5,33 +5,38 @@ use std::sync::Arc;
 use slipstream_engine::{coach::LapBook, twin::Twin};
 use slipstream_protocol::{SessionId, VehicleId, server::SessionMetrics};
 
-/// The newest state of every vehicle and room.
-#[derive(Default)]
-pub struct Views {}
+use crate::registry::Registry;
 
-impl Views {
-    /// A vehicle's twin: newest value of every signal by source time, position, lap.
-    pub fn vehicle(&self, _id: &str) -> Option<Arc<Twin>> {
-        todo!()
+/// The newest state of every vehicle and room.
+pub struct Views<'a>(pub(crate) &'a Registry);
+
+impl Views<'_> {
+    /// A vehicle's twin: newest value of every signal by source time.
+    pub fn vehicle(&self, id: &str) -> Option<Arc<Twin>> {
+        self.0.vehicles.get(id)?.twin.load_full()
     }
 
     /// The ids of vehicles heard of, sorted.
     pub fn vehicles(&self) -> Vec<VehicleId> {
-        todo!()
+        let mut ids: Vec<_> = self.0.vehicles.iter().filter(|v| v.twin.load().is_some()).map(|v| v.key().clone()).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// A vehicle's recent laps, for the coach.
-    pub fn laps(&self, _id: &str) -> Option<Arc<LapBook>> {
-        todo!()
+    pub fn laps(&self, id: &str) -> Option<Arc<LapBook>> {
+        self.0.vehicles.get(id)?.laps.load_full()
     }
 
     /// A session room's numbers.
-    pub fn session(&self, _id: &str) -> Option<Arc<SessionMetrics>> {
-        todo!()
+    pub fn session(&self, id: &str) -> Option<Arc<SessionMetrics>> {
+        self.0.rooms.get(id)?.metrics.load_full()
     }
 
-    /// The ids of live session rooms, sorted.
+    /// The ids of session rooms heard of, sorted.
     pub fn sessions(&self) -> Vec<SessionId> {
-        todo!()
+        let mut ids: Vec<_> = self.0.rooms.iter().map(|r| r.key().clone()).collect();
+        ids.sort_unstable();
+        ids
     }
 }

@@ -31,6 +31,15 @@ pub enum Output {
     },
 }
 
+impl Output {
+    /// The session it happened in.
+    pub const fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::LapCompleted { session, .. } => session.as_ref(),
+        }
+    }
+}
+
 /// A half-driven lap is forgotten by [`Vehicle::compact`] after this long without a sample.
 pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(30);
 

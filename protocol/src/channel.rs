@@ -35,17 +35,8 @@ pub enum ChannelKind {
 
 impl ChannelKind {
     /// Every kind, in wire order.
-    pub const ALL: [Self; 9] = [
-        Self::Telemetry,
-        Self::Video,
-        Self::Ai,
-        Self::Alerts,
-        Self::Session,
-        Self::Cell,
-        Self::Rl,
-        Self::Pipeline,
-        Self::System,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Telemetry, Self::Video, Self::Ai, Self::Alerts, Self::Session, Self::Cell, Self::Rl, Self::Pipeline, Self::System];
 
     /// The word before the colon.
     pub const fn as_str(self) -> &'static str {
@@ -122,18 +113,12 @@ impl FromStr for Channel {
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
         let unknown = |why: String| ProtocolError::new(ErrorCode::UnknownChannel, why);
         let shown = || text.chars().take(60).collect::<String>();
-        let (kind, id) = text
-            .split_once(':')
-            .ok_or_else(|| unknown(format!("'{}' is not a channel: kind:id or kind:* is", shown())))?;
+        let (kind, id) = text.split_once(':').ok_or_else(|| unknown(format!("'{}' is not a channel: kind:id or kind:* is", shown())))?;
         let kind = ChannelKind::ALL.into_iter().find(|k| k.as_str() == kind).ok_or_else(|| {
             let kinds = ChannelKind::ALL.map(ChannelKind::as_str).join(", ");
             unknown(format!("'{}' has an unknown kind; the kinds are {kinds}", shown()))
         })?;
-        let target = if id == "*" {
-            Target::All
-        } else {
-            Target::One(Id::new(id).map_err(|e| unknown(e.message))?)
-        };
+        let target = if id == "*" { Target::All } else { Target::One(Id::new(id).map_err(|e| unknown(e.message))?) };
         Ok(Self { kind, target })
     }
 }

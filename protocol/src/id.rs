@@ -16,9 +16,7 @@ pub struct Id(Arc<str>);
 /// Whether `text` is a well-formed identifier.
 #[must_use]
 pub fn is_valid_id(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= MAX_ID_LEN
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    !text.is_empty() && text.len() <= MAX_ID_LEN && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 impl Id {

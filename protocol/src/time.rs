@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_time_is_refused() {
-        for bad in ["", "yesterday", "2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-07-17T12:34:56", "2023-07-17T25:00:00Z", "1689597296"] {
+        for bad in
+            ["", "yesterday", "2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-07-17T12:34:56", "2023-07-17T25:00:00Z", "1689597296"]
+        {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

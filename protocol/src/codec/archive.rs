@@ -203,11 +203,7 @@ pub(super) fn encode_client_telemetry(samples: &[Sample]) -> Vec<u8> {
             fleet: sample.fleet.as_deref().map(|s| dictionary.place(s)),
             seq: sample.seq,
             timestamp_us: Some(sample.source_time.micros()),
-            signals: sample
-                .signals
-                .iter()
-                .map(|s| WireSignal { name: dictionary.place(&s.name), value: wire_value(&s.value) })
-                .collect(),
+            signals: sample.signals.iter().map(|s| WireSignal { name: dictionary.place(&s.name), value: wire_value(&s.value) }).collect(),
         })
         .collect();
     let mut out = Vec::new();
@@ -381,7 +377,10 @@ impl SampleReader<'_> {
                 ArchivedWireValue::Number(n) => {
                     let n = n.to_native();
                     if !n.is_finite() {
-                        return Err(ProtocolError::new(ErrorCode::InvalidNumber, format!("'{name}' is {n}; only finite numbers are taken")));
+                        return Err(ProtocolError::new(
+                            ErrorCode::InvalidNumber,
+                            format!("'{name}' is {n}; only finite numbers are taken"),
+                        ));
                     }
                     SignalValue::Number(n)
                 }

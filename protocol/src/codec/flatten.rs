@@ -64,7 +64,7 @@ pub(super) fn flatten(json: &str, limits: &Limits, interner: &mut Interner) -> R
     }
 }
 
-/// serde_json's error as ours: a number too large for a float is told apart.
+/// The JSON reader's error as ours: a number too large for a float is told apart.
 pub(super) fn json_error(error: &serde_json::Error) -> ProtocolError {
     let message = error.to_string();
     let code = if message.starts_with("number out of range") {

@@ -95,8 +95,7 @@ pub(super) fn decode(payload: &Bytes, now: Timestamp, limits: &Limits, interner:
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, ProtocolError> {
-    std::str::from_utf8(payload)
-        .map_err(|e| ProtocolError::new(ErrorCode::InvalidUtf8, format!("not UTF-8 from byte {}", e.valid_up_to())))
+    std::str::from_utf8(payload).map_err(|e| ProtocolError::new(ErrorCode::InvalidUtf8, format!("not UTF-8 from byte {}", e.valid_up_to())))
 }
 
 fn decode_text(
@@ -173,7 +172,13 @@ fn parse_delivery(json: &str) -> Result<Delivery, ProtocolError> {
     }
 }
 
-fn telemetry(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<TelemetryFrame, ProtocolError> {
+fn telemetry(
+    raw: &RawFrame<'_>,
+    payload: &Bytes,
+    now: Timestamp,
+    limits: &Limits,
+    interner: &mut Interner,
+) -> Result<TelemetryFrame, ProtocolError> {
     let mut frame = TelemetryFrame::default();
     let Some(batch) = &raw.batch else {
         match sample(raw, payload, now, limits, interner) {
@@ -268,12 +273,22 @@ fn image_bytes(text: &str) -> Result<Vec<u8>, ProtocolError> {
         .ok_or_else(|| ProtocolError::new(ErrorCode::InvalidBase64, "'frameData' is not base64 (a data: prefix must end in ;base64,)"))
 }
 
-pub(super) fn decode_telemetry_body(body: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<TelemetryFrame, ProtocolError> {
+pub(super) fn decode_telemetry_body(
+    body: &Bytes,
+    now: Timestamp,
+    limits: &Limits,
+    interner: &mut Interner,
+) -> Result<TelemetryFrame, ProtocolError> {
     let raw: RawFrame<'_> = serde_json::from_str(utf8(body)?).map_err(|e| json_error(&e))?;
     telemetry(&raw, body, now, limits, interner)
 }
 
-pub(super) fn decode_video_body(body: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<VideoUpload, ProtocolError> {
+pub(super) fn decode_video_body(
+    body: &Bytes,
+    now: Timestamp,
+    limits: &Limits,
+    interner: &mut Interner,
+) -> Result<VideoUpload, ProtocolError> {
     let raw: RawFrame<'_> = serde_json::from_str(utf8(body)?).map_err(|e| json_error(&e))?;
     video(&raw, now, limits, interner)
 }

@@ -168,8 +168,8 @@ fn any_value() -> impl Strategy<Value = SignalValue> {
 
 fn any_sample() -> impl Strategy<Value = Sample> {
     let signals = prop::collection::vec(("[a-z.]{1,12}", any_value()), 0..12);
-    ("[A-Za-z0-9._-]{1,20}", prop::option::of("[a-z]{1,8}"), any::<Option<u64>>(), 400_000_000_000_i64..1_790_000_000_000, signals).prop_map(
-        |(vehicle, session, seq, millis, signals)| Sample {
+    ("[A-Za-z0-9._-]{1,20}", prop::option::of("[a-z]{1,8}"), any::<Option<u64>>(), 400_000_000_000_i64..1_790_000_000_000, signals)
+        .prop_map(|(vehicle, session, seq, millis, signals)| Sample {
             vehicle: VehicleId::new(&vehicle).unwrap(),
             session: session.map(|s| SessionId::new(&s).unwrap()),
             fleet: None,
@@ -179,8 +179,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             quality: Quality::Good,
             signals: signals.into_iter().map(|(n, value)| Signal { name: n.as_str().into(), value }).collect(),
             raw: None,
-        },
-    )
+        })
 }
 
 proptest! {

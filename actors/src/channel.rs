@@ -1,0 +1,250 @@
+//! A channel as its owner holds it: offsets, subscribers, history, and publications encoded once.
+
+mod history;
+mod wildcards;
+
+use std::{cell::RefCell, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use slipstream_protocol::{
+    Channel, ChannelKind, Id, Sample, Timestamp, WireFormat,
+    client::RequestId,
+    codec::Encoder,
+    server::{Event, Reply},
+};
+
+use crate::{outbox::Delivered, registry::Registry, subscription::Subscription};
+use history::{Content, History};
+pub(crate) use wildcards::Wildcards;
+
+/// A channel's name, in both forms.
+#[derive(Debug)]
+pub(crate) struct ChannelName {
+    pub(crate) channel: Channel,
+    pub(crate) text: Box<str>,
+}
+
+/// Publications of one channel in one wire format, as whole WebSocket frames back to back.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) name: Arc<ChannelName>,
+    /// Offset of the first publication.
+    pub(crate) first: u64,
+    /// How many; at least one.
+    pub(crate) count: u32,
+    pub(crate) bytes: Bytes,
+    /// Where the last publication's frame starts.
+    pub(crate) last_start: usize,
+}
+
+impl Run {
+    pub(crate) fn last(&self) -> u64 {
+        self.first + u64::from(self.count) - 1
+    }
+
+    pub(crate) fn last_frame(&self) -> Bytes {
+        self.bytes.slice(self.last_start..)
+    }
+}
+
+/// More publications than this never share one run, so that a bound on an outbox means something.
+const MAX_RUN: usize = 128;
+
+thread_local! {
+    /// Encoders keep scratch space: one pair a thread serves every actor on it.
+    static ENCODERS: RefCell<[Encoder; 2]> = const { RefCell::new([Encoder::new(WireFormat::Json), Encoder::new(WireFormat::Rkyv)]) };
+}
+
+/// One channel with its subscribers. Owned by exactly one actor.
+pub(crate) struct Broadcast {
+    name: Arc<ChannelName>,
+    epoch: u64,
+    /// Offset of the newest publication; the first one is 1.
+    offset: u64,
+    own: Vec<Arc<Subscription>>,
+    /// Own subscribers and those of the wildcard, each connection once.
+    targets: Vec<Arc<Subscription>>,
+    /// Version of the wildcard list that `targets` was made from.
+    seen: u64,
+    history: History,
+}
+
+impl Broadcast {
+    pub(crate) fn new(kind: ChannelKind, id: &Id, epoch: Timestamp) -> Self {
+        let channel = Channel::one(kind, id.clone());
+        let text = channel.to_string().into();
+        Self {
+            name: Arc::new(ChannelName { channel, text }),
+            epoch: epoch.micros().unsigned_abs(),
+            offset: 0,
+            own: Vec::new(),
+            targets: Vec::new(),
+            seen: 0,
+            history: History::default(),
+        }
+    }
+
+    pub(crate) const fn has_subscribers(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Publishes samples, each at its own offset.
+    pub(crate) fn publish_samples(&mut self, samples: &Arc<Vec<Sample>>, now: Timestamp, registry: &Registry) {
+        self.publish(&Content::Samples(samples.clone()), now, registry);
+    }
+
+    /// Publishes an event.
+    pub(crate) fn publish_event(&mut self, event: Event, now: Timestamp, registry: &Registry) {
+        self.publish(&Content::Event(Arc::new(event)), now, registry);
+    }
+
+    fn publish(&mut self, content: &Content, now: Timestamp, registry: &Registry) {
+        let first = self.offset + 1;
+        self.offset += content.len() as u64;
+        registry.stats.publications.add(content.len() as u64);
+        self.refresh(registry);
+        if !self.targets.is_empty() {
+            self.fan_out(first, content, registry);
+        }
+        self.history.push(first, content.clone(), now, registry.config.history_len, registry.config.history_age);
+    }
+
+    /// Takes in changes of the wildcard's list.
+    fn refresh(&mut self, registry: &Registry) {
+        let wildcards = registry.wildcards(self.name.channel.kind);
+        if wildcards.version() != self.seen {
+            let (version, list) = wildcards.snapshot();
+            self.seen = version;
+            self.retarget(&list);
+        }
+    }
+
+    fn retarget(&mut self, wild: &[Arc<Subscription>]) {
+        self.targets = self.own.clone();
+        // A connection that asked for this channel by name and by wildcard hears it once.
+        let named = |s: &Arc<Subscription>| self.own.iter().any(|own| own.connection() == s.connection());
+        self.targets.extend(wild.iter().filter(|s| !named(s)).cloned());
+    }
+
+    fn fan_out(&mut self, first: u64, content: &Content, registry: &Registry) {
+        let mut gone = false;
+        let (mut deliveries, mut dropped, mut skipped, mut slow) = (0, 0, 0, 0);
+        for format in WireFormat::ALL {
+            if !self.targets.iter().any(|s| s.outbox().format() == format) {
+                continue;
+            }
+            for run in encode(&self.name, first, content, 0, format) {
+                for subscription in self.targets.iter().filter(|s| s.outbox().format() == format) {
+                    deliveries += u64::from(run.count);
+                    match subscription.outbox().push(subscription, &run) {
+                        Delivered::Waits => {}
+                        Delivered::Dropped(n) => dropped += n,
+                        Delivered::Conflated(n) => skipped += n,
+                        Delivered::Slow => {
+                            slow += 1;
+                            gone = true;
+                        }
+                        Delivered::Gone => gone = true,
+                    }
+                }
+            }
+        }
+        registry.stats.deliveries.add(deliveries);
+        registry.stats.dropped_slow.add(dropped);
+        registry.stats.conflated.add(skipped);
+        registry.stats.slow_disconnects.add(slow);
+        if gone {
+            self.own.retain(|s| s.outbox().closing().is_none());
+            self.targets.retain(|s| s.is_active() && s.outbox().closing().is_none());
+        }
+    }
+
+    /// Starts a subscription: the answer first, then what was missed, then (from the next publication on) live.
+    pub(crate) fn subscribe(&mut self, subscription: &Arc<Subscription>, registry: &Registry) {
+        for replaced in self.own.extract_if(.., |s| s.connection() == subscription.connection()) {
+            replaced.outbox().end(&replaced, None);
+        }
+        self.own.push(subscription.clone());
+        let (version, list) = registry.wildcards(self.name.channel.kind).snapshot();
+        self.seen = version;
+        self.retarget(&list);
+        let (from, recovered) = match subscription.since() {
+            Some(since) if since.epoch == self.epoch && since.offset <= self.offset => {
+                let reaches = since.offset == self.offset || self.history.first_offset().is_some_and(|first| first <= since.offset + 1);
+                let from = if reaches { since.offset } else { self.history.first_offset().map_or(self.offset, |first| first - 1) };
+                (from, reaches)
+            }
+            // Another life of the channel, or an offset it never had: all that is remembered is what there is.
+            Some(_) => (self.history.first_offset().map_or(self.offset, |first| first - 1), false),
+            None => (self.offset, false),
+        };
+        let reply = Reply::Subscribed {
+            channel: self.name.channel.clone(),
+            id: subscription.request().cloned(),
+            epoch: self.epoch,
+            offset: from,
+            recovered,
+        };
+        subscription.outbox().open(subscription, &reply);
+        for (first, content) in self.history.after(from) {
+            let skip = (from + 1).saturating_sub(first) as usize;
+            for run in encode(&self.name, first, content, skip, subscription.outbox().format()) {
+                subscription.outbox().push_missed(subscription, &run);
+            }
+        }
+    }
+
+    /// Ends a subscription of `connection`; the answer is the last it hears of the channel.
+    pub(crate) fn unsubscribe(&mut self, subscription: &Subscription, request: Option<RequestId>) {
+        self.forget(subscription.key());
+        let reply = Reply::Unsubscribed { channel: self.name.channel.clone(), id: request, epoch: self.epoch, offset: self.offset };
+        subscription.outbox().end(subscription, Some(&reply));
+        // The wildcard of the same connection, if there is one, hears this channel again from the next publication on.
+        self.seen = u64::MAX;
+    }
+
+    /// Drops a subscription whose connection is gone.
+    pub(crate) fn forget(&mut self, key: u64) {
+        self.own.retain(|s| s.key() != key);
+        self.targets.retain(|s| s.key() != key);
+    }
+
+    /// Gives back memory that idle channels do not need.
+    pub(crate) fn compact(&mut self, now: Timestamp, registry: &Registry) {
+        self.history.expire(now, registry.config.history_age);
+        self.history.shrink();
+        self.own.retain(|s| s.is_active() && s.outbox().closing().is_none());
+        self.own.shrink_to_fit();
+        self.targets.retain(|s| s.is_active() && s.outbox().closing().is_none());
+        self.targets.shrink_to_fit();
+    }
+}
+
+/// Encodes `content`, whose first publication has offset `first`, leaving out the first `skip`.
+fn encode(name: &Arc<ChannelName>, first: u64, content: &Content, skip: usize, format: WireFormat) -> Vec<Run> {
+    ENCODERS.with_borrow_mut(|encoders| {
+        let encoder = &mut encoders[usize::from(format == WireFormat::Rkyv)];
+        match content {
+            Content::Event(event) => {
+                let mut out = BytesMut::with_capacity(512);
+                encoder.event(&name.text, first, event, &mut out);
+                vec![Run { name: name.clone(), first, count: 1, bytes: out.freeze(), last_start: 0 }]
+            }
+            Content::Samples(samples) => {
+                let rest = samples.get(skip..).unwrap_or_default();
+                let start = first + skip as u64;
+                rest.chunks(MAX_RUN).enumerate().map(|(i, chunk)| encode_run(name, start + (i * MAX_RUN) as u64, chunk, encoder)).collect()
+            }
+        }
+    })
+}
+
+fn encode_run(name: &Arc<ChannelName>, first: u64, samples: &[Sample], encoder: &mut Encoder) -> Run {
+    let mut out = BytesMut::with_capacity(samples.len() * 512);
+    let mut last_start = 0;
+    for (index, sample) in samples.iter().enumerate() {
+        last_start = out.len();
+        encoder.telemetry(&name.text, first + index as u64, sample, &mut out);
+    }
+    Run { name: name.clone(), first, count: samples.len() as u32, bytes: out.freeze(), last_start }
+}

@@ -1,0 +1,74 @@
+//! What a channel remembers, bounded in publications and in age.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use slipstream_protocol::{Sample, Timestamp, server::Event};
+
+/// What was published; shared with whoever else holds it.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Samples(Arc<Vec<Sample>>),
+    Event(Arc<Event>),
+}
+
+impl Content {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Samples(samples) => samples.len(),
+            Self::Event(_) => 1,
+        }
+    }
+}
+
+struct Entry {
+    first: u64,
+    at: Timestamp,
+    content: Content,
+}
+
+#[derive(Default)]
+pub(super) struct History {
+    entries: VecDeque<Entry>,
+    publications: usize,
+}
+
+impl History {
+    pub(super) fn push(&mut self, first: u64, content: Content, now: Timestamp, max_len: usize, max_age: Duration) {
+        if max_len == 0 {
+            return;
+        }
+        self.publications += content.len();
+        self.entries.push_back(Entry { first, at: now, content });
+        while self.publications > max_len && self.entries.len() > 1 {
+            self.drop_oldest();
+        }
+        self.expire(now, max_age);
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp, max_age: Duration) {
+        let keep_from = now.minus(max_age);
+        while self.entries.front().is_some_and(|e| e.at < keep_from) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.publications -= entry.content.len();
+        }
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
+    /// Offset of the oldest publication remembered.
+    pub(super) fn first_offset(&self) -> Option<u64> {
+        self.entries.front().map(|e| e.first)
+    }
+
+    /// Everything with publications beyond `offset`, oldest first, with its first offset.
+    pub(super) fn after(&self, offset: u64) -> impl Iterator<Item = (u64, &Content)> {
+        self.entries.iter().filter(move |e| e.first + e.content.len() as u64 > offset + 1).map(|e| (e.first, &e.content))
+    }
+}

@@ -1,0 +1,155 @@
+//! The ordered part of an outbox: replies and runs of publications, bounded in bytes and frames.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use slipstream_protocol::{WireFormat, client::OnSlow, codec::Encoder, server::Reply};
+
+use super::OutboxLimits;
+use crate::{
+    channel::{ChannelName, Run},
+    subscription::Subscription,
+};
+
+/// What became of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// It waits.
+    Waits,
+    /// It waits, and so many older publications were dropped for it.
+    DroppedOldest(u64),
+    /// There is no room and nothing may be dropped.
+    Full,
+}
+
+enum Item {
+    Control(Bytes),
+    Run { run: Run, subscription: u64, droppable: bool },
+}
+
+impl Item {
+    fn len(&self) -> usize {
+        match self {
+            Self::Control(bytes) => bytes.len(),
+            Self::Run { run, .. } => run.bytes.len(),
+        }
+    }
+
+    const fn frames(&self) -> usize {
+        match self {
+            Self::Control(_) => 1,
+            Self::Run { run, .. } => run.count as usize,
+        }
+    }
+}
+
+/// Publications dropped for one subscription, not yet told.
+struct Gap {
+    subscription: u64,
+    name: Arc<ChannelName>,
+    dropped: u64,
+    from: u64,
+    to: u64,
+}
+
+pub(super) struct Queue {
+    limits: OutboxLimits,
+    items: VecDeque<Item>,
+    bytes: usize,
+    frames: usize,
+    gaps: Vec<Gap>,
+}
+
+impl Queue {
+    pub(super) const fn new(limits: OutboxLimits) -> Self {
+        Self { limits, items: VecDeque::new(), bytes: 0, frames: 0, gaps: Vec::new() }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push_control(&mut self, frame: Bytes) -> Pushed {
+        // Replies answer what the client itself sends, so a little beyond the bound is enough for them.
+        if self.bytes + frame.len() > self.limits.max_bytes.saturating_mul(2) {
+            return Pushed::Full;
+        }
+        self.push(Item::Control(frame));
+        Pushed::Waits
+    }
+
+    pub(super) fn push_run(&mut self, subscription: &Subscription, run: &Run) -> Pushed {
+        let mut dropped = 0;
+        while !self.has_room(run) {
+            if subscription.on_slow() == OnSlow::Disconnect {
+                return Pushed::Full;
+            }
+            match self.drop_oldest() {
+                Some(count) => dropped += count,
+                None => return Pushed::Full,
+            }
+        }
+        let droppable = subscription.on_slow() == OnSlow::DropOldest;
+        self.push(Item::Run { run: run.clone(), subscription: subscription.key(), droppable });
+        if dropped > 0 { Pushed::DroppedOldest(dropped) } else { Pushed::Waits }
+    }
+
+    /// A single run larger than the bound is taken when nothing else waits.
+    fn has_room(&self, run: &Run) -> bool {
+        self.items.is_empty()
+            || (self.bytes + run.bytes.len() <= self.limits.max_bytes && self.frames + run.count as usize <= self.limits.max_frames)
+    }
+
+    fn push(&mut self, item: Item) {
+        self.bytes += item.len();
+        self.frames += item.frames();
+        self.items.push_back(item);
+    }
+
+    /// Drops the oldest run that may be dropped; tells how many publications it held.
+    fn drop_oldest(&mut self) -> Option<u64> {
+        let at = self.items.iter().position(|item| matches!(item, Item::Run { droppable: true, .. }))?;
+        let item = self.items.remove(at)?;
+        self.bytes -= item.len();
+        self.frames -= item.frames();
+        let Item::Run { run, subscription, .. } = item else { return None };
+        let count = u64::from(run.count);
+        let (from, to) = (run.first, run.last());
+        match self.gaps.iter_mut().find(|g| g.subscription == subscription && Arc::ptr_eq(&g.name, &run.name)) {
+            Some(gap) => {
+                gap.dropped += count;
+                gap.from = gap.from.min(from);
+                gap.to = gap.to.max(to);
+            }
+            None => self.gaps.push(Gap { subscription, name: run.name, dropped: count, from, to }),
+        }
+        Some(count)
+    }
+
+    /// Moves everything out. Gaps go first: what was dropped is older than whatever of its channel still waits.
+    pub(super) fn drain(&mut self, format: WireFormat, into: &mut Vec<Bytes>) {
+        if !self.gaps.is_empty() {
+            let mut encoder = Encoder::new(format);
+            into.extend(self.gaps.drain(..).map(|gap| {
+                encoder.reply(&Reply::Gap { channel: gap.name.channel.clone(), dropped: gap.dropped, from: gap.from, to: gap.to })
+            }));
+        }
+        into.extend(self.items.drain(..).map(|item| match item {
+            Item::Control(bytes) => bytes,
+            Item::Run { run, .. } => run.bytes,
+        }));
+        self.bytes = 0;
+        self.frames = 0;
+        // An idle connection holds no buffer.
+        if self.items.capacity() > 64 {
+            self.items = VecDeque::new();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.items = VecDeque::new();
+        self.gaps = Vec::new();
+        self.bytes = 0;
+        self.frames = 0;
+    }
+}

@@ -1,0 +1,181 @@
+//! Session rooms: members, leaderboard, numbers, and the channel `session:<id>`.
+
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
+use arc_swap::ArcSwapOption;
+use slipstream_engine::{session::Session, vehicle::Output};
+use slipstream_protocol::{
+    ChannelKind, Sample, SessionId, Timestamp, VehicleId,
+    client::RequestId,
+    server::{Event, MetricsNote, SessionMetrics},
+};
+
+use crate::{
+    channel::Broadcast,
+    handle::{Handle, OnDrop},
+    registry::Registry,
+    stats::Stats,
+    subscription::Subscription,
+    supervision::{Lifeline, Supervisable, spawn},
+};
+
+/// Samples of one member that its vehicle has processed, with what they told.
+pub(crate) struct ProcessedBatch {
+    pub(crate) vehicle: VehicleId,
+    pub(crate) samples: Arc<Vec<Sample>>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+/// What a session room is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum RoomMessage {
+    Processed(ProcessedBatch),
+    Publish(Event),
+    Subscribe(Arc<Subscription>),
+    Unsubscribe(Arc<Subscription>, Option<RequestId>),
+    Forget(u64),
+    Compact,
+    Passivate,
+}
+
+/// Outlives the generations of a session room.
+pub(crate) struct RoomSlot {
+    pub(crate) id: SessionId,
+    pub(crate) handle: Handle<SessionRoomActor>,
+    pub(crate) metrics: ArcSwapOption<SessionMetrics>,
+    /// The session of a room that left memory for idleness.
+    dormant: parking_lot::Mutex<Option<Box<Session>>>,
+}
+
+impl RoomSlot {
+    pub(crate) fn new(id: SessionId) -> Self {
+        Self { id, handle: Handle::default(), metrics: ArcSwapOption::empty(), dormant: parking_lot::Mutex::default() }
+    }
+
+    pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
+        self.handle.activate(|| {
+            let (slot, registry) = (self.clone(), registry.clone());
+            let arbiter = registry.arbiter(&self.id).clone();
+            let mailbox = registry.config.mailbox;
+            registry.stats.rooms.add(1);
+            self.handle.touch(registry.now());
+            spawn(&arbiter, mailbox, registry.clone(), move || SessionRoomActor::new(slot, registry))
+        });
+    }
+
+    pub(crate) fn forget(&self, key: u64, stats: &Stats) {
+        let _ = self.handle.try_send(RoomMessage::Forget(key), stats);
+    }
+}
+
+impl Lifeline for RoomSlot {
+    fn restarted(&self) -> u64 {
+        self.handle.restarted()
+    }
+
+    fn set_cooling(&self, cooling: bool) {
+        self.handle.set_cooling(cooling);
+    }
+}
+
+pub(crate) struct SessionRoomActor {
+    slot: Arc<RoomSlot>,
+    registry: Arc<Registry>,
+    session: Session,
+    channel: Broadcast,
+    told_at: Timestamp,
+    /// A publication of the numbers is due; this timer brings it.
+    pending: Option<SpawnHandle>,
+}
+
+impl SessionRoomActor {
+    fn new(slot: Arc<RoomSlot>, registry: Arc<Registry>) -> Self {
+        let session = slot.dormant.lock().take().map_or_else(Session::default, |s| *s);
+        let channel = Broadcast::new(ChannelKind::Session, slot.id.id(), registry.now());
+        Self { slot, registry, session, channel, told_at: Timestamp::default(), pending: None }
+    }
+
+    fn take(&mut self, batch: &ProcessedBatch, ctx: &mut Context<Self>) {
+        for sample in batch.samples.iter() {
+            self.session.apply(sample);
+        }
+        for output in &batch.outputs {
+            self.session.note(&batch.vehicle, output);
+        }
+        let now = self.registry.now();
+        self.slot.handle.touch(now);
+        self.channel.publish_samples(&batch.samples, now, &self.registry);
+        if now.since(self.told_at) >= self.registry.config.metrics_every {
+            self.tell();
+        } else if self.pending.is_none() {
+            self.pending = Some(ctx.run_later(self.registry.config.metrics_every, |room, _| room.tell()));
+        }
+    }
+
+    /// Publishes the numbers and leaves them for readers.
+    fn tell(&mut self) {
+        self.pending = None;
+        let now = self.registry.now();
+        self.told_at = now;
+        let metrics = Arc::new(self.session.metrics());
+        self.slot.metrics.store(Some(metrics.clone()));
+        let note = MetricsNote { session: self.slot.id.clone(), metrics, timestamp: self.session.newest() };
+        self.channel.publish_event(Event::Metrics(note), now, &self.registry);
+    }
+
+    fn passivate(&mut self, ctx: &mut Context<Self>) {
+        if self.channel.has_subscribers() || self.pending.is_some() {
+            return;
+        }
+        let session = std::mem::take(&mut self.session);
+        let slot = self.slot.clone();
+        let mut session = Some(Box::new(session));
+        if slot.handle.retire(|| *slot.dormant.lock() = session.take()) {
+            self.registry.stats.rooms.sub(1);
+            actix::ActorContext::stop(ctx);
+        } else if let Some(session) = session {
+            self.session = *session;
+        }
+    }
+}
+
+impl Actor for SessionRoomActor {
+    type Context = Context<Self>;
+}
+
+impl Supervised for SessionRoomActor {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        // Timers end with the generation that panicked.
+        self.pending = None;
+    }
+}
+
+impl Supervisable for SessionRoomActor {
+    fn name(&self) -> String {
+        format!("session:{}", self.slot.id)
+    }
+
+    fn lifeline(&self) -> Arc<dyn Lifeline> {
+        self.slot.clone()
+    }
+}
+
+impl Handler<RoomMessage> for SessionRoomActor {
+    type Result = ();
+
+    fn handle(&mut self, message: RoomMessage, ctx: &mut Context<Self>) {
+        let (slot, registry) = (self.slot.clone(), self.registry.clone());
+        let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
+        match message {
+            RoomMessage::Processed(batch) => self.take(&batch, ctx),
+            RoomMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
+            RoomMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
+            RoomMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
+            RoomMessage::Forget(key) => self.channel.forget(key),
+            RoomMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
+            RoomMessage::Passivate => self.passivate(ctx),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Subscriptions: which connection hears which channel, and how.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use slipstream_protocol::{
+    Channel,
+    client::{Delivery, OnSlow, RequestId, Since, SubscribeRequest},
+};
+
+use crate::{outbox::Outbox, registry::Registry};
+
+/// One connection's interest in one channel (or in all of a kind).
+pub(crate) struct Subscription {
+    key: u64,
+    connection: u64,
+    channel: Channel,
+    delivery: Delivery,
+    on_slow: OnSlow,
+    since: Option<Since>,
+    request: Option<RequestId>,
+    outbox: Arc<Outbox>,
+    /// Written and read under the outbox's lock, so that nothing follows `unsubscribed`.
+    active: AtomicBool,
+}
+
+impl Subscription {
+    pub(crate) fn new(key: u64, connection: u64, outbox: Arc<Outbox>, request: SubscribeRequest) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            connection,
+            channel: request.channel,
+            delivery: request.delivery,
+            on_slow: request.on_slow,
+            since: request.since,
+            request: request.id,
+            outbox,
+            active: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) const fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(crate) const fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    pub(crate) const fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    pub(crate) const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    pub(crate) const fn on_slow(&self) -> OnSlow {
+        self.on_slow
+    }
+
+    pub(crate) const fn since(&self) -> Option<Since> {
+        self.since
+    }
+
+    pub(crate) const fn request(&self) -> Option<&RequestId> {
+        self.request.as_ref()
+    }
+
+    pub(crate) const fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_active(&self, active: bool) {
+        self.active.store(active, Ordering::Relaxed);
+    }
+}
+
+/// One connection as the actors know it. Dropping it ends its subscriptions.
+pub struct Subscriber {
+    pub(crate) connection: u64,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) subscriptions: Mutex<HashMap<Channel, Arc<Subscription>>>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        for (_, subscription) in self.subscriptions.get_mut().drain() {
+            self.outbox.end(&subscription, None);
+            self.registry.forget_subscription(&subscription);
+        }
+        self.registry.disconnected(self.connection);
+    }
+}

@@ -1,0 +1,106 @@
+//! Our own supervision: actix closes the mailbox of an actor whose handler panics and
+//! `actix::Supervisor` does not bring it back (measured with actix 0.13).
+//!
+//! An actor's context is polled under `catch_unwind`. After a panic the same mailbox, with all that
+//! waits in it, is given to the restarted actor: `restarting` rebuilds its state from a checkpoint,
+//! `started` finishes what the panic interrupted. Restarts back off; too many of them within a
+//! window cool the actor down, which senders are told.
+
+use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, Context, Supervised, dev::channel::channel};
+use actix_rt::ArbiterHandle;
+use futures_util::FutureExt;
+use slipstream_protocol::Timestamp;
+
+use crate::{health::Incident, registry::Registry};
+
+/// How restarts are paced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RestartPolicy {
+    pub(crate) max_restarts: u32,
+    pub(crate) window: Duration,
+    pub(crate) backoff: Duration,
+}
+
+impl RestartPolicy {
+    /// How long to wait before restart number `nth` (from 0) within the window.
+    fn delay(&self, nth: usize) -> Duration {
+        self.backoff.saturating_mul(1 << nth.min(6))
+    }
+}
+
+/// An actor that can be supervised.
+pub(crate) trait Supervisable: Actor<Context = Context<Self>> + Supervised + Unpin {
+    /// `vehicle:ALB`
+    fn name(&self) -> String;
+    /// What outlives its generations: tells senders of restarts and cooling.
+    fn lifeline(&self) -> Arc<dyn Lifeline>;
+}
+
+/// The part of an actor's slot that supervision writes.
+pub(crate) trait Lifeline: Send + Sync {
+    /// Counts a restart; tells the new generation.
+    fn restarted(&self) -> u64;
+    /// While cooling, senders are refused.
+    fn set_cooling(&self, cooling: bool);
+}
+
+/// Starts a supervised actor on `arbiter`. The mailbox takes messages at once.
+pub(crate) fn spawn<A: Supervisable>(
+    arbiter: &ArbiterHandle,
+    mailbox: usize,
+    registry: Arc<Registry>,
+    make: impl FnOnce() -> A + Send + 'static,
+) -> Addr<A> {
+    let (tx, rx) = channel(mailbox);
+    let running = arbiter.spawn_fn(move || {
+        actix_rt::spawn(async move {
+            let actor = make();
+            supervise(Context::with_receiver(rx), actor, &registry).await;
+        });
+    });
+    if !running {
+        tracing::warn!("an arbiter has stopped: the actor will not run");
+    }
+    Addr::new(tx)
+}
+
+async fn supervise<A: Supervisable>(context: Context<A>, actor: A, registry: &Registry) {
+    let name = actor.name();
+    let policy = registry.restart_policy();
+    let lifeline = actor.lifeline();
+    let mut running = context.into_future(actor);
+    let mut recent: VecDeque<Timestamp> = VecDeque::new();
+    loop {
+        let Err(panic) = AssertUnwindSafe(&mut running).catch_unwind().await else { return };
+        let now = registry.now();
+        while recent.front().is_some_and(|at| now.since(*at) > policy.window) {
+            recent.pop_front();
+        }
+        let given_up = recent.len() >= policy.max_restarts as usize;
+        let generation = lifeline.restarted();
+        registry.note_incident(Incident { at: now, actor: name.clone(), generation, reason: reason(&*panic), given_up });
+        if given_up {
+            lifeline.set_cooling(true);
+            tokio::time::sleep(policy.window).await;
+            lifeline.set_cooling(false);
+            recent.clear();
+        } else {
+            tokio::time::sleep(policy.delay(recent.len())).await;
+        }
+        recent.push_back(now);
+        if !std::panic::catch_unwind(AssertUnwindSafe(|| running.restart())).unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+/// What a panic said.
+fn reason(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}

@@ -1,0 +1,49 @@
+//! Idle actors give memory back, then leave it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{registry::Registry, room::RoomMessage, vehicle::VehicleMessage};
+
+/// How often the sweeper looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks over all resident actors for ever. One sweeper serves a million actors without a timer each.
+pub(crate) async fn sweep_forever(registry: Arc<Registry>) {
+    let mut ticks = tokio::time::interval(EVERY.min(registry.config.compact_after.max(Duration::from_millis(10))));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        sweep(&registry);
+    }
+}
+
+/// One look. A full mailbox is a busy actor: there is nothing to sweep.
+fn sweep(registry: &Registry) {
+    let now = registry.now();
+    let compact_before = now.minus(registry.config.compact_after);
+    let passivate_before = now.minus(registry.config.passivate_after);
+    for entry in &registry.vehicles {
+        let handle = &entry.value().handle;
+        let active = handle.last_active();
+        if active > compact_before || !handle.is_resident() {
+            continue;
+        }
+        if active <= passivate_before {
+            let _ = handle.try_send(VehicleMessage::Passivate, &registry.stats);
+        } else if handle.take_compaction() {
+            let _ = handle.try_send(VehicleMessage::Compact, &registry.stats);
+        }
+    }
+    for entry in &registry.rooms {
+        let handle = &entry.value().handle;
+        let active = handle.last_active();
+        if active > compact_before || !handle.is_resident() {
+            continue;
+        }
+        if active <= passivate_before {
+            let _ = handle.try_send(RoomMessage::Passivate, &registry.stats);
+        } else if handle.take_compaction() {
+            let _ = handle.try_send(RoomMessage::Compact, &registry.stats);
+        }
+    }
+}

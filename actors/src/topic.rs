@@ -1,0 +1,102 @@
+//! Channels that neither a vehicle nor a session owns: `system:health`, and rooms for cells, agents
+//! and pipelines.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, Supervised};
+use slipstream_protocol::{ChannelKind, Id, client::RequestId, server::Event};
+
+use crate::{
+    channel::Broadcast,
+    handle::{Handle, OnDrop},
+    registry::Registry,
+    stats::Stats,
+    subscription::Subscription,
+    supervision::{Lifeline, Supervisable, spawn},
+};
+
+/// What a topic's actor is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum TopicMessage {
+    Publish(Event),
+    Subscribe(Arc<Subscription>),
+    Unsubscribe(Arc<Subscription>, Option<RequestId>),
+    Forget(u64),
+}
+
+/// Outlives the generations of a topic's actor.
+pub(crate) struct TopicSlot {
+    kind: ChannelKind,
+    id: Id,
+    pub(crate) handle: Handle<TopicActor>,
+}
+
+impl TopicSlot {
+    pub(crate) fn new(kind: ChannelKind, id: Id) -> Self {
+        Self { kind, id, handle: Handle::default() }
+    }
+
+    pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
+        self.handle.activate(|| {
+            let (slot, registry) = (self.clone(), registry.clone());
+            let arbiter = registry.arbiter(self.id.as_str()).clone();
+            let mailbox = registry.config.mailbox;
+            spawn(&arbiter, mailbox, registry.clone(), move || {
+                let channel = Broadcast::new(slot.kind, &slot.id, registry.now());
+                TopicActor { slot, registry, channel }
+            })
+        });
+    }
+
+    pub(crate) fn forget(&self, key: u64, stats: &Stats) {
+        let _ = self.handle.try_send(TopicMessage::Forget(key), stats);
+    }
+}
+
+impl Lifeline for TopicSlot {
+    fn restarted(&self) -> u64 {
+        self.handle.restarted()
+    }
+
+    fn set_cooling(&self, cooling: bool) {
+        self.handle.set_cooling(cooling);
+    }
+}
+
+pub(crate) struct TopicActor {
+    slot: Arc<TopicSlot>,
+    registry: Arc<Registry>,
+    channel: Broadcast,
+}
+
+impl Actor for TopicActor {
+    type Context = Context<Self>;
+}
+
+impl Supervised for TopicActor {}
+
+impl Supervisable for TopicActor {
+    fn name(&self) -> String {
+        format!("{}:{}", self.slot.kind, self.slot.id)
+    }
+
+    fn lifeline(&self) -> Arc<dyn Lifeline> {
+        self.slot.clone()
+    }
+}
+
+impl Handler<TopicMessage> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, message: TopicMessage, _: &mut Context<Self>) {
+        let (slot, registry) = (self.slot.clone(), self.registry.clone());
+        let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
+        match message {
+            TopicMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
+            TopicMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
+            TopicMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
+            TopicMessage::Forget(key) => self.channel.forget(key),
+        }
+    }
+}

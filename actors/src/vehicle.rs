@@ -1,0 +1,276 @@
+//! The vehicle's actor: a thin shell around [`slipstream_engine::vehicle::Vehicle`].
+
+mod checkpoint;
+mod slot;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use slipstream_engine::vehicle::{Output, Vehicle};
+use slipstream_protocol::{ChannelKind, Sample, SessionId, client::RequestId, server::Event};
+
+use crate::{
+    channel::Broadcast,
+    handle::{OnDrop, Sent},
+    health::PoisonedSample,
+    registry::Registry,
+    room::{ProcessedBatch, RoomMessage, RoomSlot},
+    subscription::Subscription,
+    supervision::{Lifeline, Supervisable},
+};
+use checkpoint::Checkpoint;
+pub(crate) use slot::VehicleSlot;
+
+/// What a vehicle's actor is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum VehicleMessage {
+    /// Samples of this vehicle, in the order sent.
+    Routed(Vec<Sample>),
+    Publish(Event),
+    Subscribe(Arc<Subscription>),
+    Unsubscribe(Arc<Subscription>, Option<RequestId>),
+    Forget(ChannelKind, u64),
+    Compact,
+    Passivate,
+}
+
+/// A batch being applied; kept in the actor so that a panic leaves it behind.
+struct InFlight {
+    samples: Vec<Sample>,
+    /// How many are applied; the next one is the suspect after a panic.
+    applied: usize,
+    /// Outputs that stood before the suspect.
+    outputs: usize,
+}
+
+pub(crate) struct VehicleActor {
+    slot: Arc<VehicleSlot>,
+    registry: Arc<Registry>,
+    vehicle: Vehicle,
+    checkpoint: Checkpoint,
+    telemetry: Broadcast,
+    /// `video`, `ai` and `alerts`, once somebody hears or speaks on them.
+    others: Vec<(ChannelKind, Broadcast)>,
+    outputs: Vec<Output>,
+    in_flight: Option<InFlight>,
+    /// The room of the newest session.
+    room: Option<(SessionId, Arc<RoomSlot>)>,
+    /// What a full room could not take yet.
+    to_rooms: VecDeque<(SessionId, RoomMessage)>,
+}
+
+impl VehicleActor {
+    fn new(slot: Arc<VehicleSlot>, registry: Arc<Registry>) -> Self {
+        let vehicle = slot.wake();
+        let telemetry = Broadcast::new(ChannelKind::Telemetry, slot.id.id(), registry.now());
+        let checkpoint = Checkpoint::of(&vehicle);
+        Self {
+            slot,
+            registry,
+            vehicle,
+            checkpoint,
+            telemetry,
+            others: Vec::new(),
+            outputs: Vec::new(),
+            in_flight: None,
+            room: None,
+            to_rooms: VecDeque::new(),
+        }
+    }
+
+    /// Applies what is in flight, then tells everyone.
+    fn process(&mut self, ctx: &mut Context<Self>) {
+        let now = self.registry.now();
+        let Some(flight) = &mut self.in_flight else { return };
+        while let Some(sample) = flight.samples.get(flight.applied) {
+            flight.outputs = self.outputs.len();
+            if let Some(probe) = &self.registry.config.probe {
+                probe.inspect(sample);
+            }
+            self.vehicle.apply(sample, now, &mut self.outputs);
+            flight.applied += 1;
+        }
+        let samples = self.in_flight.take().map(|f| f.samples).unwrap_or_default();
+        if samples.is_empty() {
+            return;
+        }
+        self.slot.handle.touch(now);
+        self.registry.stats.samples.add(samples.len() as u64);
+        let samples = Arc::new(samples);
+        self.telemetry.publish_samples(&samples, now, &self.registry);
+        self.slot.show(&self.vehicle);
+        let outputs = std::mem::take(&mut self.outputs);
+        self.tell_rooms(&samples, outputs, ctx);
+        self.checkpoint.note(samples, &self.vehicle);
+    }
+
+    /// Hands samples on to the rooms of their sessions.
+    fn tell_rooms(&mut self, samples: &Arc<Vec<Sample>>, outputs: Vec<Output>, ctx: &mut Context<Self>) {
+        let first = samples[0].session.as_ref();
+        if samples.iter().all(|s| s.session.as_ref() == first) {
+            if let Some(session) = first.cloned() {
+                let batch = ProcessedBatch { vehicle: self.slot.id.clone(), samples: samples.clone(), outputs };
+                self.tell_room(&session, RoomMessage::Processed(batch), ctx);
+            }
+            return;
+        }
+        let mut outputs = outputs;
+        for part in samples.chunk_by(|a, b| a.session == b.session) {
+            let Some(session) = part[0].session.clone() else { continue };
+            let (theirs, rest) = outputs.into_iter().partition(|o| o.session() == Some(&session));
+            outputs = rest;
+            let batch = ProcessedBatch { vehicle: self.slot.id.clone(), samples: Arc::new(part.to_vec()), outputs: theirs };
+            self.tell_room(&session, RoomMessage::Processed(batch), ctx);
+        }
+    }
+
+    /// Hands one message to a room. While a room is full this actor waits, its own mailbox fills, and the door slows down.
+    fn tell_room(&mut self, session: &SessionId, message: RoomMessage, ctx: &mut Context<Self>) {
+        if !self.to_rooms.is_empty() {
+            self.to_rooms.push_back((session.clone(), message));
+            return;
+        }
+        let room = match &self.room {
+            Some((id, room)) if id == session => room.clone(),
+            _ => {
+                let room = self.registry.room(session);
+                self.room = Some((session.clone(), room.clone()));
+                room
+            }
+        };
+        match room.handle.try_send(message, &self.registry.stats) {
+            Sent::Yes => {}
+            Sent::Full(message) | Sent::Absent(message) => {
+                self.to_rooms.push_back((session.clone(), message));
+                self.wait_for_rooms(ctx);
+            }
+        }
+    }
+
+    fn wait_for_rooms(&mut self, ctx: &mut Context<Self>) {
+        let Some((session, message)) = self.to_rooms.pop_front() else { return };
+        let registry = self.registry.clone();
+        let waiting = async move {
+            let mut message = message;
+            while let Err(back) = registry.room(&session).handle.deliver(message, &registry.stats).await {
+                message = back;
+            }
+        };
+        ctx.wait(actix::fut::ActorFutureExt::map(waiting.into_actor(self), |(), actor, ctx| actor.wait_for_rooms(ctx)));
+    }
+
+    fn channel(&mut self, kind: ChannelKind) -> &mut Broadcast {
+        if kind == ChannelKind::Telemetry {
+            return &mut self.telemetry;
+        }
+        let at = self.others.iter().position(|(k, _)| *k == kind).unwrap_or_else(|| {
+            self.others.push((kind, Broadcast::new(kind, self.slot.id.id(), self.registry.now())));
+            self.others.len() - 1
+        });
+        &mut self.others[at].1
+    }
+
+    fn publish(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let (kind, session) = match &event {
+            Event::Video(note) => (ChannelKind::Video, note.session.clone()),
+            Event::Feedback(note) => (ChannelKind::Ai, note.session.clone()),
+            Event::Alert(note) => (ChannelKind::Alerts, note.session.clone()),
+            Event::Metrics(_) | Event::Health(_) => return,
+        };
+        let now = self.registry.now();
+        let registry = self.registry.clone();
+        self.slot.handle.touch(now);
+        self.channel(kind).publish_event(event.clone(), now, &registry);
+        if let Some(session) = session {
+            self.tell_room(&session, RoomMessage::Publish(event), ctx);
+        }
+    }
+
+    fn compact(&mut self) {
+        let now = self.registry.now();
+        self.vehicle.compact(self.registry.now());
+        self.checkpoint = Checkpoint::of(&self.vehicle);
+        self.slot.show(&self.vehicle);
+        self.telemetry.compact(now, &self.registry);
+        for (_, channel) in &mut self.others {
+            channel.compact(now, &self.registry);
+        }
+        self.outputs = Vec::new();
+        self.to_rooms = VecDeque::new();
+        self.room = None;
+    }
+
+    fn passivate(&mut self, ctx: &mut Context<Self>) {
+        if self.telemetry.has_subscribers() || self.others.iter().any(|(_, c)| c.has_subscribers()) {
+            return;
+        }
+        self.vehicle.compact(self.registry.now());
+        if self.slot.sleep(&self.vehicle) {
+            self.registry.stats.vehicles.sub(1);
+            self.registry.stats.passivated.add(1);
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for VehicleActor {
+    type Context = Context<Self>;
+
+    /// Finishes what a panic interrupted, before the mailbox goes on.
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.process(ctx);
+        if !self.to_rooms.is_empty() {
+            self.wait_for_rooms(ctx);
+        }
+    }
+}
+
+impl Supervised for VehicleActor {
+    /// Sets the sample that caused the panic aside and rebuilds the state without it.
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        let Some(flight) = &mut self.in_flight else { return };
+        if flight.applied < flight.samples.len() {
+            let sample = flight.samples.remove(flight.applied);
+            self.registry.note_poisoned(PoisonedSample { at: self.registry.now(), sample });
+        }
+        self.outputs.truncate(flight.outputs);
+        self.vehicle = self.checkpoint.restore(&flight.samples[..flight.applied], self.registry.now());
+    }
+}
+
+impl Supervisable for VehicleActor {
+    fn name(&self) -> String {
+        format!("vehicle:{}", self.slot.id)
+    }
+
+    fn lifeline(&self) -> Arc<dyn Lifeline> {
+        self.slot.clone()
+    }
+}
+
+impl Handler<VehicleMessage> for VehicleActor {
+    type Result = ();
+
+    fn handle(&mut self, message: VehicleMessage, ctx: &mut Context<Self>) {
+        let (slot, registry) = (self.slot.clone(), self.registry.clone());
+        let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
+        match message {
+            VehicleMessage::Routed(samples) => {
+                self.in_flight = Some(InFlight { samples, applied: 0, outputs: 0 });
+                self.process(ctx);
+            }
+            VehicleMessage::Publish(event) => self.publish(event, ctx),
+            VehicleMessage::Subscribe(subscription) => {
+                let registry = self.registry.clone();
+                self.channel(subscription.channel().kind).subscribe(&subscription, &registry);
+            }
+            VehicleMessage::Unsubscribe(subscription, request) => {
+                self.channel(subscription.channel().kind).unsubscribe(&subscription, request);
+            }
+            VehicleMessage::Forget(kind, key) => self.channel(kind).forget(key),
+            VehicleMessage::Compact => self.compact(),
+            VehicleMessage::Passivate => self.passivate(ctx),
+        }
+    }
+}
