@@ -273,13 +273,12 @@ fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<usize>, Vec<Sample>)>
     let mut places: HashMap<VehicleId, usize> = HashMap::new();
     let mut groups: Vec<(VehicleId, Vec<usize>, Vec<Sample>)> = Vec::new();
     for (index, sample) in samples.into_iter().enumerate() {
-        let at = match places.get(&sample.vehicle) {
-            Some(at) => *at,
-            None => {
-                places.insert(sample.vehicle.clone(), groups.len());
-                groups.push((sample.vehicle.clone(), Vec::new(), Vec::new()));
-                groups.len() - 1
-            }
+        let at = if let Some(at) = places.get(&sample.vehicle) {
+            *at
+        } else {
+            places.insert(sample.vehicle.clone(), groups.len());
+            groups.push((sample.vehicle.clone(), Vec::new(), Vec::new()));
+            groups.len() - 1
         };
         groups[at].1.push(index);
         groups[at].2.push(sample);

@@ -95,7 +95,10 @@ impl ActorSystem {
                 let arbiters: Vec<Arbiter> = runner.block_on(async { (0..arbiters).map(|_| Arbiter::new()).collect() });
                 let handles = arbiters.iter().map(Arbiter::handle).collect();
                 let registry = Arc::new(Registry::new(config, clock, handles));
-                runner.block_on(async { actix_rt::spawn(sweep_forever(registry.clone())) });
+                runner.block_on(async {
+                    // The sweeper runs as long as the system does.
+                    drop(actix_rt::spawn(sweep_forever(registry.clone())));
+                });
                 // The starter waits right below; it cannot be gone.
                 let _ = tx.send((registry, System::current()));
                 if let Err(error) = runner.run() {
