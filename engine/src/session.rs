@@ -54,7 +54,7 @@ impl Member {
             }
             let dt = (time - before) as f64 / 1e6;
             if dt <= DISTANCE_GAP_S {
-                self.distance_m += (speed + last) / 2.0 * dt;
+                self.distance_m += f64::midpoint(speed, last) * dt;
             }
         }
         self.speed = Some((time, speed));
@@ -80,11 +80,11 @@ impl Session {
                 member.lap = Some(lap as u32);
             }
         }
-        if let Some(speed) = reading.get(Role::Speed).filter(|v| (0.0..=MAX_SPEED_MPS).contains(v)) {
-            if member.speed(time, speed) {
-                self.speed_sum += speed;
-                self.speed_count += 1;
-            }
+        if let Some(speed) = reading.get(Role::Speed).filter(|v| (0.0..=MAX_SPEED_MPS).contains(v))
+            && member.speed(time, speed)
+        {
+            self.speed_sum += speed;
+            self.speed_count += 1;
         }
     }
 

@@ -99,7 +99,7 @@ impl Recorder {
         let point = channels.point(time_s);
         let Some((dist, before)) = self.last else {
             let driven = f64::from(point.speed_mps) * time_s;
-            let dist = self.measured(reading, time_s, 0.0).unwrap_or(driven);
+            let dist = measured(reading, time_s, 0.0).unwrap_or(driven);
             self.last = Some((0.0, channels.point(0.0)));
             self.advance(dist, point, time_s);
             return;
@@ -108,15 +108,8 @@ impl Recorder {
             return;
         }
         let driven = f64::from(before.speed_mps + point.speed_mps) / 2.0 * (time_s - self.last_time_s);
-        let next = self.measured(reading, time_s, dist).unwrap_or(dist + driven);
+        let next = measured(reading, time_s, dist).unwrap_or(dist + driven);
         self.advance(next, point, time_s);
-    }
-
-    /// The source's own distance, where it can be of this lap.
-    fn measured(&self, reading: &Reading, time_s: f64, before: f64) -> Option<f64> {
-        let dist = reading.get(Role::LapDist)?;
-        let reachable = time_s.mul_add(TOP_SPEED_MPS, 60.0);
-        (dist >= before - BACK_M && (0.0..=reachable).contains(&dist)).then(|| dist.max(before))
     }
 
     fn advance(&mut self, dist: f64, point: TracePoint, time_s: f64) {
@@ -164,4 +157,11 @@ impl Recorder {
         self.points.shrink_to_fit();
         Some(LapTrace { lap: lap.lap, time_s: lap.time_s, length_m, step_m: self.step_m, points: self.points })
     }
+}
+
+/// The source's own distance, where it can be of this lap.
+fn measured(reading: &Reading, time_s: f64, before: f64) -> Option<f64> {
+    let dist = reading.get(Role::LapDist)?;
+    let reachable = time_s.mul_add(TOP_SPEED_MPS, 60.0);
+    (dist >= before - BACK_M && (0.0..=reachable).contains(&dist)).then(|| dist.max(before))
 }

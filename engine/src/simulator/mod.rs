@@ -86,6 +86,7 @@ impl Simulator {
     /// `cars` cars `car-01`, `car-02`, ..., each sampled `rate_hz` times a second from `start` on.
     /// They roll towards the line in a row, on lap 0; the first whole lap is lap 1. A rate that is
     /// not a positive number is taken as 1.
+    #[expect(clippy::missing_panics_doc, reason = "the ids it makes are valid")]
     pub fn new(seed: u64, cars: usize, rate_hz: f64, session: SessionId, start: Timestamp) -> Self {
         let track = Track::new();
         let rate_hz = if rate_hz.is_finite() && rate_hz > 0.0 { rate_hz } else { 1.0 };

@@ -118,26 +118,26 @@ impl Track {
 /// Divides a closed polygon into equal steps of about `spacing`, from the middle of its first side
 /// when it is a coarse one, else from its first point. Returns the points and the exact step.
 fn evenly(polygon: &[[f64; 2]], spacing: f64) -> (Vec<[f64; 2]>, f64) {
-    let n = polygon.len();
+    let corners = polygon.len();
     let side = |i: usize| {
-        let (a, b) = (polygon[i % n], polygon[(i + 1) % n]);
-        (a, b, (b[0] - a[0]).hypot(b[1] - a[1]))
+        let (from, to) = (polygon[i % corners], polygon[(i + 1) % corners]);
+        (from, to, (to[0] - from[0]).hypot(to[1] - from[1]))
     };
-    let length: f64 = (0..n).map(|i| side(i).2).sum();
+    let length: f64 = (0..corners).map(|i| side(i).2).sum();
     let count = (length / spacing).round().max(3.0);
     let step = length / count;
-    let offset = if n < 100 { side(0).2 / 2.0 } else { 0.0 };
+    let offset = if corners < 100 { side(0).2 / 2.0 } else { 0.0 };
     let mut points = Vec::with_capacity(count as usize);
-    let (mut i, mut begun) = (0, 0.0);
-    for k in 0..count as usize {
-        let at = step.mul_add(k as f64, offset);
-        while at >= begun + side(i).2 {
-            begun += side(i).2;
-            i += 1;
+    let (mut at_side, mut begun) = (0, 0.0);
+    for i in 0..count as usize {
+        let at = step.mul_add(i as f64, offset);
+        while at >= begun + side(at_side).2 {
+            begun += side(at_side).2;
+            at_side += 1;
         }
-        let (a, b, len) = side(i);
-        let f = (at - begun) / len;
-        points.push([(b[0] - a[0]).mul_add(f, a[0]), (b[1] - a[1]).mul_add(f, a[1])]);
+        let (from, to, len) = side(at_side);
+        let share = (at - begun) / len;
+        points.push([(to[0] - from[0]).mul_add(share, from[0]), (to[1] - from[1]).mul_add(share, from[1])]);
     }
     (points, step)
 }
