@@ -13,6 +13,20 @@ pub enum JournalError {
     /// The disk is full or failing; try again later.
     #[error("the journal cannot write: {0}; free disk space under DATA_DIR or move it")]
     Storage(String),
+    /// More waits for the disk than the journal may hold in memory; slow down and try again.
+    #[error("the journal is behind: {waiting_bytes} bytes wait for the disk; send slower and try again")]
+    Overloaded {
+        /// Bytes that wait.
+        waiting_bytes: u64,
+    },
+    /// The batch is larger than a record may be; split it.
+    #[error("the batch takes {bytes} bytes as a journal record, at most {most} are taken; send smaller batches")]
+    TooLarge {
+        /// Size of the record.
+        bytes: usize,
+        /// The bound.
+        most: usize,
+    },
     /// The journal is shutting down.
     #[error("the journal is closed")]
     Closed,
@@ -21,13 +35,14 @@ pub enum JournalError {
 impl JournalError {
     /// Whether to try again without a change.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Storage(_))
+        matches!(self, Self::Storage(_) | Self::Overloaded { .. })
     }
 }
 
 /// Keeps batches so that nothing acknowledged as durable is lost.
 pub trait Journal: Send + Sync + 'static {
-    /// Appends `batch`. Order of calls is order of records. The call itself does not wait for the disk.
+    /// Appends `batch`. Order of calls is order of records. The call itself does not wait for the disk,
+    /// and the record is written whether or not the ticket is awaited.
     fn append(&self, batch: &SampleBatch) -> JournalTicket;
 
     /// Resolves when every configured series store has the record at `position`.

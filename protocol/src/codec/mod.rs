@@ -9,11 +9,13 @@ mod intern;
 mod json_in;
 mod json_out;
 mod publish;
+mod record;
 
 use bytes::{Bytes, BytesMut};
 
 pub use archive::{WireClient, WireSample, WireServer, WireSignal, WireValue};
 pub use publish::encode_telemetry;
+pub use record::{RecordDecoder, RecordHead, encode_record};
 
 use crate::{
     client::{ClientFrame, DecodeError},
