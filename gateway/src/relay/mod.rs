@@ -1,1 +1,25 @@
 //! The relay agent: sources, pacing, batching, acknowledgements, reconnects.
+//!
+//! A sample's way: [`source`] reads it on a thread of its own, [`pace`] says when it is due,
+//! [`batch`] groups it, the agent ([`run`]) numbers it and keeps it in the [`window`] until the
+//! server has acknowledged it, [`link`] carries it. [`report`] tells what became of all of them.
+
+pub mod backoff;
+pub mod batch;
+pub mod connect;
+mod feed;
+pub mod latency;
+pub mod link;
+pub mod options;
+pub mod pace;
+pub mod report;
+mod run;
+pub mod source;
+pub mod window;
+
+pub use connect::{ConnectError, Endpoint};
+pub use options::RelayOptions;
+pub use pace::Pace;
+pub use report::{Outcome, Report};
+pub use run::run;
+pub use source::Source;

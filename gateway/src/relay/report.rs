@@ -1,0 +1,177 @@
+//! What became of every sample.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use super::latency::Latency;
+
+/// Most examples kept of one kind of refusal or skip.
+const EXAMPLES: usize = 5;
+/// Refused numbers are remembered for so long behind the newest acknowledgement.
+const REMEMBERED: u64 = 262_144;
+
+/// How the agent's work ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has not.
+    #[default]
+    Running,
+    /// The source ended and everything was acknowledged or refused.
+    Complete,
+    /// It was stopped.
+    Stopped,
+    /// It could not go on.
+    Failed(String),
+}
+
+/// Refusals of one code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// How many samples.
+    pub count: u64,
+    /// The first few: number and reason.
+    pub examples: Vec<String>,
+}
+
+/// The agent's account. `sent = acknowledged + refused + unacknowledged`, always.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Rows or cells of the source that made no sample.
+    pub skipped: u64,
+    /// The first few: line and reason.
+    pub skipped_examples: Vec<String>,
+    /// Samples handed to a connection, each counted once.
+    pub sent: u64,
+    /// Samples handed over again after a reconnect; the server drops those it has.
+    pub resent: u64,
+    /// Samples the server acknowledged.
+    pub acknowledged: u64,
+    /// Samples the server refused, by code.
+    pub refused: BTreeMap<String, Refusals>,
+    /// Samples sent and neither acknowledged nor refused.
+    pub unacknowledged: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Bytes of frames handed over, resends included.
+    pub bytes: u64,
+    /// From the start until now, or until the end.
+    pub elapsed: Duration,
+    /// From hand-over to acknowledgement, one entry per frame.
+    pub ack_latency: Latency,
+    /// Share of the source read, 0 to 1, where its length is known.
+    pub fraction: Option<f64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    refused_seqs: BTreeSet<u64>,
+}
+
+impl Report {
+    /// Samples refused, all codes.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.values().map(|r| r.count).sum()
+    }
+
+    /// Connections lost and opened again.
+    pub const fn reconnects(&self) -> u64 {
+        self.connections.saturating_sub(1)
+    }
+
+    /// Acknowledged samples per second.
+    pub fn rate(&self) -> f64 {
+        let secs = self.elapsed.as_secs_f64();
+        if secs > 0.0 { self.acknowledged as f64 / secs } else { 0.0 }
+    }
+
+    pub(super) fn skip(&mut self, line: u64, reason: &str) {
+        self.skipped += 1;
+        if self.skipped_examples.len() < EXAMPLES {
+            self.skipped_examples.push(format!("line {line}: {reason}"));
+        }
+    }
+
+    /// Numbers `from..=to` are acknowledged, but for those refused before.
+    pub(super) fn acknowledge(&mut self, from: u64, to: u64) {
+        if to < from {
+            return;
+        }
+        let refused = self.refused_seqs.range(from..=to).count() as u64;
+        self.acknowledged += to - from + 1 - refused;
+        self.refused_seqs = self.refused_seqs.split_off(&to.saturating_sub(REMEMBERED));
+    }
+
+    /// Number `seq` was refused; `acked` is the highest acknowledged number.
+    pub(super) fn refuse(&mut self, seq: u64, acked: u64, code: &str, message: &str) {
+        if !self.refused_seqs.insert(seq) {
+            return;
+        }
+        // The acknowledgement had moved past it already and counted it.
+        if seq <= acked {
+            self.acknowledged = self.acknowledged.saturating_sub(1);
+        }
+        let refusals = self.refused.entry(code.to_owned()).or_default();
+        refusals.count += 1;
+        if refusals.examples.len() < EXAMPLES {
+            refusals.examples.push(format!("sample {seq}: {message}"));
+        }
+    }
+
+    /// What is neither acknowledged nor refused, of numbers after `acked`.
+    pub(super) fn outstanding(&self) -> u64 {
+        self.sent.saturating_sub(self.acknowledged + self.refused_total())
+    }
+}
+
+fn millis(value: Option<Duration>) -> String {
+    value.map_or_else(|| "-".into(), |v| format!("{:.1} ms", v.as_secs_f64() * 1e3))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sent          {:>12} samples ({:.1} MB, {} sent again)", self.sent, self.bytes as f64 / 1e6, self.resent)?;
+        writeln!(f, "acknowledged  {:>12} ({:.0} samples/s over {:.1} s)", self.acknowledged, self.rate(), self.elapsed.as_secs_f64())?;
+        writeln!(f, "refused       {:>12}", self.refused_total())?;
+        for (code, refusals) in &self.refused {
+            writeln!(f, "  {code}: {}", refusals.count)?;
+            for example in &refusals.examples {
+                writeln!(f, "    {example}")?;
+            }
+        }
+        if self.unacknowledged > 0 {
+            writeln!(f, "unacknowledged{:>12}", self.unacknowledged)?;
+        }
+        if self.skipped > 0 {
+            writeln!(f, "skipped       {:>12} (bad rows or cells of the source)", self.skipped)?;
+            for example in &self.skipped_examples {
+                writeln!(f, "    {example}")?;
+            }
+        }
+        let (p50, p99) = (millis(self.ack_latency.quantile(0.5)), millis(self.ack_latency.quantile(0.99)));
+        write!(f, "ack latency   p50 {p50}, p99 {p99}; reconnects {}", self.reconnects())?;
+        match &self.outcome {
+            Outcome::Failed(reason) => write!(f, "\nended early: {reason}"),
+            Outcome::Stopped => write!(f, "\nstopped"),
+            Outcome::Complete | Outcome::Running => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_counts_once_whether_it_comes_before_or_after_its_acknowledgement_or_again() {
+        let mut report = Report { sent: 10, ..Report::default() };
+        report.refuse(2, 0, "FORBIDDEN", "no");
+        report.acknowledge(1, 5);
+        assert_eq!((report.acknowledged, report.refused_total()), (4, 1));
+        report.refuse(4, 5, "INVALID_NUMBER", "inf");
+        report.refuse(4, 5, "INVALID_NUMBER", "inf");
+        assert_eq!((report.acknowledged, report.refused_total(), report.outstanding()), (3, 2, 5));
+        report.acknowledge(6, 10);
+        assert_eq!((report.acknowledged, report.outstanding()), (8, 0));
+    }
+}
