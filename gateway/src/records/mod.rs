@@ -15,6 +15,8 @@ use std::{path::Path, sync::Arc};
 
 use slipstream_actors::ports::{PortFuture, Records, RecordsError, RecordsFuture};
 
+use slipstream_protocol::{ErrorCode, ProtocolError};
+
 use database::Database;
 
 /// The relational store, in whichever database it was opened.
@@ -66,4 +68,21 @@ impl Records for SqlRecords {
     fn close(&self) -> PortFuture<'_, ()> {
         Box::pin(self.database.close())
     }
+}
+
+/// What a caller is told of an error of the records.
+pub fn refusal(error: &RecordsError) -> ProtocolError {
+    let code = match error {
+        RecordsError::Unavailable(why) => {
+            tracing::warn!(%why, "the database does not answer");
+            return ProtocolError::new(ErrorCode::Unavailable, "the database does not answer; try again");
+        }
+        RecordsError::Refused(why) => {
+            tracing::error!(%why, "the database refuses");
+            return ProtocolError::new(ErrorCode::Internal, "the database refuses; the server's log says why");
+        }
+        RecordsError::Conflict(_) => ErrorCode::Conflict,
+        RecordsError::NotFound(_) => ErrorCode::NotFound,
+    };
+    ProtocolError::new(code, error.to_string())
 }
