@@ -9,6 +9,7 @@ pub mod coach;
 pub mod config;
 pub mod console;
 pub mod http;
+mod http_client;
 pub mod journal;
 pub mod media;
 pub mod records;

@@ -5,6 +5,7 @@ use slipstream_actors::ports::{
 };
 use slipstream_gateway::records::SqlRecords;
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId, token::Role};
+use slipstream_tests::servers::Postgres;
 
 const ALL: Page = Page { number: 1, size: 100 };
 
@@ -224,6 +225,18 @@ async fn sqlite_keeps_the_ports_promises_and_what_it_was_told() {
 
     let reopened = SqlRecords::sqlite(&path).await.unwrap();
     assert!(reopened.session(&session_id("s1")).await.unwrap().is_some(), "kept over a restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_keeps_the_ports_promises_and_says_when_it_is_away() {
+    let Some(server) = Postgres::start() else { return };
+    let records = SqlRecords::postgres(&server.url()).await.unwrap();
+    suite(&records).await;
+    let beside = SqlRecords::postgres(&server.url()).await.unwrap();
+    assert!(beside.session(&session_id("s1")).await.unwrap().is_some(), "a second gateway sees the same");
+    drop(server);
+    let away = records.session(&session_id("s1")).await.unwrap_err();
+    assert!(away.is_retryable(), "{away}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Tokens: minting, checking, the secret under `DATA_DIR`.
 
+pub mod password;
 mod secret_file;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};

@@ -69,13 +69,7 @@ impl From<DecodeError> for ApiError {
 
 impl From<RecordsError> for ApiError {
     fn from(error: RecordsError) -> Self {
-        let code = match &error {
-            RecordsError::Unavailable(_) => ErrorCode::Unavailable,
-            RecordsError::Conflict(_) => ErrorCode::Conflict,
-            RecordsError::NotFound(_) => ErrorCode::NotFound,
-            RecordsError::Refused(_) => ErrorCode::Internal,
-        };
-        Self::new(code, error.to_string())
+        crate::records::refusal(&error).into()
     }
 }
 
