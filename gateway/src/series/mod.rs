@@ -1,1 +1,52 @@
 //! Time series in SQLite, InfluxDB 2 or InfluxDB 1.x, and the writer that feeds them.
+//!
+//! Every store is a [`SeriesStore`]: measurement `vehicle_telemetry`, one point per signal of a
+//! sample, overwritten when written again. [`open`] gives the configured ones.
+
+mod answer;
+mod point;
+mod sqlite;
+
+use std::{path::PathBuf, sync::Arc};
+
+use slipstream_actors::ports::{SeriesError, SeriesStore};
+
+pub use sqlite::SqliteSeries;
+
+/// The embedded store's file under `DATA_DIR`.
+pub const SQLITE_FILE: &str = "series.db";
+
+/// Which stores to open.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesConfig {
+    /// Where the embedded store's file lies; it is used where no server is configured.
+    pub data_dir: PathBuf,
+}
+
+/// Opens the configured stores: all of them are written, the first one answers queries. Without a
+/// server this is the embedded store. Servers need not be up yet.
+pub async fn open(config: &SeriesConfig) -> Result<Vec<Arc<dyn SeriesStore>>, SeriesError> {
+    let mut stores: Vec<Arc<dyn SeriesStore>> = Vec::new();
+    if stores.is_empty() {
+        stores.push(Arc::new(SqliteSeries::open(&config.data_dir.join(SQLITE_FILE)).await?));
+    }
+    Ok(stores)
+}
+
+/// A sample for tests.
+#[cfg(test)]
+fn sample(vehicle: &str, micros: i64, numbers: &[(&str, f64)]) -> slipstream_protocol::Sample {
+    use slipstream_protocol::{Quality, Sample, Signal, SignalValue, Timestamp, VehicleId};
+    let time = Timestamp::from_micros(micros);
+    Sample {
+        vehicle: VehicleId::new(vehicle).unwrap(),
+        session: None,
+        fleet: None,
+        seq: None,
+        source_time: time,
+        received_at: time,
+        quality: Quality::Good,
+        signals: numbers.iter().map(|(name, n)| Signal { name: (*name).into(), value: SignalValue::Number(*n) }).collect(),
+        raw: None,
+    }
+}

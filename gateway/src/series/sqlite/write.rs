@@ -1,0 +1,140 @@
+//! Writing points.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use slipstream_actors::ports::WriteReport;
+use slipstream_protocol::{FleetId, Sample, SessionId, SignalName, VehicleId};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+
+use crate::series::point::{self, Point, PointValue};
+
+/// Rows of one statement; five parameters each, under `SQLite`'s bound of 32,766.
+const ROWS: usize = 1_000;
+
+/// How many series numbers are remembered before the memory is started afresh.
+const MAX_REMEMBERED: usize = 1_000_000;
+
+type Source = (VehicleId, Option<SessionId>, Option<FleetId>);
+
+/// The numbers of series already seen, so that the dictionary is asked once per series.
+#[derive(Debug, Default)]
+pub(super) struct SeriesIds(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    by_source: HashMap<Source, HashMap<SignalName, i64>>,
+    count: usize,
+}
+
+/// One row of `points`.
+struct Row<'a> {
+    series: i64,
+    point: Point<'a>,
+}
+
+pub(super) async fn write(pool: &SqlitePool, ids: &SeriesIds, samples: &[Sample]) -> Result<WriteReport, sqlx::Error> {
+    let mut report = WriteReport::default();
+    let points = point::points(samples, &mut report);
+    if points.is_empty() {
+        return Ok(report);
+    }
+    let mut connection = pool.acquire().await?;
+    let mut rows = number(&mut connection, ids, &points).await?;
+    // Neighbours in the table next to each other; stable, so of equal points the last one stays.
+    rows.sort_by_key(|row| (row.series, row.point.time()));
+    let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+    for chunk in rows.chunks(ROWS) {
+        insert(&mut transaction, chunk).await?;
+    }
+    transaction.commit().await?;
+    report.written = rows.len() as u64;
+    Ok(report)
+}
+
+async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
+    let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO points (series_id, time_us, value, text, quality) ");
+    statement.push_values(rows, |mut bind, Row { series, point }| {
+        let (value, text) = match point.value {
+            PointValue::Number(number) => (Some(number), None),
+            PointValue::Text(text) => (None, Some(text.to_owned())),
+        };
+        bind.push_bind(*series).push_bind(point.time().micros()).push_bind(value).push_bind(text).push_bind(point.quality());
+    });
+    // Only the statement of a full chunk comes back often enough to be kept.
+    statement.build().persistent(rows.len() == ROWS).execute(connection).await?;
+    Ok(())
+}
+
+/// Gives each point its series number, adding new series to the dictionary.
+async fn number<'a>(connection: &mut SqliteConnection, ids: &SeriesIds, points: &[Point<'a>]) -> Result<Vec<Row<'a>>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(points.len());
+    let mut unknown = Vec::new();
+    {
+        let remembered = ids.0.lock();
+        let mut last: Option<(*const Sample, Option<&HashMap<SignalName, i64>>)> = None;
+        for point in points {
+            let known = match last {
+                Some((sample, known)) if std::ptr::eq(sample, point.sample) => known,
+                _ => remembered.by_source.get(&source(point.sample)),
+            };
+            last = Some((std::ptr::from_ref(point.sample), known));
+            match known.and_then(|signals| signals.get(point.signal)) {
+                Some(id) => rows.push(Row { series: *id, point: *point }),
+                None => unknown.push(*point),
+            }
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(rows);
+    }
+    // Committed before it is remembered: a number of a rolled-back dictionary row may be given twice.
+    let mut transaction = sqlx::Connection::begin(connection).await?;
+    let mut fresh: HashMap<(Source, &str), i64> = HashMap::new();
+    for point in unknown {
+        let key = (source(point.sample), point.signal);
+        let id = match fresh.get(&key) {
+            Some(id) => *id,
+            None => {
+                let id = series_id(&mut transaction, &point).await?;
+                fresh.insert(key, id);
+                id
+            }
+        };
+        rows.push(Row { series: id, point });
+    }
+    transaction.commit().await?;
+    ids.remember(fresh);
+    Ok(rows)
+}
+
+async fn series_id(connection: &mut SqliteConnection, point: &Point<'_>) -> Result<i64, sqlx::Error> {
+    // The update that changes nothing makes RETURNING answer for rows that exist already.
+    sqlx::query_scalar(
+        "INSERT INTO series (vehicle, signal, session, fleet) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (vehicle, signal, session, fleet) DO UPDATE SET vehicle = excluded.vehicle RETURNING id",
+    )
+    .bind(point.sample.vehicle.as_str().to_owned())
+    .bind(point.signal.to_owned())
+    .bind(point.session().to_owned())
+    .bind(point.fleet().to_owned())
+    .fetch_one(connection)
+    .await
+}
+
+fn source(sample: &Sample) -> Source {
+    (sample.vehicle.clone(), sample.session.clone(), sample.fleet.clone())
+}
+
+impl SeriesIds {
+    fn remember(&self, fresh: HashMap<(Source, &str), i64>) {
+        let mut remembered = self.0.lock();
+        if remembered.count + fresh.len() > MAX_REMEMBERED {
+            *remembered = Remembered::default();
+        }
+        remembered.count += fresh.len();
+        for ((source, signal), id) in fresh {
+            remembered.by_source.entry(source).or_default().insert(signal.into(), id);
+        }
+    }
+}
