@@ -6,6 +6,8 @@
 
 mod channel;
 mod handle;
+#[cfg(test)]
+mod harness;
 pub mod health;
 pub mod outbox;
 pub mod ports;

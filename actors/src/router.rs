@@ -285,3 +285,6 @@ fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<usize>, Vec<Sample>)>
     }
     groups
 }
+
+#[cfg(test)]
+mod tests;

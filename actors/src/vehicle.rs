@@ -98,8 +98,9 @@ impl VehicleActor {
         self.slot.handle.touch(now);
         self.registry.stats.samples.add(samples.len() as u64);
         let samples = Arc::new(samples);
-        self.telemetry.publish_samples(&samples, now, &self.registry);
+        // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
+        self.telemetry.publish_samples(&samples, now, &self.registry);
         let outputs = std::mem::take(&mut self.outputs);
         self.tell_rooms(&samples, outputs, ctx);
         self.checkpoint.note(samples, &self.vehicle);
