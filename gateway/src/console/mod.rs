@@ -1,1 +1,131 @@
-//! The live page, embedded.
+//! The live page, embedded: `GET /` and everything it loads under `/console/`.
+//!
+//! The files under `gateway/console/` are plain HTML, CSS and ES modules, built by nothing, and the
+//! plotting library's own built file. They are part of the binary, so the page works offline and
+//! always fits the server it talks to.
+
+mod asset;
+mod files;
+
+use http::{HeaderMap, Response, StatusCode, header};
+use warp::{Filter, Rejection, Reply, path::FullPath};
+
+use asset::Asset;
+
+/// What the page may load: its own files and nothing else; connections to this server alone.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data: blob:; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// `GET` and `HEAD` of `/` and `/console/<file>`; anything else is rejected as not found. The page
+/// itself needs no token: what it shows comes over connections that do.
+pub fn routes() -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone {
+    warp::path::full()
+        .and_then(|path: FullPath| std::future::ready(find(path.as_str()).ok_or_else(warp::reject::not_found)))
+        .and(warp::get().or(warp::head()).unify())
+        .and(warp::header::headers_cloned())
+        .map(|asset: &'static Asset, headers: HeaderMap| answer(asset, &headers))
+}
+
+fn find(path: &str) -> Option<&'static Asset> {
+    let name = if path == "/" { "index.html" } else { path.strip_prefix("/console/")? };
+    files::all().find(|asset| asset.name == name)
+}
+
+/// The file, or 304 where the browser has it already.
+fn answer(asset: &'static Asset, request: &HeaderMap) -> Response<&'static [u8]> {
+    let mentions = |name, what: &str| request.get(name).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains(what));
+    let current = mentions(header::IF_NONE_MATCH, &asset.etag);
+    let (body, gzip) = match &asset.gzip {
+        _ if current => (&[][..], false),
+        Some(smaller) if mentions(header::ACCEPT_ENCODING, "gzip") => (smaller.as_slice(), true),
+        _ => (asset.body, false),
+    };
+    let mut response = Response::new(body);
+    if current {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    let mut set = |name, value: &str| headers.insert(name, value.parse().expect("constants and hexadecimal digits are valid header values"));
+    set(header::CONTENT_TYPE, asset.content_type());
+    set(header::ETAG, &asset.etag);
+    // Asked for again each time and answered 304: after an upgrade no page runs with half its modules old.
+    set(header::CACHE_CONTROL, "no-cache");
+    set(header::VARY, "accept-encoding");
+    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    if gzip {
+        set(header::CONTENT_ENCODING, "gzip");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, path::Path};
+
+    use super::*;
+
+    async fn get(path: &str, headers: &[(&str, &str)]) -> Response<bytes::Bytes> {
+        let request = headers.iter().fold(warp::test::request().path(path), |request, (name, value)| request.header(*name, *value));
+        request.reply(&routes()).await
+    }
+
+    #[tokio::test]
+    async fn the_root_is_the_page_and_may_load_only_from_here() {
+        let page = get("/", &[]).await;
+        assert_eq!(page.status(), StatusCode::OK);
+        assert_eq!(page.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        assert!(std::str::from_utf8(page.body()).unwrap().contains("<title>Slipstream"));
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_has_the_file_is_not_sent_it_again() {
+        let first = get("/console/js/main.js", &[]).await;
+        let etag = first.headers()[header::ETAG].to_str().unwrap();
+        let again = get("/console/js/main.js", &[("if-none-match", etag)]).await;
+        assert_eq!((again.status(), again.body().len()), (StatusCode::NOT_MODIFIED, 0));
+        let changed = get("/console/js/main.js", &[("if-none-match", "\"another\"")]).await;
+        assert_eq!(changed.body(), first.body());
+    }
+
+    #[tokio::test]
+    async fn gzip_goes_only_to_whom_accepts_it_and_holds_the_same_bytes() {
+        let plain = get("/console/vendor/uPlot.iife.min.js", &[]).await;
+        let packed = get("/console/vendor/uPlot.iife.min.js", &[("accept-encoding", "br, gzip")]).await;
+        assert!(plain.headers().get(header::CONTENT_ENCODING).is_none());
+        assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+        assert!(packed.body().len() * 2 < plain.body().len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&packed.body()[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain.body()[..]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_embedded_is_not_found() {
+        for path in ["/console/", "/console/package.json", "/console/../Cargo.toml", "/console/js/none.js", "/else"] {
+            assert_eq!(get(path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        let posted = warp::test::request().method("POST").path("/").reply(&routes()).await;
+        assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+        for folder in ["css", "js", "vendor"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let name = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+                assert!(files::all().any(|asset| asset.name == name), "{name} is not in files.rs");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_stays_light() {
+        let total: usize = files::all().filter(|asset| asset.name != "vendor/uPlot.LICENSE").map(|asset| asset.body.len()).sum();
+        assert!(total < 150 * 1024, "{total} bytes");
+    }
+}

@@ -1,0 +1,57 @@
+//! The files of the page. A new page or module is one line here.
+
+use std::sync::LazyLock;
+
+use super::asset::Asset;
+
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_bytes!(concat!("../../console/", $name)) as &[u8])),*]
+    };
+}
+
+const FILES: &[(&str, &[u8])] = &embed![
+    "css/base.css",
+    "css/frame.css",
+    "css/live.css",
+    "icon.svg",
+    "index.html",
+    "js/align.js",
+    "js/backoff.js",
+    "js/channels.js",
+    "js/closing.js",
+    "js/colors.js",
+    "js/connection.js",
+    "js/feed.js",
+    "js/format.js",
+    "js/handle.js",
+    "js/history.js",
+    "js/inbox.js",
+    "js/keys.js",
+    "js/laps.js",
+    "js/latency.js",
+    "js/main.js",
+    "js/map.js",
+    "js/notices.js",
+    "js/picker.js",
+    "js/plots.js",
+    "js/position.js",
+    "js/session.js",
+    "js/signals.js",
+    "js/status.js",
+    "js/store.js",
+    "js/theme.js",
+    "js/timing.js",
+    "js/token.js",
+    "js/track.js",
+    "vendor/uPlot.LICENSE",
+    "vendor/uPlot.iife.min.js",
+    "vendor/uPlot.min.css",
+];
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| FILES.iter().map(|(name, body)| Asset::new(name, body)).collect());
+
+/// Every file; hashed and packed on first use.
+pub(super) fn all() -> impl Iterator<Item = &'static Asset> {
+    ASSETS.iter()
+}
