@@ -146,7 +146,7 @@ export class TrackMap {
   /** Names beside the cars, the chosen first, where they do not cover one another. */
   #labels(drawn, weight) {
     const context = this.#context;
-    const taken = [];
+    const taken = drawn.map((vehicle) => dot(this.screen.get(vehicle.id)));
     context.textBaseline = 'middle';
     context.lineJoin = 'round';
     context.strokeStyle = this.#colors.surface;
@@ -156,7 +156,7 @@ export class TrackMap {
       context.font = `${heavy ? 600 : 500} 11px system-ui, sans-serif`;
       const at = this.screen.get(vehicle.id);
       const width = context.measureText(vehicle.id).width;
-      const place = [[12, 0], [-12 - width, 0], [-width / 2, -15], [-width / 2, 15]]
+      const place = [[11, 0], [-11 - width, 0], [-width / 2, -16], [-width / 2, 16], [8, -13], [8, 13]]
         .map(([dx, dy]) => ({ left: at.x + dx, right: at.x + dx + width, top: at.y + dy - 7, bottom: at.y + dy + 7 }))
         .find((box) => box.left > 2 && box.right < this.#size.width - 2 && !taken.some((other) => overlap(box, other)));
       if (!place) continue;
@@ -177,6 +177,11 @@ export class TrackMap {
     }
     return best;
   }
+}
+
+/** The ground a car itself takes. */
+function dot({ x, y }) {
+  return { left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 };
 }
 
 function overlap(a, b) {

@@ -99,7 +99,7 @@ export class Plots {
         y: { range: percent ? [-4, 104] : (_, low, high) => uPlot.rangeNum(low ?? 0, high ?? 1, 0.1, true) },
       },
       axes: [
-        { ...axis, show: panel.last, size: 24, gap: 4, space: 70 },
+        { ...axis, show: panel.last, size: 24, gap: 4, space: 70, values: (_, ticks) => ticks.map(moment) },
         { ...axis, size: 46, gap: 6, space: 24, values: (_, ticks) => ticks.map(tick) },
       ],
       series: [
@@ -143,7 +143,9 @@ export class Plots {
       swatch.style.background = vehicleColor(vehicle.index);
       const value = document.createElement('b');
       value.textContent = reading(around(line, at ?? line.length - 1) ?? NaN);
-      span.append(swatch, vehicle.id, value);
+      const who = document.createElement('span');
+      who.textContent = vehicle.id;
+      span.append(swatch, who, value);
       return span;
     });
     panel.readings.replaceChildren(...spans);
@@ -162,6 +164,10 @@ export class Plots {
 function around(line, at) {
   for (let i = at; i >= 0 && i > at - 50; i -= 1) if (typeof line[i] === 'number') return line[i];
   return undefined;
+}
+
+function moment(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 }
 
 function tick(value) {

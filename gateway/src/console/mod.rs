@@ -45,7 +45,8 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response<&'static [u8]>
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    let mut set = |name, value: &str| headers.insert(name, value.parse().expect("constants and hexadecimal digits are valid header values"));
+    let mut set =
+        |name, value: &str| headers.insert(name, value.parse().expect("constants and hexadecimal digits are valid header values"));
     set(header::CONTENT_TYPE, asset.content_type());
     set(header::ETAG, &asset.etag);
     // Asked for again each time and answered 304: after an upgrade no page runs with half its modules old.
