@@ -186,7 +186,7 @@ impl Committer {
         let end = self.end + self.buffer.len() as u64;
         self.faulty = true;
         if end > self.allocated {
-            let allocated = (end + GROW - 1) / GROW * GROW;
+            let allocated = end.next_multiple_of(GROW);
             file.set_len(allocated)?;
             self.allocated = allocated;
         }

@@ -73,9 +73,14 @@ impl Consumer {
         &self.name
     }
 
+    /// The last record it is done with.
+    pub fn position(&self) -> u64 {
+        self.shared.positions.lock().consumers.get(&self.name).map_or(0, |c| c.position)
+    }
+
     /// Records that are durable and not yet committed.
     pub fn lag(&self) -> u64 {
-        let position = self.shared.positions.lock().consumers.get(&self.name).map_or(0, |c| c.position);
+        let position = self.position();
         self.shared.durable.borrow().saturating_sub(position)
     }
 

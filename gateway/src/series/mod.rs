@@ -6,6 +6,7 @@
 mod answer;
 mod point;
 mod sqlite;
+pub mod writer;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -155,7 +155,7 @@ impl<'a> Packer<'a> {
         // Decoders share names, so the usual next sample is recognised by pointers alone.
         if let Some((last, shape)) = self.last
             && last.len() == signals.len()
-            && last.iter().zip(signals).all(|(a, b)| std::ptr::eq(&*a.name, &*b.name) && kind(a) == kind(b))
+            && last.iter().zip(signals).all(|(a, b)| SignalName::ptr_eq(&a.name, &b.name) && kind(a) == kind(b))
         {
             self.last = Some((signals, shape));
             return shape;
@@ -286,7 +286,7 @@ impl<'a> Unpacker<'a> {
             seq: sample.seq.as_ref().map(|s| s.to_native()),
             source_time: Timestamp::from_micros(sample.source_us.to_native()),
             received_at: Timestamp::from_micros(sample.received_us.to_native()),
-            quality: quality(sample.quality)?,
+            quality: quality(sample.quality),
             signals,
             raw,
         })
@@ -338,12 +338,12 @@ impl<'a> Unpacker<'a> {
     }
 }
 
-const fn quality(code: u8) -> Result<Quality, ProtocolError> {
-    Ok(match code {
+const fn quality(code: u8) -> Quality {
+    match code {
         0..64 => Quality::Bad,
         64..192 => Quality::Uncertain,
         192.. => Quality::Good,
-    })
+    }
 }
 
 #[cfg(test)]
