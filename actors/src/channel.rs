@@ -8,10 +8,13 @@ use std::{cell::RefCell, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use slipstream_protocol::{
     Channel, ChannelKind, Id, Sample, Timestamp, WireFormat,
-    client::RequestId,
+    client::{RequestId, Since},
     codec::Encoder,
     server::{Event, Reply},
+    ws,
 };
+
+use tokio::sync::oneshot;
 
 use crate::{outbox::Delivered, registry::Registry, subscription::Subscription};
 use history::{Content, History};
@@ -44,6 +47,35 @@ impl Run {
 
     pub(crate) fn last_frame(&self) -> Bytes {
         self.bytes.slice(self.last_start..)
+    }
+}
+
+/// Part of what a channel remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelHistory {
+    /// The channel's life.
+    pub epoch: u64,
+    /// Offset before the first publication given.
+    pub offset: u64,
+    /// Offset of the channel's newest publication.
+    pub newest: u64,
+    /// Whether it starts exactly where the caller stopped.
+    pub recovered: bool,
+    /// Publications as JSON text, oldest first.
+    pub publications: Vec<Bytes>,
+}
+
+/// A reader's question about what a channel remembers.
+pub(crate) struct HistoryRequest {
+    pub(crate) since: Option<Since>,
+    pub(crate) limit: usize,
+    pub(crate) reply: oneshot::Sender<ChannelHistory>,
+}
+
+impl HistoryRequest {
+    pub(crate) fn answer(self, channel: &Broadcast) {
+        // A reader that has gone needs no answer.
+        let _ = self.reply.send(channel.history(self.since, self.limit));
     }
 }
 
@@ -168,16 +200,7 @@ impl Broadcast {
         let (version, list) = registry.wildcards(self.name.channel.kind).snapshot();
         self.seen = version;
         self.retarget(&list);
-        let (from, recovered) = match subscription.since() {
-            Some(since) if since.epoch == self.epoch && since.offset <= self.offset => {
-                let reaches = since.offset == self.offset || self.history.first_offset().is_some_and(|first| first <= since.offset + 1);
-                let from = if reaches { since.offset } else { self.history.first_offset().map_or(self.offset, |first| first - 1) };
-                (from, reaches)
-            }
-            // Another life of the channel, or an offset it never had: all that is remembered is what there is.
-            Some(_) => (self.history.first_offset().map_or(self.offset, |first| first - 1), false),
-            None => (self.offset, false),
-        };
+        let (from, recovered) = subscription.since().map_or((self.offset, false), |since| self.resume_from(since));
         let reply = Reply::Subscribed {
             channel: self.name.channel.clone(),
             id: subscription.request().cloned(),
@@ -192,6 +215,33 @@ impl Broadcast {
                 subscription.outbox().push_missed(subscription, &run);
             }
         }
+    }
+
+    /// After which offset a client that stopped at `since` goes on, and whether that is all it missed.
+    fn resume_from(&self, since: Since) -> (u64, bool) {
+        let oldest = self.history.first_offset().map_or(self.offset, |first| first - 1);
+        // Another life of the channel, or an offset it never had: what is remembered is what there is.
+        if since.epoch != self.epoch || since.offset > self.offset {
+            return (oldest, false);
+        }
+        if since.offset >= oldest { (since.offset, true) } else { (oldest, false) }
+    }
+
+    /// What is remembered after `since` (all of it where absent), oldest first, at most `limit` publications.
+    pub(crate) fn history(&self, since: Option<Since>, limit: usize) -> ChannelHistory {
+        let oldest = self.history.first_offset().map_or(self.offset, |first| first - 1);
+        let (from, recovered) = since.map_or((oldest, false), |since| self.resume_from(since));
+        let mut publications = Vec::new();
+        for (first, content) in self.history.after(from) {
+            let skip = (from + 1).saturating_sub(first) as usize;
+            for at in skip..content.len() {
+                if publications.len() == limit {
+                    return ChannelHistory { epoch: self.epoch, offset: from, newest: self.offset, recovered, publications };
+                }
+                publications.push(encode_one(&self.name, first + at as u64, content, at));
+            }
+        }
+        ChannelHistory { epoch: self.epoch, offset: from, newest: self.offset, recovered, publications }
     }
 
     /// Ends a subscription of `connection`; the answer is the last it hears of the channel.
@@ -218,6 +268,22 @@ impl Broadcast {
         self.targets.retain(|s| s.is_active() && s.outbox().closing().is_none());
         self.targets.shrink_to_fit();
     }
+}
+
+/// One publication as JSON text.
+fn encode_one(name: &Arc<ChannelName>, offset: u64, content: &Content, at: usize) -> Bytes {
+    ENCODERS.with_borrow_mut(|encoders| {
+        let mut out = BytesMut::new();
+        match content {
+            Content::Event(event) => encoders[0].event(&name.text, offset, event, &mut out),
+            Content::Samples(samples) => {
+                if let Some(sample) = samples.get(at) {
+                    encoders[0].telemetry(&name.text, offset, sample, &mut out);
+                }
+            }
+        }
+        ws::payload(&out.freeze())
+    })
 }
 
 /// Encodes `content`, whose first publication has offset `first`, leaving out the first `skip`.

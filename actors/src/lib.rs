@@ -23,6 +23,7 @@ mod topic;
 mod vehicle;
 pub mod views;
 
+pub use channel::ChannelHistory;
 pub use outbox::{Drained, Outbox, OutboxLimits};
 pub use router::Router;
 pub use subscription::Subscriber;

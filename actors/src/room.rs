@@ -12,7 +12,7 @@ use slipstream_protocol::{
 };
 
 use crate::{
-    channel::Broadcast,
+    channel::{Broadcast, HistoryRequest},
     handle::{Handle, OnDrop},
     registry::Registry,
     stats::Stats,
@@ -36,6 +36,7 @@ pub(crate) enum RoomMessage {
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(u64),
+    History(HistoryRequest),
     Compact,
     Passivate,
 }
@@ -174,6 +175,7 @@ impl Handler<RoomMessage> for SessionRoomActor {
             RoomMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
             RoomMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
             RoomMessage::Forget(key) => self.channel.forget(key),
+            RoomMessage::History(request) => request.answer(&self.channel),
             RoomMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
             RoomMessage::Passivate => self.passivate(ctx),
         }

@@ -5,11 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use slipstream_protocol::{
     Channel, ChannelKind, ErrorCode, ProtocolError, Sample, SampleBatch, Target, Timestamp, VehicleId,
-    client::{Refusal, RequestId, SubscribeRequest},
+    client::{Refusal, RequestId, Since, SubscribeRequest},
     server::{Event, Reply},
 };
 
+use tokio::sync::oneshot;
+
 use crate::{
+    channel::{ChannelHistory, HistoryRequest},
     health::{HealthReport, PoisonedSample},
     outbox::Outbox,
     registry::Registry,
@@ -168,6 +171,31 @@ impl Router {
         self.tell_owner(channel, Told::Unsubscribe(subscription, id)).await;
     }
 
+    /// What the owner of `channel` remembers after `since`, as JSON texts, at most `limit`. A channel
+    /// remembers little and for a short time: this is for a client that reconnects.
+    ///
+    /// Fails with [`ErrorCode::UnknownChannel`] for a wildcard, with [`ErrorCode::NotFound`] for a channel whose owner is
+    /// not resident.
+    pub async fn history(&self, channel: &Channel, since: Option<Since>, limit: usize) -> Result<ChannelHistory, ProtocolError> {
+        let Target::One(id) = &channel.target else {
+            return Err(ProtocolError::new(ErrorCode::UnknownChannel, "history is kept per channel: name one, not a wildcard"));
+        };
+        let resident = match channel.kind {
+            ChannelKind::Telemetry | ChannelKind::Video | ChannelKind::Ai | ChannelKind::Alerts => {
+                self.registry.vehicles.get(id.as_str()).is_some_and(|slot| slot.handle.is_resident())
+            }
+            ChannelKind::Session => self.registry.rooms.get(id.as_str()).is_some_and(|slot| slot.handle.is_resident()),
+            ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => self.registry.topics.contains_key(channel),
+        };
+        let unknown = || ProtocolError::new(ErrorCode::NotFound, format!("nothing is remembered of {channel}"));
+        if !resident {
+            return Err(unknown());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.tell_owner(channel, Told::History(HistoryRequest { since, limit, reply })).await;
+        answer.await.map_err(|_| unknown())
+    }
+
     /// Tells the owner of a channel, whichever kind of actor that is.
     async fn tell_owner(&self, channel: &Channel, told: Told) {
         let Target::One(id) = &channel.target else { return };
@@ -178,6 +206,7 @@ impl Router {
                     Told::Publish(event) => VehicleMessage::Publish(event),
                     Told::Subscribe(subscription) => VehicleMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => VehicleMessage::Unsubscribe(subscription, id),
+                    Told::History(request) => VehicleMessage::History(channel.kind, request),
                 };
                 self.tell_vehicle(&slot, message).await;
             }
@@ -187,6 +216,7 @@ impl Router {
                     Told::Publish(event) => RoomMessage::Publish(event),
                     Told::Subscribe(subscription) => RoomMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => RoomMessage::Unsubscribe(subscription, id),
+                    Told::History(request) => RoomMessage::History(request),
                 };
                 while let Err(back) = self.registry.room(&session).handle.deliver(message, &self.registry.stats).await {
                     message = back;
@@ -197,6 +227,7 @@ impl Router {
                     Told::Publish(event) => TopicMessage::Publish(event),
                     Told::Subscribe(subscription) => TopicMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => TopicMessage::Unsubscribe(subscription, id),
+                    Told::History(request) => TopicMessage::History(request),
                 };
                 while let Err(back) = self.registry.topic(channel.kind, id).handle.deliver(message, &self.registry.stats).await {
                     message = back;
@@ -266,6 +297,7 @@ enum Told {
     Publish(Event),
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
+    History(HistoryRequest),
 }
 
 /// Samples of a mixed batch, by vehicle in order of first appearance, with their places in the batch.

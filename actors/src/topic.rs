@@ -7,7 +7,7 @@ use actix::{Actor, Context, Handler, Message, Supervised};
 use slipstream_protocol::{ChannelKind, Id, client::RequestId, server::Event};
 
 use crate::{
-    channel::Broadcast,
+    channel::{Broadcast, HistoryRequest},
     handle::{Handle, OnDrop},
     registry::Registry,
     stats::Stats,
@@ -23,6 +23,7 @@ pub(crate) enum TopicMessage {
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(u64),
+    History(HistoryRequest),
 }
 
 /// Outlives the generations of a topic's actor.
@@ -97,6 +98,7 @@ impl Handler<TopicMessage> for TopicActor {
             TopicMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
             TopicMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
             TopicMessage::Forget(key) => self.channel.forget(key),
+            TopicMessage::History(request) => request.answer(&self.channel),
         }
     }
 }

@@ -10,7 +10,7 @@ use slipstream_engine::vehicle::{Output, Vehicle};
 use slipstream_protocol::{ChannelKind, Sample, SessionId, client::RequestId, server::Event};
 
 use crate::{
-    channel::Broadcast,
+    channel::{Broadcast, HistoryRequest},
     handle::{OnDrop, Sent},
     health::PoisonedSample,
     registry::Registry,
@@ -31,6 +31,7 @@ pub(crate) enum VehicleMessage {
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(ChannelKind, u64),
+    History(ChannelKind, HistoryRequest),
     Compact,
     Passivate,
 }
@@ -270,6 +271,7 @@ impl Handler<VehicleMessage> for VehicleActor {
                 self.channel(subscription.channel().kind).unsubscribe(&subscription, request);
             }
             VehicleMessage::Forget(kind, key) => self.channel(kind).forget(key),
+            VehicleMessage::History(kind, request) => request.answer(self.channel(kind)),
             VehicleMessage::Compact => self.compact(),
             VehicleMessage::Passivate => self.passivate(ctx),
         }

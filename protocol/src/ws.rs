@@ -40,6 +40,17 @@ pub fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// The payload of one whole, unmasked frame.
+pub fn payload(frame: &Bytes) -> Bytes {
+    let head = match frame.get(1) {
+        None => frame.len(),
+        Some(126) => 4,
+        Some(127) => 10,
+        Some(_) => 2,
+    };
+    frame.slice(head.min(frame.len())..)
+}
+
 /// The close frame for `code`.
 pub fn close_frame(code: CloseCode) -> Bytes {
     let mut payload = Vec::with_capacity(64);
@@ -59,6 +70,7 @@ mod tests {
             assert_eq!(frame.len(), head + len);
             assert_eq!(frame[0], 0x82);
             assert_eq!(frame[1] & 0x80, 0, "server frames are not masked");
+            assert_eq!(payload(&frame).len(), len);
         }
     }
 

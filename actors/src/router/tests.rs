@@ -200,6 +200,10 @@ async fn a_returning_subscriber_gets_exactly_what_it_missed_then_live() {
     let heard = read_until(&again, |m| count(m, "telemetry") >= 8).await;
     assert_eq!((heard[0]["recovered"].as_bool(), heard[0]["offset"].as_u64()), (Some(true), Some(2)));
     assert_eq!(numbers(&heard), (2..10).collect::<Vec<_>>());
+    let past = router.history(&"telemetry:v".parse().unwrap(), Some(Since { epoch, offset: 2 }), 3).await.unwrap();
+    assert_eq!((past.recovered, past.offset, past.newest), (true, 2, 10));
+    let texts: Vec<serde_json::Value> = past.publications.iter().map(|p| serde_json::from_slice(p).unwrap()).collect();
+    assert_eq!(numbers(&texts), [2, 3, 4], "readers get the same publications, at most as many as they ask for");
     let other = outbox();
     let subscriber = router.connect(other.clone());
     let stale = Since { epoch: epoch + 1, offset: 2 };
