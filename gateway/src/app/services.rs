@@ -9,7 +9,7 @@ use slipstream_actors::{
 use slipstream_protocol::Timestamp;
 
 use super::Counters;
-use crate::{auth::Auth, config::Config};
+use crate::{auth::Auth, coach::Coaching, config::Config, media::FrameStore, voice::Voice};
 
 /// Everything a door or a handler may use. Built once by [`super::start`], shared by all.
 pub struct Services {
@@ -27,6 +27,12 @@ pub struct Services {
     pub series: Arc<dyn SeriesStore>,
     /// The relational store.
     pub records: Arc<dyn Records>,
+    /// Video frames.
+    pub frames: FrameStore,
+    /// AI feedback.
+    pub coaching: Coaching,
+    /// Speech.
+    pub voice: Voice,
     /// What the doors count.
     pub counters: Counters,
     /// When the server started.

@@ -1,5 +1,6 @@
 //! Tokens: minting, checking, the secret under `DATA_DIR`.
 
+pub mod api_key;
 pub mod password;
 mod secret_file;
 

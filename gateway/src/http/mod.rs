@@ -5,13 +5,23 @@
 
 mod access;
 mod cors;
+mod drivers;
 pub mod extract;
+mod feedback;
+mod fields;
 mod frame;
+mod keys;
+mod paging;
 mod rejection;
 pub mod reply;
 mod request_id;
 mod route_label;
 mod serve;
+mod sessions;
+mod tracks;
+mod users;
+mod video;
+mod voice;
 
 use std::sync::Arc;
 
@@ -21,6 +31,8 @@ use warp::{Filter, filters::BoxedFilter};
 pub(crate) use access::claims_of;
 pub use frame::Frame;
 pub use serve::{Listening, Peer, serve};
+#[expect(unused_imports, reason = "the WebSocket door uses it")]
+pub(crate) use video::video_frame;
 
 use crate::app::Services;
 use reply::Response;
@@ -29,11 +41,19 @@ use reply::Response;
 pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let clock = services.clock.clone();
     // Each resource is boxed: the type of the tree stays small and compiles fast.
-    let tree = warp::any().and_then(|| async { Err::<Response, _>(warp::reject::not_found()) });
+    let tree = pitbox(services);
     tree.recover(move |rejection| {
         let now = clock.now();
         async move { Ok::<_, std::convert::Infallible>(rejection::respond(&rejection, now)) }
     })
     .unify()
     .boxed()
+}
+
+/// The resources of the relational store, and what is seen and said.
+fn pitbox(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let most_called = video::routes(services).or(sessions::routes(services)).unify().boxed();
+    let people = users::routes(services).or(drivers::routes(services)).unify().or(keys::routes(services)).unify().boxed();
+    let others = feedback::routes(services).or(voice::routes(services)).unify().or(tracks::routes(services)).unify().boxed();
+    most_called.or(others).unify().boxed().or(people).unify().boxed()
 }

@@ -239,7 +239,10 @@ fn source_time(raw: &RawFrame<'_>, now: Timestamp, limits: &Limits) -> Result<Ti
     Ok(time)
 }
 
-pub(super) fn check_source_time(time: Timestamp, now: Timestamp, limits: &Limits) -> Result<(), ProtocolError> {
+/// Whether a source time is one the engine takes at the moment `now`.
+///
+/// Fails with [`ErrorCode::TimestampOutOfRange`].
+pub fn check_source_time(time: Timestamp, now: Timestamp, limits: &Limits) -> Result<(), ProtocolError> {
     if time.micros() < limits.min_source_micros {
         let least = Timestamp::from_micros(limits.min_source_micros);
         return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, format!("{time} is too far in the past; from {least} on is taken")));
@@ -263,7 +266,9 @@ fn video(raw: &RawFrame<'_>, now: Timestamp, limits: &Limits, interner: &mut Int
 }
 
 /// Undoes base64, with or without a `data:image/...;base64,` prefix.
-fn image_bytes(text: &str) -> Result<Vec<u8>, ProtocolError> {
+///
+/// Fails with [`ErrorCode::InvalidBase64`].
+pub fn image_bytes(text: &str) -> Result<Vec<u8>, ProtocolError> {
     let encoded = match text.strip_prefix("data:") {
         Some(rest) => rest.split_once(";base64,").map(|(_, b)| b),
         None => Some(text),

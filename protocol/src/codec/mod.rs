@@ -14,6 +14,7 @@ mod record;
 use bytes::{Bytes, BytesMut};
 
 pub use archive::{WireClient, WireSample, WireServer, WireSignal, WireValue};
+pub use json_in::{check_source_time, image_bytes};
 pub use publish::encode_telemetry;
 pub use record::{RecordDecoder, RecordHead, encode_record};
 

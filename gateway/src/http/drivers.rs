@@ -1,0 +1,113 @@
+//! `/api/drivers` and `/api/teams`: read and change who drives, and for whom.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_actors::ports::{Driver, Team, TelemetrySpan};
+use slipstream_protocol::{Id, VehicleId, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, id as id_field, text},
+    paging::{listed, page_of, path_id},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::app::Services;
+
+/// Longest name, characters.
+const MAX_NAME: usize = 200;
+
+/// `GET /api/drivers`, `GET` and `PUT /api/drivers/<id>`, `GET /api/teams`, `PUT /api/teams/<id>`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let list = warp::path!("api" / "drivers")
+        .and(warp::get())
+        .and(with(services))
+        .and(query())
+        .then(|services: Arc<Services>, query: String| async move { answered(&services, list(&services, &query)).await });
+    let read = warp::path!("api" / "drivers" / String)
+        .and(warp::get())
+        .and(with(services))
+        .then(|id: String, services: Arc<Services>| async move { answered(&services, read(&services, &id)).await });
+    let put = warp::path!("api" / "drivers" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, put(&services, &claims, &id, &body)).await
+        },
+    );
+    let teams = warp::path!("api" / "teams")
+        .and(warp::get())
+        .and(with(services))
+        .and(query())
+        .then(|services: Arc<Services>, query: String| async move { answered(&services, teams(&services, &query)).await });
+    let put_team = warp::path!("api" / "teams" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, put_team(&services, &claims, &id, &body)).await
+        },
+    );
+    list.or(read).unify().or(put).unify().boxed().or(teams).unify().or(put_team).unify().boxed()
+}
+
+async fn list(services: &Services, query: &str) -> ApiResult {
+    let page = page_of(query)?;
+    let listing = services.records.drivers(page).await?;
+    Ok(listed(services.clock.now(), page, listing, "drivers", view))
+}
+
+/// A driver, with what telemetry there is of it.
+async fn read(services: &Services, id: &str) -> ApiResult {
+    let id: VehicleId = path_id("id", id)?;
+    let found = services.records.driver(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the driver '{id}'")))?;
+    let spans = services.records.telemetry_spans(&id).await?;
+    let mut shown = view(found);
+    shown["telemetry"] = spans.iter().map(span).collect();
+    Ok(reply::ok(services.clock.now(), shown, "driver"))
+}
+
+async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    let id: VehicleId = path_id("id", id)?;
+    if !claims.may_manage() {
+        return Err(ApiError::forbidden("change drivers"));
+    }
+    let mut fields = Fields::of(body)?;
+    let name = fields.required("name", text(MAX_NAME));
+    let team = fields.optional("teamId", id_field::<Id>);
+    let (Some(name), Some(team)) = (name, team) else {
+        return Err(fields.refusal());
+    };
+    let now = services.clock.now();
+    let kept = services.records.put_driver(Driver { id, name, team, created_at: now }).await?;
+    Ok(reply::ok(now, view(kept), "driver kept"))
+}
+
+async fn teams(services: &Services, query: &str) -> ApiResult {
+    let page = page_of(query)?;
+    let listing = services.records.teams(page).await?;
+    Ok(listed(services.clock.now(), page, listing, "teams", team_view))
+}
+
+async fn put_team(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    let id: Id = path_id("id", id)?;
+    if !claims.may_manage() {
+        return Err(ApiError::forbidden("change teams"));
+    }
+    let mut fields = Fields::of(body)?;
+    let Some(name) = fields.required("name", text(MAX_NAME)) else {
+        return Err(fields.refusal());
+    };
+    let now = services.clock.now();
+    let kept = services.records.put_team(Team { id, name, created_at: now }).await?;
+    Ok(reply::ok(now, team_view(kept), "team kept"))
+}
+
+fn view(driver: Driver) -> Value {
+    json!({ "id": driver.id, "name": driver.name, "teamId": driver.team, "createdAt": driver.created_at })
+}
+
+fn team_view(team: Team) -> Value {
+    json!({ "id": team.id, "name": team.name, "createdAt": team.created_at })
+}
+
+fn span(span: &TelemetrySpan) -> Value {
+    json!({ "sessionId": span.session, "first": span.first, "last": span.last, "samples": span.samples })
+}

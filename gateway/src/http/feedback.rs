@@ -1,0 +1,74 @@
+//! `/api/ai/feedback`: ask for feedback, read what was given.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_actors::ports::Feedback;
+use slipstream_protocol::{Channel, ChannelKind, ProtocolError, SessionId, VehicleId, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, id, object},
+    paging::{id_in, listed, page_of},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{app::Services, coach::CoachRequest};
+
+/// `POST /api/ai/feedback` and `GET /api/ai/feedback?driverId`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let give =
+        warp::path!("api" / "ai" / "feedback").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, give(&services, &claims, &body)).await
+            },
+        );
+    let list =
+        warp::path!("api" / "ai" / "feedback").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
+                answered(&services, list(&services, &claims, &query)).await
+            },
+        );
+    give.or(list).unify().boxed()
+}
+
+async fn give(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
+    let mut fields = Fields::of(body)?;
+    let driver = fields.required("driverId", id::<VehicleId>);
+    let session = fields.required("sessionId", id::<SessionId>);
+    let telemetry = fields.required("telemetryData", object);
+    let (Some(driver), session @ Some(_), Some(telemetry)) = (driver, session, telemetry) else {
+        return Err(fields.refusal());
+    };
+    // Feedback is told on the driver's channel, so it takes the right to speak there.
+    if !claims.may_publish(&driver) && !claims.may_manage() {
+        return Err(ApiError::forbidden(format_args!("ask for feedback for '{driver}'")));
+    }
+    let now = services.clock.now();
+    let given = services.coaching.give(CoachRequest { driver, session, telemetry }, now).await.map_err(ProtocolError::from)?;
+    Ok(reply::ok(services.clock.now(), view(&given), "feedback given"))
+}
+
+async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
+    let page = page_of(query)?;
+    let driver: VehicleId = id_in(query, "driverId")?.ok_or_else(|| ApiError::invalid(vec!["Field 'driverId' is required".to_owned()]))?;
+    let session: Option<SessionId> = id_in(query, "sessionId")?;
+    if !claims.may_hear(&Channel::one(ChannelKind::Ai, driver.clone())) {
+        return Err(ApiError::forbidden(format_args!("read feedback for '{driver}'")));
+    }
+    let listing = services.records.feedback(&driver, session.as_ref(), page).await?;
+    Ok(listed(services.clock.now(), page, listing, "feedback", |given| view(&given)))
+}
+
+fn view(given: &Feedback) -> Value {
+    let said: Value = serde_json::from_str(&given.feedback).unwrap_or(Value::Null);
+    json!({
+        "id": given.id,
+        "driverId": given.driver,
+        "sessionId": given.session,
+        "source": given.source,
+        "feedback": said,
+        "timestamp": given.created_at,
+    })
+}

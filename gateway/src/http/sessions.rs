@@ -1,0 +1,101 @@
+//! `/api/sessions`: open one, read one, list a driver's or all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_actors::ports::Session;
+use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, VehicleId, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, id, text},
+    paging::{listed, page_of, path_id},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{app::Services, media::new_id};
+
+/// Longest name, characters.
+const MAX_NAME: usize = 200;
+
+/// `POST /api/sessions`, `GET /api/sessions` and `GET /api/sessions/<session or driver>`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let create =
+        warp::path!("api" / "sessions").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, create(&services, &claims, &body)).await
+            },
+        );
+    let list =
+        warp::path!("api" / "sessions").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
+                answered(&services, list(&services, &claims, &query)).await
+            },
+        );
+    let read = warp::path!("api" / "sessions" / String).and(warp::get()).and(with(services)).and(caller()).and(query()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
+            answered(&services, read(&services, &claims, &id, &query)).await
+        },
+    );
+    create.or(list).unify().or(read).unify().boxed()
+}
+
+async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
+    let now = services.clock.now();
+    let mut fields = Fields::of(body)?;
+    let driver = fields.required("driverId", id::<VehicleId>);
+    let name = fields.required("name", text(MAX_NAME));
+    let track = fields.optional("trackId", id::<Id>);
+    let (Some(driver), Some(name), Some(track)) = (driver, name, track) else {
+        return Err(fields.refusal());
+    };
+    if !claims.may_manage() && !claims.may_publish(&driver) {
+        return Err(ApiError::forbidden(format_args!("open a session of '{driver}'")));
+    }
+    let session = Session { id: SessionId::from(new_id()), driver, name, track, created_at: now };
+    let session = services.records.create_session(session).await?;
+    Ok(reply::created(now, view(session), "session created"))
+}
+
+async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
+    if !claims.may_hear(&Channel::all(ChannelKind::Session)) {
+        return Err(ApiError::forbidden("read every session; ask for one by its id"));
+    }
+    let page = page_of(query)?;
+    let listing = services.records.sessions(None, page).await?;
+    Ok(listed(services.clock.now(), page, listing, "sessions", view))
+}
+
+/// A session's id gives that session, a driver's id that driver's sessions.
+async fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> ApiResult {
+    let id: Id = path_id("id", id)?;
+    let now = services.clock.now();
+    let session = SessionId::from(id.clone());
+    if let Some(found) = services.records.session(&session).await? {
+        if !claims.may_hear(&Channel::one(ChannelKind::Session, session)) {
+            return Err(ApiError::forbidden(format_args!("read the session '{id}'")));
+        }
+        return Ok(reply::ok(now, view(found), "session"));
+    }
+    let driver = VehicleId::from(id);
+    if services.records.driver(&driver).await?.is_none() {
+        return Err(ApiError::not_found(format_args!("a session or driver '{driver}'")));
+    }
+    if !claims.may_hear(&Channel::one(ChannelKind::Telemetry, driver.clone())) {
+        return Err(ApiError::forbidden(format_args!("read the sessions of '{driver}'")));
+    }
+    let page = page_of(query)?;
+    let listing = services.records.sessions(Some(&driver), page).await?;
+    Ok(listed(now, page, listing, "sessions of the driver", view))
+}
+
+fn view(session: Session) -> Value {
+    json!({
+        "id": session.id,
+        "driverId": session.driver,
+        "name": session.name,
+        "trackId": session.track,
+        "createdAt": session.created_at,
+    })
+}

@@ -1,0 +1,71 @@
+//! `/api/tracks`: read and change tracks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_actors::ports::Track;
+use slipstream_protocol::{Id, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, positive, text},
+    paging::{listed, page_of, path_id},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::app::Services;
+
+/// Longest name, characters.
+const MAX_NAME: usize = 200;
+
+/// `GET /api/tracks`, `GET /api/tracks/<id>` and `PUT /api/tracks/<id>`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let list = warp::path!("api" / "tracks")
+        .and(warp::get())
+        .and(with(services))
+        .and(query())
+        .then(|services: Arc<Services>, query: String| async move { answered(&services, list(&services, &query)).await });
+    let read = warp::path!("api" / "tracks" / String)
+        .and(warp::get())
+        .and(with(services))
+        .then(|id: String, services: Arc<Services>| async move { answered(&services, read(&services, &id)).await });
+    let put = warp::path!("api" / "tracks" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, put(&services, &claims, &id, &body)).await
+        },
+    );
+    list.or(read).unify().or(put).unify().boxed()
+}
+
+async fn list(services: &Services, query: &str) -> ApiResult {
+    let page = page_of(query)?;
+    let listing = services.records.tracks(page).await?;
+    Ok(listed(services.clock.now(), page, listing, "tracks", view))
+}
+
+async fn read(services: &Services, id: &str) -> ApiResult {
+    let id: Id = path_id("id", id)?;
+    let found = services.records.track(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the track '{id}'")))?;
+    Ok(reply::ok(services.clock.now(), view(found), "track"))
+}
+
+async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    if !claims.may_manage() {
+        return Err(ApiError::forbidden("change tracks"));
+    }
+    let id = path_id("id", id)?;
+    let mut fields = Fields::of(body)?;
+    let name = fields.required("name", text(MAX_NAME));
+    let length_m = fields.optional("lengthM", positive);
+    let (Some(name), Some(length_m)) = (name, length_m) else {
+        return Err(fields.refusal());
+    };
+    let now = services.clock.now();
+    let kept = services.records.put_track(Track { id, name, length_m, created_at: now }).await?;
+    Ok(reply::ok(now, view(kept), "track kept"))
+}
+
+fn view(track: Track) -> Value {
+    json!({ "id": track.id, "name": track.name, "lengthM": track.length_m, "createdAt": track.created_at })
+}
