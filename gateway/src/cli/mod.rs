@@ -1,1 +1,119 @@
 //! The command line, one file a command.
+
+mod access;
+mod completions;
+mod config;
+mod exit;
+mod logging;
+mod progress;
+mod relay;
+mod serve;
+mod signals;
+mod tail;
+mod token;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Flags;
+use exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  slipstream                                        start the server on port 8080
+  slipstream relay race.csv.gz --speed 10           replay a recording, ten times as fast
+  slipstream tail 'telemetry:*' --rates             watch what arrives, and how fast
+  slipstream token --role driver --subject ALB      mint a token for a driver
+
+Exit codes:
+  0  done
+  1  failed while running: a server away, a disk full, a refused token
+  2  wrong usage or configuration
+  3  done, but something was refused, skipped or not acknowledged (the report says what)
+
+Every setting can be given by flag, environment variable or slipstream.toml; `slipstream config`
+prints the ones in force, `slipstream config --list` all there are.";
+
+/// Real-time telemetry: cars, buses and players in, live channels and time series out.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "slipstream", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten, next_help_heading = "Settings (of serve)")]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server (the default command)
+    Serve(serve::ServeArgs),
+    /// Stream a recording, standard input or simulated cars to a server
+    Relay(Box<relay::RelayArgs>),
+    /// Subscribe to channels and print what arrives
+    Tail(tail::TailArgs),
+    /// Mint a token signed with the server's secret
+    Token(token::TokenArgs),
+    /// Print the configuration in force, secrets redacted
+    Config(config::ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs one command line; the first argument is the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        // Help and version go to standard output and are no failure.
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            // Nobody to tell where standard output or error is closed.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = match cli.command {
+        None => serve::run(&serve::ServeArgs { flags: cli.flags }),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Relay(args)) => relay::run(&args),
+        Some(Command::Tail(args)) => tail::run(&args),
+        Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Config(args)) => config::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+    };
+    exit::report(outcome)
+}
+
+/// A runtime for the commands that talk to a server.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+type Outcome = anyhow::Result<Exit>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_serve_with_its_flags() {
+        let cli = Cli::try_parse_from(["slipstream", "--port", "9000"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.flags.port.as_deref(), Some("9000"));
+        assert!(Cli::try_parse_from(["slipstream", "serve", "--port", "9000"]).is_ok());
+        assert!(Cli::try_parse_from(["slipstream", "--port", "9000", "token"]).is_err(), "a flag before a command would be lost");
+    }
+}

@@ -1,0 +1,18 @@
+//! `slipstream completions`
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::{Outcome, exit::Exit};
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  slipstream completions bash > /etc/bash_completion.d/slipstream")]
+pub(super) struct CompletionsArgs {
+    /// Which shell
+    shell: Shell,
+}
+
+pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) -> Outcome {
+    clap_complete::generate(args.shell, &mut command, "slipstream", &mut std::io::stdout());
+    Ok(Exit::Done)
+}
