@@ -4,6 +4,10 @@
 //! sample, overwritten when written again. [`open`] gives the configured ones.
 
 mod answer;
+mod delivery;
+mod influxdb1;
+mod influxdb2;
+mod line_protocol;
 mod point;
 mod sqlite;
 pub mod writer;
@@ -12,7 +16,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use slipstream_actors::ports::{SeriesError, SeriesStore};
 
+pub use influxdb1::InfluxDb1Series;
+pub use influxdb2::InfluxDb2Series;
 pub use sqlite::SqliteSeries;
+
+use crate::config::{Influx1, Influx2};
 
 /// The embedded store's file under `DATA_DIR`.
 pub const SQLITE_FILE: &str = "series.db";
@@ -22,16 +30,40 @@ pub const SQLITE_FILE: &str = "series.db";
 pub struct SeriesConfig {
     /// Where the embedded store's file lies; it is used where no server is configured.
     pub data_dir: PathBuf,
+    /// On where it has an address.
+    pub influx2: Influx2,
+    /// On where it has an address.
+    pub influx1: Influx1,
 }
 
 /// Opens the configured stores: all of them are written, the first one answers queries. Without a
 /// server this is the embedded store. Servers need not be up yet.
 pub async fn open(config: &SeriesConfig) -> Result<Vec<Arc<dyn SeriesStore>>, SeriesError> {
     let mut stores: Vec<Arc<dyn SeriesStore>> = Vec::new();
+    if let Some(url) = &config.influx2.url {
+        stores.push(Arc::new(InfluxDb2Series::new(url, &config.influx2)?));
+    }
+    if let Some(url) = &config.influx1.url {
+        stores.push(Arc::new(InfluxDb1Series::new(url, &config.influx1)?));
+    }
     if stores.is_empty() {
         stores.push(Arc::new(SqliteSeries::open(&config.data_dir.join(SQLITE_FILE)).await?));
     }
     Ok(stores)
+}
+
+/// An error with what caused it, and what caused that.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let told = inner.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 /// A sample for tests.

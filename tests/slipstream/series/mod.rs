@@ -1,6 +1,7 @@
 //! Time-series stores: one suite, every implementation, real servers.
 
 mod conformance;
+mod servers;
 
 use slipstream_actors::ports::SeriesStore as _;
 use slipstream_gateway::series::{SQLITE_FILE, SqliteSeries};

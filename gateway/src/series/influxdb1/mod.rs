@@ -1,0 +1,148 @@
+//! `InfluxDB` 1.x: line protocol to `/write`, gzipped; `InfluxQL` from `/query`.
+
+mod influxql;
+
+use std::{io::Write as _, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, header};
+use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_protocol::{Sample, VehicleId};
+
+use super::{
+    delivery::{self, Post, REQUEST_DEADLINE, Reply},
+    line_protocol::{Lines, Precision},
+    point,
+};
+use crate::config::{Influx1, Secret};
+use influxql::Results;
+
+/// What metrics and logs call it.
+const NAME: &str = "influxdb1";
+
+/// Time series on an `InfluxDB` 1.x server. The database is made with the first write where it is missing.
+#[derive(Clone, Debug)]
+pub struct InfluxDb1Series {
+    client: Client,
+    base: Url,
+    database: String,
+    user: Option<String>,
+    password: Option<Secret>,
+}
+
+impl InfluxDb1Series {
+    /// Speaks to the server at `url`, which need not be up yet.
+    pub fn new(url: &str, config: &Influx1) -> Result<Self, SeriesError> {
+        let base = Url::parse(url).map_err(|e| refused(format!("'{url}' is not an address: {e}")))?;
+        let client = Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(REQUEST_DEADLINE)
+            .build()
+            .map_err(|e| refused(format!("no HTTP client: {e}")))?;
+        Ok(Self { client, base, database: config.db.clone(), user: config.user.clone(), password: config.password.clone() })
+    }
+
+    fn url(&self, path: &str, parameters: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        // Behind a proxy the server may live below a path.
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.query_pairs_mut().extend_pairs(parameters);
+        url
+    }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<Reply, SeriesError> {
+        if let Some(user) = &self.user {
+            request = request.basic_auth(user, self.password.as_ref().map(Secret::expose));
+        }
+        let answer = request.send().await.map_err(|e| unavailable(&e))?;
+        let status = answer.status().as_u16();
+        let asked = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = answer.text().await.map_err(|e| unavailable(&e))?;
+        Ok(Reply { status, body, retry_after: asked.map(Duration::from_secs) })
+    }
+
+    async fn ask(&self, statement: &str) -> Result<Results, SeriesError> {
+        let url = self.url("/query", &[("db", &self.database), ("epoch", "u")]);
+        // Posted as a form: a list of signals may be longer than an address may be.
+        let reply = self.send(self.client.post(url).form(&[("q", statement)])).await?;
+        // 400 holds results too: their message is better than the status.
+        if reply.status != 200 && reply.status != 400 {
+            return Err(delivery::failure(NAME, &reply));
+        }
+        Results::parse(&reply.body).map_err(refused)
+    }
+
+    async fn create_database(&self) -> Result<(), SeriesError> {
+        self.ask(&format!("CREATE DATABASE {}", influxql::identifier(&self.database))).await.map(|_| ())
+    }
+
+    async fn write_lines(&self, body: Vec<u8>) -> Result<Reply, SeriesError> {
+        let url = self.url("/write", &[("db", &self.database), ("precision", "u")]);
+        self.send(self.client.post(url).header(header::CONTENT_ENCODING, "gzip").body(body)).await
+    }
+}
+
+impl Post for InfluxDb1Series {
+    fn store(&self) -> &'static str {
+        NAME
+    }
+
+    async fn post(&self, lines: &[u8]) -> Result<Reply, SeriesError> {
+        let body = gzip(lines);
+        let reply = self.write_lines(body.clone()).await?;
+        if reply.status == StatusCode::NOT_FOUND && reply.body.contains("database not found") {
+            self.create_database().await?;
+            return self.write_lines(body).await;
+        }
+        Ok(reply)
+    }
+}
+
+impl SeriesStore for InfluxDb1Series {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn write<'a>(&'a self, samples: &'a [Sample]) -> PortFuture<'a, Result<WriteReport, SeriesError>> {
+        Box::pin(async move {
+            let mut report = WriteReport::default();
+            let lines = Lines::of(&point::points(samples, &mut report), Precision::Micros);
+            delivery::deliver(self, &lines, &mut report).await?;
+            Ok(report)
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
+        Box::pin(async move {
+            if query.from >= query.to {
+                return Ok(SeriesAnswer::default());
+            }
+            let results = self.ask(&influxql::select(query)).await?;
+            results.answer(query).map_err(refused)
+        })
+    }
+
+    fn vehicles(&self) -> PortFuture<'_, Result<Vec<VehicleId>, SeriesError>> {
+        Box::pin(async move { Ok(self.ask(&influxql::show_vehicles()).await?.vehicles()) })
+    }
+
+    fn ping(&self) -> PortFuture<'_, Result<(), SeriesError>> {
+        Box::pin(async move {
+            let reply = self.send(self.client.get(self.url("/ping", &[]))).await?;
+            if (200..300).contains(&reply.status) { Ok(()) } else { Err(delivery::failure(NAME, &reply)) }
+        })
+    }
+}
+
+fn gzip(lines: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(lines.len() / 8), Compression::fast());
+    encoder.write_all(lines).and_then(|()| encoder.finish()).expect("a Vec takes whatever is written")
+}
+
+fn refused(reason: String) -> SeriesError {
+    SeriesError::Refused { store: NAME, reason }
+}
+
+fn unavailable(error: &reqwest::Error) -> SeriesError {
+    SeriesError::Unavailable { store: NAME, reason: super::chain(error), retry_after: None }
+}

@@ -1,0 +1,152 @@
+//! `InfluxDB` 2, and whatever speaks its write API, through the `influxdb2` crate.
+//!
+//! The crate gzips what is written as a stream of points (its raw line call does not), so our lines
+//! go out as one "point" per request. Its client has no deadlines: every call is given one here.
+//! Points are read with Flux, which `VictoriaMetrics` does not speak: there writing works and reading
+//! is refused with a message that says so.
+
+mod flux;
+
+use std::{future::Future, io};
+
+use futures_util::stream;
+use influxdb2::{
+    Client, ClientBuilder, RequestError,
+    api::write::TimestampPrecision,
+    models::{Query, WriteDataPoint},
+};
+use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_protocol::{Sample, VehicleId};
+
+use super::{
+    delivery::{self, Post, REQUEST_DEADLINE, Reply},
+    line_protocol::{Lines, Precision},
+    point,
+};
+use crate::config::{Influx2, Secret};
+
+/// What metrics and logs call it.
+const NAME: &str = "influxdb2";
+
+/// Time series on an `InfluxDB` 2 server. The bucket must exist.
+#[derive(Clone, Debug)]
+pub struct InfluxDb2Series {
+    client: Client,
+    bucket: String,
+}
+
+impl InfluxDb2Series {
+    /// Speaks to the server at `url`, which need not be up yet.
+    pub fn new(url: &str, config: &Influx2) -> Result<Self, SeriesError> {
+        // The crate panics on what is not an address.
+        if let Err(e) = reqwest::Url::parse(url) {
+            return Err(refused(format!("'{url}' is not an address: {e}")));
+        }
+        let token = config.token.as_ref().map_or("", Secret::expose);
+        let client = ClientBuilder::new(url, &config.org, token).gzip(true).build().map_err(|e| refused(super::chain(&e)))?;
+        Ok(Self { client, bucket: config.bucket.clone() })
+    }
+
+    async fn ask(&self, flux: String) -> Result<Vec<influxdb2::api::query::FluxRecord>, SeriesError> {
+        // Not `query` or `query_raw`: those panic where the connection breaks within the answer.
+        let answer = match within_deadline(self.client.query_raw_iter(Some(Query::new(flux)))).await? {
+            Ok(answer) => answer,
+            Err(RequestError::Http { status, text }) if status.as_u16() == 404 || text.contains("unsupported path") => {
+                let reason = "it has no Flux queries at /api/v2/query; points are written, and must be read with the server's own tools";
+                return Err(refused(reason.to_owned()));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        flux::records(&answer).map_err(|e| failed(&e))
+    }
+}
+
+impl Post for InfluxDb2Series {
+    fn store(&self) -> &'static str {
+        NAME
+    }
+
+    async fn post(&self, lines: &[u8]) -> Result<Reply, SeriesError> {
+        let body = stream::iter([LineBlock(lines.to_vec())]);
+        match within_deadline(self.client.write_with_precision(&self.bucket, body, TimestampPrecision::Nanoseconds)).await? {
+            Ok(()) => Ok(Reply { status: 204, body: String::new(), retry_after: None }),
+            Err(RequestError::Http { status, text }) => Ok(Reply { status: status.as_u16(), body: text, retry_after: None }),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+/// Finished lines, given to the crate as if they were one point.
+struct LineBlock(Vec<u8>);
+
+impl WriteDataPoint for LineBlock {
+    fn write_data_point_to<W: io::Write>(&self, mut w: W) -> io::Result<()> {
+        w.write_all(&self.0)
+    }
+}
+
+impl SeriesStore for InfluxDb2Series {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn write<'a>(&'a self, samples: &'a [Sample]) -> PortFuture<'a, Result<WriteReport, SeriesError>> {
+        Box::pin(async move {
+            let mut report = WriteReport::default();
+            let lines = Lines::of(&point::points(samples, &mut report), Precision::Nanos);
+            delivery::deliver(self, &lines, &mut report).await?;
+            Ok(report)
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
+        Box::pin(async move {
+            if query.from >= query.to {
+                return Ok(SeriesAnswer::default());
+            }
+            let records = self.ask(flux::select(&self.bucket, query)).await?;
+            Ok(flux::answer(&records, query))
+        })
+    }
+
+    fn vehicles(&self) -> PortFuture<'_, Result<Vec<VehicleId>, SeriesError>> {
+        Box::pin(async move { Ok(flux::vehicles(&self.ask(flux::show_vehicles(&self.bucket)).await?)) })
+    }
+
+    fn ping(&self) -> PortFuture<'_, Result<(), SeriesError>> {
+        Box::pin(async move {
+            // Any answer will do: VictoriaMetrics has the path, with another body than InfluxDB.
+            match within_deadline(self.client.health()).await? {
+                Err(RequestError::Http { status, text }) => {
+                    Err(delivery::failure(NAME, &Reply { status: status.as_u16(), body: text, retry_after: None }))
+                }
+                Err(RequestError::ReqwestProcessing { source }) if !source.is_decode() => {
+                    Err(failed(&RequestError::ReqwestProcessing { source }))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+async fn within_deadline<T>(call: impl Future<Output = T>) -> Result<T, SeriesError> {
+    tokio::time::timeout(REQUEST_DEADLINE, call).await.map_err(|_| SeriesError::Unavailable {
+        store: NAME,
+        reason: format!("no answer within {} s", REQUEST_DEADLINE.as_secs()),
+        retry_after: None,
+    })
+}
+
+fn failed(error: &RequestError) -> SeriesError {
+    match error {
+        RequestError::Http { status, text } => {
+            delivery::failure(NAME, &Reply { status: status.as_u16(), body: text.clone(), retry_after: None })
+        }
+        RequestError::ReqwestProcessing { .. } => SeriesError::Unavailable { store: NAME, reason: super::chain(error), retry_after: None },
+        RequestError::Serializing { .. } | RequestError::Deserializing { .. } => refused(super::chain(error)),
+    }
+}
+
+fn refused(reason: String) -> SeriesError {
+    SeriesError::Refused { store: NAME, reason }
+}
