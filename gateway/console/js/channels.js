@@ -1,11 +1,14 @@
 // Which channels this connection hears, and up to where.
 
+/** No channel has this epoch: asking for what came after it brings all that the channel remembers. */
+const FROM_THE_START = { epoch: 0, offset: 0 };
+
 /** Keeps the server's subscriptions equal to what is wanted, across reconnects. */
 export class Channels {
   #send;
   #wanted = new Map(); // channel -> delivery
   #asked = new Set();
-  #points = new Map(); // channel -> {epoch, offset, joined}
+  #points = new Map(); // channel -> {epoch, offset}
 
   /** `send(frame)` returns false while there is no connection. */
   constructor(send) {
@@ -17,8 +20,12 @@ export class Channels {
   /** Makes the subscriptions those of `wanted`: channel -> delivery (`'all'`, `'latest'`, `{max_rate}`). */
   want(wanted) {
     for (const [channel, delivery] of this.#wanted) {
-      const same = wanted.has(channel) && JSON.stringify(wanted.get(channel)) === JSON.stringify(delivery);
-      if (!same && this.#asked.delete(channel)) this.#send({ type: 'unsubscribe', channel });
+      if (!wanted.has(channel)) {
+        this.#points.delete(channel);
+        if (this.#asked.delete(channel)) this.#send({ type: 'unsubscribe', channel });
+      } else if (JSON.stringify(wanted.get(channel)) !== JSON.stringify(delivery)) {
+        this.#asked.delete(channel); // Asking again replaces the older subscription without a gap.
+      }
     }
     this.#wanted = new Map(wanted);
     for (const channel of wanted.keys()) if (!this.#asked.has(channel)) this.#subscribe(channel);
@@ -32,38 +39,29 @@ export class Channels {
 
   #subscribe(channel) {
     const frame = { type: 'subscribe', channel, delivery: this.#wanted.get(channel), on_slow: 'drop_oldest' };
-    const point = this.#points.get(channel);
-    if (point?.epoch !== undefined) frame.since = { epoch: point.epoch, offset: point.offset };
+    if (!channel.endsWith(':*')) frame.since = this.#points.get(channel) ?? FROM_THE_START;
     if (this.#send(frame)) this.#asked.add(channel);
   }
 
-  /** Takes in a `subscribed` answer. */
+  /** Takes in a `subscribed` answer: what follows comes after its `offset`. */
   subscribed({ channel, epoch, offset, recovered }) {
     if (channel.endsWith(':*')) return;
-    const before = this.#points.get(channel);
-    const continued = recovered && before?.epoch === epoch;
-    if (before?.epoch !== undefined) {
+    if (this.#points.has(channel)) {
       if (recovered) this.recovered += 1;
       else this.lostHistory += 1;
     }
-    this.#points.set(channel, { epoch, offset: continued ? before.offset : offset, joined: offset });
+    this.#points.set(channel, { epoch, offset });
   }
 
-  /**
-   * Notes a publication's offset. True when it is news of now; false when it is history that a
-   * reconnect brought back, whose age says nothing about the connection.
-   */
+  /** Notes a publication's offset. */
   heard(channel, offset) {
     const point = this.#points.get(channel);
-    if (point === undefined) return true;
-    if (offset > point.offset) point.offset = offset;
-    return offset > point.joined;
+    if (point !== undefined && offset > point.offset) point.offset = offset;
   }
 
   /** A `gap` frame: what it names will not come. */
   gap({ channel, to }) {
-    const point = this.#points.get(channel);
-    if (point && to > point.offset) point.offset = to;
+    this.heard(channel, to);
   }
 
   /** The channels asked for, for the page's own account of itself. */

@@ -3,6 +3,7 @@
 import { Channels } from './channels.js';
 import { Connection } from './connection.js';
 import { wantedChannels } from './feed.js';
+import { Freshness } from './freshness.js';
 import { exposeHandle } from './handle.js';
 import { Inbox } from './inbox.js';
 import { listenToKeys } from './keys.js';
@@ -27,8 +28,9 @@ const store = new Store();
 const inbox = new Inbox();
 const serverLatency = new Latency();
 const sourceLatency = new Latency();
+const freshness = new Freshness();
 const chosen = new Set();
-const view = { session: '', current: '', paused: false, patterns: null, roomCarriesTelemetry: false, overloaded: false, dropped: 0, choiceMade: false };
+const view = { session: '', current: '', paused: false, patterns: null, overloaded: false, dropped: 0, choiceMade: false };
 
 const notices = new Notices(element('notices'), element('notices-empty'));
 const status = new StatusBar(
@@ -40,7 +42,10 @@ const connection = new Connection({
     status.state(state);
     showTokenForm(state);
   },
-  onOpen: () => channels.reopen(),
+  onOpen: () => {
+    freshness.reopened(Date.now());
+    channels.reopen();
+  },
   onText: (text) => inbox.put(text),
 });
 const channels = new Channels((frame) => connection.send(frame));
@@ -56,22 +61,23 @@ store.onMoved = (vehicle, _before, position, time) => {
 
 /** One frame from the server. */
 function take(frame, now) {
+  if (frame.offset !== undefined && frame.type !== 'subscribed') channels.heard(frame.channel, frame.offset);
   switch (frame.type) {
     case 'telemetry': {
-      if (frame.channel.startsWith('session:')) view.roomCarriesTelemetry = true;
-      if (channels.heard(frame.channel, frame.offset)) {
-        serverLatency.add(Date.now() - Date.parse(frame.serverTimestamp), now);
-        sourceLatency.add(Date.now() - Date.parse(frame.timestamp), now);
+      const received = Date.parse(frame.serverTimestamp);
+      const local = Date.now();
+      if (freshness.isNews(received, local)) {
+        serverLatency.add(local - received, now);
+        sourceLatency.add(local - Date.parse(frame.timestamp), now);
       }
       return store.telemetry(frame, now);
     }
     case 'metrics_update':
-      channels.heard(frame.channel, frame.offset);
       return store.metrics(frame);
     case 'alert':
-      return channels.heard(frame.channel, frame.offset) && notices.alert(frame);
+      return notices.alert(frame);
     case 'ai_feedback':
-      return channels.heard(frame.channel, frame.offset) && notices.feedback(frame);
+      return notices.feedback(frame);
     case 'subscribed':
       return channels.subscribed(frame);
     case 'gap':
@@ -88,7 +94,6 @@ function take(frame, now) {
 
 function chooseSession(id) {
   view.session = id;
-  view.roomCarriesTelemetry = false;
   chosen.clear();
   view.choiceMade = false;
   map.clear();
@@ -133,7 +138,7 @@ function plot(force = false) {
 
 function showTable() {
   const now = performance.now();
-  const metrics = store.sessions.get(view.session) ?? null;
+  const metrics = view.overloaded ? null : (store.sessions.get(view.session) ?? null);
   const rows = standings(store.inView(view.session), metrics);
   if (!view.choiceMade && !chosen.size && rows.length) chosen.add(rows[0].id);
   view.current ||= rows[0]?.id ?? '';
@@ -163,7 +168,10 @@ function work(now) {
   inbox.drain((frame) => take(frame, now));
   if (now - feedAt > FEED_MS) {
     feedAt = now;
-    view.overloaded ||= status.rate > OVERLOAD_RATE || inbox.overrun > 0;
+    if (!view.overloaded && (status.rate > OVERLOAD_RATE || inbox.overrun > 0)) {
+      view.overloaded = true;
+      notices.add('Page', 'More samples than can be shown: vehicles come at a lower rate, standings from the laps heard here', 'low');
+    }
     subscribe();
     status.tick();
   }

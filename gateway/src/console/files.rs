@@ -24,6 +24,7 @@ const FILES: &[(&str, &[u8])] = &embed![
     "js/connection.js",
     "js/feed.js",
     "js/format.js",
+    "js/freshness.js",
     "js/handle.js",
     "js/history.js",
     "js/inbox.js",

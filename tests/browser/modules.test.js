@@ -1,0 +1,154 @@
+// The page's modules that need no browser.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { align, values } from '../../gateway/console/js/align.js';
+import { backoff } from '../../gateway/console/js/backoff.js';
+import { Channels } from '../../gateway/console/js/channels.js';
+import { closing } from '../../gateway/console/js/closing.js';
+import { wantedChannels } from '../../gateway/console/js/feed.js';
+import { gap, lapTime, number } from '../../gateway/console/js/format.js';
+import { Freshness } from '../../gateway/console/js/freshness.js';
+import { History } from '../../gateway/console/js/history.js';
+import { Laps } from '../../gateway/console/js/laps.js';
+import { Projection } from '../../gateway/console/js/position.js';
+import { describe, flatten } from '../../gateway/console/js/signals.js';
+import { Store } from '../../gateway/console/js/store.js';
+
+const kept = (history, name) => [...history.column(name).subarray(history.start, history.end)];
+const times = (history) => [...history.time.subarray(history.start, history.end)];
+
+test('a history keeps order, ignores what it has, and forgets what is old', () => {
+  const history = new History();
+  for (const time of [10, 30, 20, 30, 40]) history.add(time, { v: time, ...(time === 20 ? { late: 1 } : {}) });
+  assert.deepEqual(times(history), [10, 20, 30, 40]);
+  assert.deepEqual(kept(history, 'v'), [10, 20, 30, 40]);
+  assert.deepEqual(kept(history, 'late'), [NaN, 1, NaN, NaN]);
+  history.add(70_000, { v: 1 });
+  assert.deepEqual(times(history), [70_000]);
+  assert.equal(history.add(100, { v: 1 }), false, 'older than all that is kept');
+});
+
+test('a history grows and wraps without losing or inventing values', () => {
+  const history = new History();
+  for (let i = 0; i < 100_000; i += 1) history.add(i * 8, { v: i, ...(i % 2 ? { odd: i } : {}) });
+  const [at, v, odd] = [times(history), kept(history, 'v'), kept(history, 'odd')];
+  assert.ok(at.length > 8_000);
+  at.forEach((time, i) => {
+    assert.equal(v[i] * 8, time);
+    assert.equal(odd[i], v[i] % 2 ? v[i] : NaN);
+  });
+});
+
+test('vehicles with different clocks share one axis, and silence breaks the line', () => {
+  const [a, b] = [new History(), new History()];
+  for (const time of [0, 1_000, 5_000]) a.add(time, { v: time });
+  for (const time of [500, 1_000]) b.add(time, { v: -time });
+  const { x, rows } = align([a, b], 0);
+  assert.deepEqual(x, [0, 0.5, 1, 1.001, 5]);
+  assert.deepEqual(values(a, rows[0], 'v'), [0, undefined, 1_000, null, 5_000]);
+  assert.deepEqual(values(b, rows[1], 'v'), [undefined, -500, -1_000, undefined, undefined]);
+  assert.deepEqual(values(b, rows[1], 'none'), [null, null, null, null, null]);
+});
+
+test('the wait before a reconnect doubles, has jitter and an end', () => {
+  assert.deepEqual([0, 1, 2].map((n) => backoff(n, () => 1)), [300, 600, 1_200]);
+  assert.equal(backoff(0, () => 0), 150);
+  assert.equal(backoff(1_000, () => 1), 10_000);
+});
+
+test('subscriptions follow what is wanted, and a reconnect asks from where it was left', () => {
+  const sent = [];
+  let up = true;
+  const channels = new Channels((frame) => up && sent.push(frame));
+  channels.want(new Map([['telemetry:*', { max_rate: 1 }], ['telemetry:7', 'all']]));
+  assert.deepEqual(sent.splice(0).map(({ channel, since }) => [channel, since]), [['telemetry:*', undefined], ['telemetry:7', { epoch: 0, offset: 0 }]]);
+  channels.subscribed({ channel: 'telemetry:7', epoch: 9, offset: 4, recovered: false });
+  channels.heard('telemetry:7', 5);
+  channels.gap({ channel: 'telemetry:7', from: 6, to: 8 });
+  up = false;
+  channels.want(new Map([['telemetry:7', 'all'], ['session:s', 'all']]));
+  assert.deepEqual(sent, []);
+  up = true;
+  channels.reopen();
+  assert.deepEqual(sent.splice(0).map(({ channel, since }) => [channel, since]), [['telemetry:7', { epoch: 9, offset: 8 }], ['session:s', { epoch: 0, offset: 0 }]]);
+  channels.subscribed({ channel: 'telemetry:7', epoch: 10, offset: 2, recovered: false });
+  assert.equal(channels.lostHistory, 1);
+  channels.want(new Map([['telemetry:7', { max_rate: 5 }]]));
+  assert.deepEqual(sent.map(({ type, channel, since }) => [type, channel, since]), [['unsubscribe', 'session:s', undefined], ['subscribe', 'telemetry:7', { epoch: 10, offset: 2 }]]);
+});
+
+test('what is subscribed to fits what is looked at', () => {
+  const view = { session: '', vehicles: ['a', 'b'], chosen: ['a'], overloaded: false, patterns: null };
+  const channels = (more) => [...wantedChannels({ ...view, ...more }).keys()];
+  assert.deepEqual(channels({}), ['telemetry:*', 'alerts:*', 'ai:*', 'telemetry:a', 'telemetry:b']);
+  assert.deepEqual(channels({ session: 's' }), ['telemetry:*', 'session:s', 'telemetry:a']);
+  assert.deepEqual(channels({ patterns: ['telemetry:b'] }), ['telemetry:b']);
+  const many = Array.from({ length: 500 }, (_, i) => `v${i}`);
+  assert.deepEqual(channels({ vehicles: many, chosen: ['v3'] }), ['telemetry:*', 'alerts:*', 'ai:*', 'telemetry:v3']);
+  assert.deepEqual(wantedChannels({ ...view, overloaded: true }).get('telemetry:a'), { max_rate: 750 });
+});
+
+test('close codes say whether to come back', () => {
+  assert.deepEqual([1001, 1006, 1011, 4001, 4003].map((code) => closing(code).retry), [true, true, true, true, true]);
+  assert.deepEqual([1000, 1002, 1009, 4000].map((code) => closing(code).retry), [false, false, false, false]);
+  assert.equal(closing(4002).token, true);
+  assert.match(closing(4999).why, /4999/);
+});
+
+test('laps are timed from the source\'s own lap clock, joined laps only where it is known', () => {
+  const laps = new Laps();
+  laps.add(100_000, { lap: 3, lap_time_s: 40 });
+  laps.add(150_000, { lap: 4, lap_time_s: 0.5 });
+  assert.ok(Math.abs(laps.last - 89.5) < 1e-9);
+  laps.add(229_500, { lap: 5, lap_time_s: 0 });
+  assert.deepEqual([laps.lap, laps.last, laps.best], [5, 80, 80]);
+  const unknown = new Laps();
+  unknown.add(0, { lap: 1 });
+  unknown.add(50_000, { lap: 2 });
+  assert.equal(unknown.last, null, 'nobody saw lap 1 begin');
+  unknown.add(130_000, { lap: 3 });
+  assert.equal(unknown.last, 80);
+});
+
+test('positions are metres as sent or degrees projected, and no fix is no position', () => {
+  const projection = new Projection();
+  assert.deepEqual(projection.locate({ x_m: 1, y_m: 2 }), [1, 2]);
+  assert.deepEqual(projection.locate({ lat_deg: 60, lon_deg: 25 }), [0, 0]);
+  const [x, y] = projection.locate({ lat_deg: 60.001, lon_deg: 25.002 });
+  assert.ok(Math.abs(x - 111.32) < 0.01 && Math.abs(y - 111.32) < 0.01, `${x} ${y}`);
+  for (const none of [{ lat_deg: 0, lon_deg: 0 }, { lat_deg: 91, lon_deg: 1 }, { x_m: 'left', y_m: 2 }, {}]) assert.equal(projection.locate(none), null);
+});
+
+test('late samples change no state of now', () => {
+  const store = new Store();
+  const frame = (second, x) => ({ driverId: 'a', sessionId: 's', data: { x_m: x, y_m: 0, speed_mps: x }, timestamp: `2026-01-01T00:00:0${second}.000Z` });
+  store.telemetry(frame(5, 50), 1);
+  store.telemetry(frame(2, 20), 2);
+  const vehicle = store.vehicles.get('a');
+  assert.deepEqual([vehicle.position, vehicle.speed], [[50, 0], 50]);
+  assert.deepEqual(kept(vehicle.history, 'x_m'), [20, 50]);
+  store.telemetry({ driverId: 'a', data: null, timestamp: 'yesterday' }, 3);
+  assert.equal(store.samples, 2);
+});
+
+test('only news has an age: history after a reconnect does not', () => {
+  const freshness = new Freshness();
+  assert.ok(freshness.isNews(1_000, 5_000));
+  assert.ok(!freshness.isNews(900, 5_010));
+  freshness.reopened(9_000);
+  assert.ok(!freshness.isNews(3_000, 9_010), 'sent while away');
+  assert.ok(freshness.isNews(5_020, 9_020));
+  assert.ok(freshness.isNews(10, 20_000), 'a clock that was set back is believed after a while');
+});
+
+test('names say units, nested data get dotted names', () => {
+  assert.deepEqual(describe('speed_mps'), { label: 'speed', unit: 'm/s' });
+  assert.deepEqual(describe('tyre_temp_fl_c'), { label: 'tyre temp fl', unit: '°C' });
+  assert.deepEqual(describe('gear'), { label: 'gear', unit: '' });
+  assert.deepEqual(flatten({ tires: { frontLeft: { temp: 80 } }, gForce: [1, 2] }), { 'tires.frontLeft.temp': 80, 'gForce.0': 1, 'gForce.1': 2 });
+});
+
+test('numbers are written for reading', () => {
+  assert.deepEqual([lapTime(92.4151), lapTime(59.9999), lapTime(NaN)], ['1:32.415', '1:00.000', '–']);
+  assert.deepEqual([gap(0.4), gap(NaN), number(1234567), number(-1.25, 1)], ['+0.400', '–', '1\u2009234\u2009567', '−1.3']);
+});
