@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use flate2::read::GzDecoder;
 use slipstream_engine::{
+    coach::{Cause, advise},
     session::Session,
     simulator::Simulator,
     vehicle::{LapTime, Output, Vehicle},
@@ -198,4 +199,27 @@ fn a_generated_field_is_timed_the_same_in_any_interleaving_of_cars() {
     assert_eq!(laps, laps_by_car);
     assert!(laps.len() == 4 && laps.values().all(|l| l.len() >= 2), "{laps:?}");
     assert_eq!(session.metrics().leaderboard, session_by_car.metrics().leaderboard);
+}
+
+#[test]
+fn the_coach_finds_the_real_corners_and_tells_each_driver_a_reason() {
+    let (Some(samples), Some(corners)) = (wide("race/f1_2026test_p1_6cars_7laps.csv.gz", &[]), data("race/f1_2026test_corners.json"))
+    else {
+        return;
+    };
+    let corners: serde_json::Value = serde_json::from_reader(File::open(corners).unwrap()).unwrap();
+    let official: Vec<f64> = corners["Distance"].as_array().unwrap().iter().map(|d| d.as_f64().unwrap()).collect();
+    let (vehicles, _, _) = drive(&samples);
+    for (driver, vehicle) in &vehicles {
+        let advice = advise(vehicle.laps().unwrap(), Timestamp::default()).unwrap();
+        println!("{driver}: {}", advice.text);
+        // Corners taken flat out have no slowest place; chicanes have one for two.
+        assert!((7..=15).contains(&advice.corners.len()), "{driver}: {} corners", advice.corners.len());
+        let near = |apex: f64| official.iter().any(|d| (d - apex).abs() < 70.0);
+        let found = advice.corners.iter().filter(|c| near(c.distance_m)).count();
+        assert!(found * 10 >= advice.corners.len() * 8, "{driver}: {found} of {} apexes at official corners", advice.corners.len());
+        let sum: f64 = advice.corners.iter().map(|c| c.time_lost_s).sum();
+        assert!((sum - advice.total_lost_s).abs() < 0.01, "{driver}: {sum} of {}", advice.total_lost_s);
+        assert!(advice.corners.iter().any(|c| c.cause != Cause::None), "{driver}");
+    }
 }

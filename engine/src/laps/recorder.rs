@@ -147,7 +147,7 @@ impl Recorder {
         let rest_s = lap.time_s - self.last_time_s;
         if rest_s > 0.0 {
             point.time_s = lap.time_s as f32;
-            self.advance(f64::from(point.speed_mps).mul_add(rest_s, dist), point, lap.time_s);
+            self.advance(dist + f64::from(point.speed_mps) * rest_s, point, lap.time_s);
         }
         let (length_m, _) = self.last?;
         // Fewer points have no corners; the counter of a standing car goes up, too.
@@ -162,6 +162,6 @@ impl Recorder {
 /// The source's own distance, where it can be of this lap.
 fn measured(reading: &Reading, time_s: f64, before: f64) -> Option<f64> {
     let dist = reading.get(Role::LapDist)?;
-    let reachable = time_s.mul_add(TOP_SPEED_MPS, 60.0);
+    let reachable = 60.0 + time_s * TOP_SPEED_MPS;
     (dist >= before - BACK_M && (0.0..=reachable).contains(&dist)).then(|| dist.max(before))
 }

@@ -47,23 +47,23 @@ pub(super) struct Car {
 
 impl Car {
     pub(super) fn new(fuel_l: f64, tyres: f64) -> Self {
-        Self { mass_kg: fuel_l.mul_add(FUEL_KG_PER_L, DRY_MASS_KG), tyres }
+        Self { mass_kg: DRY_MASS_KG + fuel_l * FUEL_KG_PER_L, tyres }
     }
 
     /// Greatest lateral acceleration, m/s².
     pub(super) fn lateral(&self, speed: f64) -> f64 {
-        (DOWNFORCE_G * speed).mul_add(speed, LATERAL_GRIP_G) * G * self.tyres
+        (LATERAL_GRIP_G + DOWNFORCE_G * speed * speed) * G * self.tyres
     }
 
     /// Greatest deceleration with nothing left for cornering, m/s².
     pub(super) fn braking(&self, speed: f64) -> f64 {
-        (DOWNFORCE_G * speed).mul_add(speed, BRAKING_GRIP_G) * G * self.tyres
+        (BRAKING_GRIP_G + DOWNFORCE_G * speed * speed) * G * self.tyres
     }
 
     /// Greatest forward acceleration by the engine, drag taken off, m/s².
     pub(super) fn forward(&self, speed: f64) -> f64 {
         let force = DRIVE_FORCE_N.min(POWER_W / speed.max(1.0));
-        (DRAG * speed).mul_add(-speed, force) / self.mass_kg - ROLLING
+        (force - DRAG * speed * speed) / self.mass_kg - ROLLING
     }
 
     /// Deceleration when coasting, m/s².
@@ -86,7 +86,7 @@ impl Car {
     /// Fuel burnt, l/s.
     pub(super) fn burn(&self, speed: f64, accel: f64) -> f64 {
         let force = (accel + self.coasting(speed)).max(0.0) * self.mass_kg;
-        (force * speed).mul_add(L_PER_JOULE, 0.0004)
+        0.0004 + force * speed * L_PER_JOULE
     }
 }
 

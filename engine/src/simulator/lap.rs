@@ -82,7 +82,7 @@ impl LapPlan {
             self.speeds[i] = speed as f32;
             let coasts = owner.of(i).is_some_and(|(c, after_m)| after_m >= 0.0 && after_m < corners[c].pickup_m);
             let drive = if coasts { 0.0 } else { car.forward(speed).min(left(car.braking(speed), p.curvature, speed, car)) };
-            speed = (2.0 * drive * spacing).mul_add(1.0, speed * speed).max(1.0).sqrt().min(TOP_SPEED_MPS);
+            speed = (speed * speed + 2.0 * drive * spacing).max(1.0).sqrt().min(TOP_SPEED_MPS);
         }
         let mut speed = f64::from(self.speeds[points.len() - 1]);
         for i in (0..points.len()).rev() {
@@ -90,7 +90,7 @@ impl LapPlan {
             self.speeds[i] = speed as f32;
             let braking = owner.next(i).map_or(0.9, |c| corners[c].braking);
             let brake = left(car.braking(speed), points[i].curvature, speed, car) * braking;
-            speed = (2.0 * brake).mul_add(spacing, speed * speed).sqrt();
+            speed = (speed * speed + 2.0 * brake * spacing).sqrt();
         }
     }
 
@@ -104,7 +104,7 @@ impl LapPlan {
         let (a2, b2) = (a * a, b * b);
         let f = (dist_m / track.spacing_m()).max(0.0) - i as f64;
         // Between points the acceleration is constant, so the square of the speed is linear.
-        ((b2 - a2).mul_add(f, a2).max(1.0).sqrt(), (b2 - a2) / (2.0 * track.spacing_m()))
+        ((a2 + (b2 - a2) * f).max(1.0).sqrt(), (b2 - a2) / (2.0 * track.spacing_m()))
     }
 }
 

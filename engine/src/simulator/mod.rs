@@ -195,16 +195,16 @@ impl Runner {
         let parts = (dt / LONGEST_STEP_S).ceil().max(1.0);
         let part = dt / parts;
         for i in 0..parts as u64 {
-            self.advance_part(track, part.mul_add(i as f64, now_s), part);
+            self.advance_part(track, now_s + part * i as f64, part);
         }
     }
 
     fn advance_part(&mut self, track: &Track, now_s: f64, dt: f64) {
         let (before, _) = self.plan.at(track, self.dist_m);
-        let (speed, along) = self.plan.at(track, (before * dt).mul_add(0.5, self.dist_m));
+        let (speed, along) = self.plan.at(track, self.dist_m + before * dt / 2.0);
         let across = speed * speed * track.at(self.dist_m).curvature;
         self.tyres.step(dt, speed, along, across);
-        self.fuel_l = self.car.burn(speed, along).mul_add(-dt, self.fuel_l).max(1.0);
+        self.fuel_l = (self.fuel_l - self.car.burn(speed, along) * dt).max(1.0);
         self.dist_m += speed * dt;
         self.driven_km += speed * dt / 1_000.0;
         if self.dist_m >= track.length_m() {
@@ -246,8 +246,8 @@ impl Runner {
             round(rpm, 1.0),
             f64::from(gear),
             round(steering(place.curvature, across), 10.0),
-            round((-sin).mul_add(self.offset_m, place.x_m), 1e3),
-            round(cos.mul_add(self.offset_m, place.y_m), 1e3),
+            round(place.x_m - sin * self.offset_m, 1e3),
+            round(place.y_m + cos * self.offset_m, 1e3),
             // Compass: 0 is north, clockwise.
             round((90.0 - place.heading.to_degrees()).rem_euclid(360.0), 10.0),
             round(along / G, 1e3),

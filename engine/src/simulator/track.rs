@@ -97,7 +97,10 @@ impl Track {
 
     /// The place `dist_m` after the line.
     pub fn at(&self, dist_m: f64) -> TrackPoint {
-        let place = (dist_m / self.spacing_m).rem_euclid(self.points.len() as f64);
+        let (mut place, lap) = (dist_m / self.spacing_m, self.points.len() as f64);
+        if !(0.0..lap).contains(&place) {
+            place = place.rem_euclid(lap);
+        }
         let i = (place as usize).min(self.points.len() - 1);
         let f = place - i as f64;
         let (a, wraps) = (self.points[i], i + 1 == self.points.len());
@@ -105,7 +108,7 @@ impl Track {
         if wraps {
             b.heading += ((a.heading - b.heading) / TAU).round() * TAU;
         }
-        let mix = |p: f64, q: f64| (q - p).mul_add(f, p);
+        let mix = |p: f64, q: f64| p + (q - p) * f;
         TrackPoint {
             x_m: mix(a.x_m, b.x_m),
             y_m: mix(a.y_m, b.y_m),
@@ -130,14 +133,14 @@ fn evenly(polygon: &[[f64; 2]], spacing: f64) -> (Vec<[f64; 2]>, f64) {
     let mut points = Vec::with_capacity(count as usize);
     let (mut at_side, mut begun) = (0, 0.0);
     for i in 0..count as usize {
-        let at = step.mul_add(i as f64, offset);
+        let at = offset + step * i as f64;
         while at >= begun + side(at_side).2 {
             begun += side(at_side).2;
             at_side += 1;
         }
         let (from, to, len) = side(at_side);
         let share = (at - begun) / len;
-        points.push([(to[0] - from[0]).mul_add(share, from[0]), (to[1] - from[1]).mul_add(share, from[1])]);
+        points.push([from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share]);
     }
     (points, step)
 }
