@@ -52,11 +52,7 @@ fn corner_text(c: &CornerAdvice, before: &Measured) -> String {
         }
         Cause::ThrottlePickup => write!(text, " The throttle pick-up explains {:.2} s of it{}", by.throttle_pickup_s, pickup_hint(before)),
         Cause::Other => {
-            write!(
-                text,
-                " Brake point, minimum speed and throttle pick-up leave {:.2} s unexplained: look at the line and the exit",
-                by.other_s
-            )
+            write!(text, " Brake point, minimum speed and throttle pick-up leave {:.2} s unexplained{}", by.other_s, straight_hint(c))
         }
         Cause::None => Ok(()),
     };

@@ -46,14 +46,16 @@ fn advise(laps: &LapBook, now: Timestamp) -> Result<Value, coach::CoachError> {
 
 /// Says that there are not enough laps, and what the given telemetry does say.
 fn not_yet(error: coach::CoachError, request: &CoachRequest) -> Value {
-    let coach::CoachError::NotEnoughLaps { have, need } = error;
     let numbers = request.telemetry.iter().filter(|(_, value)| value.is_number());
     let given: Vec<String> = numbers.take(MAX_REPEATED).map(|(name, value)| format!("{name} {value}")).collect();
     let mut text = format!("No advice for {} yet: {error}.", request.driver);
     if !given.is_empty() {
         text = format!("{text} The telemetry given says {}.", given.join(", "));
     }
-    json!({ "text": text, "lapsKnown": have, "lapsNeeded": need })
+    match error {
+        coach::CoachError::NotEnoughLaps { have, need } => json!({ "text": text, "lapsKnown": have, "lapsNeeded": need }),
+        coach::CoachError::NoCorners { lap, .. } => json!({ "text": text, "referenceLap": lap }),
+    }
 }
 
 #[cfg(test)]
