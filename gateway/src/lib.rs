@@ -10,6 +10,7 @@ pub mod config;
 pub mod console;
 pub mod http;
 mod http_client;
+pub mod ingest;
 pub mod journal;
 pub mod media;
 pub mod records;

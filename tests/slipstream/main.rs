@@ -5,5 +5,7 @@
 mod architecture;
 mod browser;
 mod laps;
+mod raw_socket;
 mod records;
 mod series;
+mod websocket;

@@ -1,3 +1,4 @@
 //! What the tests share: real servers, started and stopped by the test that needs them.
 
+pub mod gateway;
 pub mod servers;

@@ -3,7 +3,9 @@
 mod clock;
 mod counters;
 mod services;
+mod start;
 
 pub use clock::SystemClock;
 pub use counters::{CodeLabel, Counters, RequestLabels};
 pub use services::Services;
+pub use start::{RunningServer, StartError, start};

@@ -4,12 +4,21 @@ use std::sync::Arc;
 
 use slipstream_actors::{
     Router,
-    ports::{Clock, Journal, Records, SeriesStore},
+    ports::{Clock, Records, SeriesStore},
 };
 use slipstream_protocol::Timestamp;
 
 use super::Counters;
-use crate::{auth::Auth, coach::Coaching, config::Config, media::FrameStore, voice::Voice};
+use crate::{
+    auth::Auth,
+    coach::Coaching,
+    config::Config,
+    ingest::{DecoderPool, Ledger},
+    journal::EmbeddedJournal,
+    media::FrameStore,
+    voice::Voice,
+    ws::Connections,
+};
 
 /// Everything a door or a handler may use. Built once by [`super::start`], shared by all.
 pub struct Services {
@@ -22,7 +31,7 @@ pub struct Services {
     /// The door into the actors.
     pub router: Router,
     /// The durable journal.
-    pub journal: Arc<dyn Journal>,
+    pub journal: Arc<EmbeddedJournal>,
     /// The time-series store that answers reads.
     pub series: Arc<dyn SeriesStore>,
     /// The relational store.
@@ -33,6 +42,12 @@ pub struct Services {
     pub coaching: Coaching,
     /// Speech.
     pub voice: Voice,
+    /// Who sent what already.
+    pub ledger: Ledger,
+    /// Decoders to borrow.
+    pub decoders: DecoderPool,
+    /// The WebSocket connections.
+    pub connections: Connections,
     /// What the doors count.
     pub counters: Counters,
     /// When the server started.

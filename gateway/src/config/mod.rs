@@ -107,8 +107,8 @@ pub struct JournalConfig {
     pub sync_delay: Duration,
     /// Size of one segment, bytes.
     pub segment_bytes: u64,
-    /// Most bytes kept, consumers permitting.
-    pub max_bytes: u64,
+    /// Segments every consumer has passed are kept until all together are larger than this, bytes.
+    pub retain_bytes: u64,
 }
 
 /// Bounds on what one client may send.
@@ -207,7 +207,7 @@ impl Default for Config {
                 history_age: Duration::from_secs(60),
                 metrics_every: Duration::from_millis(500),
             },
-            journal: JournalConfig { sync_delay: Duration::from_millis(5), segment_bytes: 64 << 20, max_bytes: 8 << 30 },
+            journal: JournalConfig { sync_delay: Duration::from_millis(5), segment_bytes: 64 << 20, retain_bytes: 256 << 20 },
             limits: LimitsConfig {
                 max_frame_bytes: 8 << 20,
                 max_batch: 4_096,

@@ -132,7 +132,7 @@ pub const SETTINGS: &[Setting] = &[
         put(&mut c.journal.sync_delay, duration::parse(v))
     }),
     open("journal.segment_bytes", "SLIPSTREAM_JOURNAL_SEGMENT_BYTES", COUNT, |c, v| put(&mut c.journal.segment_bytes, positive(v))),
-    open("journal.max_bytes", "SLIPSTREAM_JOURNAL_MAX_BYTES", COUNT, |c, v| put(&mut c.journal.max_bytes, positive(v))),
+    open("journal.retain_bytes", "SLIPSTREAM_JOURNAL_RETAIN_BYTES", COUNT, |c, v| put(&mut c.journal.retain_bytes, positive(v))),
     open("limits.max_frame_bytes", "SLIPSTREAM_MAX_FRAME_BYTES", COUNT, |c, v| put(&mut c.limits.max_frame_bytes, positive_usize(v))),
     open("limits.max_batch", "SLIPSTREAM_MAX_BATCH", COUNT, |c, v| put(&mut c.limits.max_batch, positive_usize(v))),
     open("limits.max_signals", "SLIPSTREAM_MAX_SIGNALS", COUNT, |c, v| put(&mut c.limits.max_signals, positive_usize(v))),

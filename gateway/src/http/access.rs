@@ -15,7 +15,7 @@ pub(super) fn needs_token(method: &Method, path: &str) -> bool {
 }
 
 /// The checked claims of a request.
-pub(crate) fn claims_of<B>(auth: &Auth, request: &Request<B>, now: Timestamp) -> Result<Claims, ProtocolError> {
+pub(super) fn claims_of<B>(auth: &Auth, request: &Request<B>, now: Timestamp) -> Result<Claims, ProtocolError> {
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?;
     auth.verify(token, now)

@@ -10,16 +10,20 @@ pub mod extract;
 mod feedback;
 mod fields;
 mod frame;
+mod health;
 mod keys;
 mod paging;
 mod rejection;
 pub mod reply;
 mod request_id;
 mod route_label;
+mod series_query;
 mod serve;
 mod sessions;
+mod telemetry;
 mod tracks;
 mod users;
+mod vehicles;
 mod video;
 mod voice;
 
@@ -27,27 +31,29 @@ use std::sync::Arc;
 
 use warp::{Filter, filters::BoxedFilter};
 
-#[expect(unused_imports, reason = "the WebSocket door uses it")]
-pub(crate) use access::claims_of;
 pub use frame::Frame;
 pub use serve::{Listening, Peer, serve};
-#[expect(unused_imports, reason = "the WebSocket door uses it")]
 pub(crate) use video::video_frame;
 
-use crate::app::Services;
+use crate::{app::Services, ws};
 use reply::Response;
 
 /// Every route. What is called most comes first and shallow.
 pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let clock = services.clock.clone();
-    // Each resource is boxed: the type of the tree stays small and compiles fast.
-    let tree = pitbox(services);
+    let tree = telemetry::post(services).or(engine(services)).unify().or(pitbox(services)).unify();
     tree.recover(move |rejection| {
         let now = clock.now();
         async move { Ok::<_, std::convert::Infallible>(rejection::respond(&rejection, now)) }
     })
     .unify()
     .boxed()
+}
+
+/// What the engine itself takes and tells. Boxed, as the others: the type of the tree stays small and compiles fast.
+fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
+    doors.or(health::routes(services)).unify().or(vehicles::routes(services)).unify().boxed()
 }
 
 /// The resources of the relational store, and what is seen and said.

@@ -1,1 +1,112 @@
 //! The WebSocket door.
+//!
+//! `/ws` is checked as a request (token, handshake), answered 101, and then taken off the HTTP
+//! stack: a [`session`] reads the raw TCP stream, a [`writer`] drains the connection's outbox.
+
+mod acks;
+mod connections;
+mod frames;
+mod handshake;
+mod session;
+mod telemetry;
+mod writer;
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade};
+use slipstream_protocol::{ErrorCode, PublisherId, server::AckLevel, token::Claims};
+use tokio::net::TcpStream;
+use tracing::Instrument;
+use warp::{Filter, Rejection};
+
+pub use connections::{Connections, Described};
+
+use crate::{
+    app::Services,
+    auth::query_value,
+    http::{
+        Peer, extract,
+        reply::{self, ApiError, ApiResult, Response},
+    },
+};
+use handshake::Handshake;
+
+/// What a connection may do and how it wants it, settled before the upgrade.
+struct Admission {
+    claims: Claims,
+    handshake: Handshake,
+    publisher: Option<PublisherId>,
+    level: AckLevel,
+}
+
+/// `GET /ws`.
+pub fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    warp::path!("ws")
+        .and(warp::get())
+        .and(extract::with(services))
+        .and(extract::query())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::optional::<Peer>())
+        .map(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer| {
+            let now = services.clock.now();
+            reply::answer(now, open(&services, &query, &headers, upgrade, peer))
+        })
+}
+
+fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upgrade: Option<OnUpgrade>, peer: Option<Peer>) -> ApiResult {
+    let admission = admit(services, query, headers)?;
+    if services.connections.is_draining() {
+        return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
+    }
+    let on_upgrade =
+        on_upgrade.ok_or_else(|| ApiError::new(ErrorCode::ValidationError, "this connection cannot be upgraded: use HTTP/1.1"))?;
+    let response = admission.handshake.response();
+    let number = services.connections.number();
+    let span = tracing::info_span!("ws", connection = number, sub = %admission.claims.sub, peer = peer.map(|p| p.0.to_string()));
+    let services = services.clone();
+    let tasks = services.connections.tasks.clone();
+    tasks.spawn(
+        async move {
+            match take_stream(on_upgrade).await {
+                Ok((stream, already_read)) => session::run(services, number, admission, stream, &already_read).await,
+                Err(reason) => tracing::debug!(reason, "the connection was not upgraded"),
+            }
+        }
+        .instrument(span),
+    );
+    Ok(response)
+}
+
+/// Token first: who may not enter learns nothing else.
+fn admit(services: &Services, query: &str, headers: &HeaderMap) -> Result<Admission, ApiError> {
+    let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let token = crate::auth::token_of(authorization, Some(query)).ok_or_else(crate::auth::missing_token)?;
+    let claims = services.auth.verify(token, services.clock.now())?;
+    let mut broken = Vec::new();
+    let publisher = query_value(query, "publisher")
+        .and_then(|text| PublisherId::new(text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());
+    let level = query_value(query, "ack").map_or(AckLevel::default(), |text| {
+        level_of(text).unwrap_or_else(|| {
+            broken.push("ack: must be received, durable or stored".to_owned());
+            AckLevel::default()
+        })
+    });
+    if !broken.is_empty() {
+        return Err(ApiError::invalid(broken));
+    }
+    Ok(Admission { claims, handshake: Handshake::check(headers)?, publisher, level })
+}
+
+fn level_of(text: &str) -> Option<AckLevel> {
+    [AckLevel::Received, AckLevel::Durable, AckLevel::Stored].into_iter().find(|l| l.as_str() == text)
+}
+
+/// The raw stream below the HTTP stack, and what was already read from it.
+async fn take_stream(on_upgrade: OnUpgrade) -> Result<(TcpStream, bytes::Bytes), &'static str> {
+    let upgraded = on_upgrade.await.map_err(|_| "the peer was gone before the upgrade")?;
+    let parts = upgrade::downcast::<TokioIo<TcpStream>>(upgraded).map_err(|_| "not a plain TCP stream")?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}

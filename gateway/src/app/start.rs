@@ -1,0 +1,182 @@
+//! Wiring, sink first, source last; and the same way back on shutdown, source first.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use slipstream_actors::{
+    ActorSystem, Router,
+    ports::{Clock, JournalError, RecordsError, SeriesError},
+};
+use tokio::{net::TcpListener, time::Instant};
+
+use super::{Counters, Services, SystemClock};
+use crate::{
+    auth::{Auth, AuthError},
+    coach::Coaching,
+    config::Config,
+    http::{self, Listening},
+    ingest::{DecoderPool, Ledger},
+    journal::{EmbeddedJournal, JournalConfig},
+    media::FrameStore,
+    records,
+    series::{self, SeriesConfig},
+    voice::Voice,
+    ws::Connections,
+};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `DATA_DIR` cannot be made.
+    #[error("the data directory {path} cannot be made: {source}; set DATA_DIR to a writable place")]
+    DataDir {
+        /// Where.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Tokens cannot be signed.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The relational store cannot be opened.
+    #[error("records: {0}; see DATABASE_URL")]
+    Records(#[from] RecordsError),
+    /// The time-series store cannot be opened.
+    #[error("time series: {0}")]
+    Series(#[from] SeriesError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The port cannot be listened on.
+    #[error("cannot listen on {addr}: {source}; is another server running? PORT or --port picks another port")]
+    Listen {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// Whether to try again without a change.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Records(error) => error.is_retryable(),
+            Self::Series(error) => error.is_retryable(),
+            Self::Journal(error) => error.is_retryable(),
+            Self::DataDir { .. } | Self::Auth(_) | Self::Listen { .. } => false,
+        }
+    }
+}
+
+/// A running server. Dropping it without [`RunningServer::shutdown`] leaves nothing flushed but what
+/// was acknowledged.
+pub struct RunningServer {
+    /// Where it listens; tells the port where 0 was asked for.
+    pub addr: SocketAddr,
+    services: Arc<Services>,
+    listening: Listening,
+    system: ActorSystem,
+}
+
+/// Starts everything `config` asks for, in this process.
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let started_at = clock.now();
+    make_data_dir(&config)?;
+
+    // Sinks.
+    let records = records::open(config.database_url.as_ref().map(|url| url.expose()), &config.data_dir).await?;
+    let stores = series::open(&series_config(&config)).await?;
+    let (journal, recovery) = EmbeddedJournal::open(journal_config(&config))?;
+    tracing::info!(records = recovery.records, position = recovery.position, elapsed = ?recovery.elapsed, "journal open");
+
+    // The engine.
+    let system = ActorSystem::start(config.system(), clock.clone());
+    let router = system.router();
+
+    // Sources.
+    let series = stores.first().cloned().expect("series::open yields at least the embedded store");
+    let services = Arc::new(Services {
+        auth: Auth::from_config(&config)?,
+        frames: FrameStore::new(&config.data_dir, records.clone(), router.clone()),
+        coaching: Coaching::from_config(&config, records.clone(), router.clone()),
+        voice: Voice::from_config(&config, records.clone()),
+        ledger: Ledger::restore(recovery.publishers),
+        decoders: DecoderPool::new(config.decoder_limits()),
+        connections: Connections::default(),
+        counters: Counters::default(),
+        clock,
+        router,
+        journal,
+        series,
+        records,
+        started_at,
+        config,
+    });
+    let addr = SocketAddr::new(services.config.bind, services.config.port);
+    let listen = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(listen)?;
+    let listening = http::serve(listener, services.clone()).map_err(listen)?;
+    tracing::info!(addr = %listening.addr, "listening");
+    Ok(RunningServer { addr: listening.addr, services, listening, system })
+}
+
+fn make_data_dir(config: &Config) -> Result<(), StartError> {
+    let path = &config.data_dir;
+    std::fs::create_dir_all(path).map_err(|source| StartError::DataDir { path: path.display().to_string(), source })
+}
+
+fn series_config(config: &Config) -> SeriesConfig {
+    SeriesConfig { data_dir: config.data_dir.clone() }
+}
+
+fn journal_config(config: &Config) -> JournalConfig {
+    JournalConfig {
+        commit_delay: config.journal.sync_delay,
+        segment_bytes: config.journal.segment_bytes,
+        retain_bytes: config.journal.retain_bytes,
+        ..JournalConfig::new(config.data_dir.join("journal"))
+    }
+}
+
+impl RunningServer {
+    /// Base address for clients on this machine.
+    pub fn url(&self) -> String {
+        let host = if self.addr.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.addr.ip().to_string() };
+        format!("http://{host}:{}", self.addr.port())
+    }
+
+    /// What the doors work with.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The door into the actors.
+    pub fn router(&self) -> &Router {
+        &self.services.router
+    }
+
+    /// Drains and stops, in at most about `drain_timeout`: accepts nothing more, reads nothing more,
+    /// keeps what was promised, lets the actors run empty, flushes journal and stores, sends what
+    /// waits for subscribers and closes them with `GoingAway`.
+    pub async fn shutdown(self) {
+        let Self { services, listening, system, .. } = self;
+        let deadline = Instant::now() + services.config.drain_timeout;
+        // Never nothing: a step whose turn comes late still gets to do what takes no time.
+        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        tracing::info!("draining");
+        services.connections.stop_reading();
+        listening.stop(left()).await;
+        system.drain(left()).await;
+        if tokio::time::timeout(left(), services.connections.close()).await.is_err() {
+            tracing::warn!(open = services.connections.open(), "some connections did not close in time");
+        }
+        let journal = services.journal.clone();
+        // It waits for the disk.
+        if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+            tracing::error!("closing the journal panicked");
+        }
+        services.records.close().await;
+        tracing::info!("stopped");
+    }
+}

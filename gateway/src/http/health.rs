@@ -1,0 +1,173 @@
+//! `/health` and `/api/status`.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use slipstream_protocol::{Timestamp, token::Claims};
+use tokio::time::timeout;
+use warp::{Filter, Rejection};
+
+use super::{
+    extract::{caller, with},
+    reply::{self, Response},
+};
+use crate::{app::Services, ws::Described};
+
+/// Longest wait for a store to answer.
+const PING: Duration = Duration::from_secs(2);
+
+/// `GET /health`, `GET /api/health`, `GET /api/status`.
+pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    let health_paths = warp::path!("health").or(warp::path!("api" / "health")).unify();
+    let health = health_paths.and(warp::get()).and(with(services)).then(|services: Arc<Services>| async move {
+        let health = Health::of(&services).await;
+        reply::ok(services.clock.now(), health, "health")
+    });
+    let status = warp::path!("api" / "status")
+        .and(warp::get())
+        .and(with(services))
+        .and(caller())
+        .map(|services: Arc<Services>, claims: Arc<Claims>| reply::ok(services.clock.now(), Status::of(&services, &claims), "status"));
+    health.or(status).unify()
+}
+
+/// The server's health.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Health {
+    /// `ok`, or `degraded` where something was given up or does not answer.
+    status: &'static str,
+    version: &'static str,
+    uptime_s: f64,
+    draining: bool,
+    actors: ActorHealth,
+    records: Part,
+    series: Part,
+    connections: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ActorHealth {
+    vehicles: u64,
+    rooms: u64,
+    restarts: u64,
+    poisoned: u64,
+    given_up: u64,
+    incidents: Vec<Incident>,
+}
+
+/// What restarted and why.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Incident {
+    at: Timestamp,
+    actor: String,
+    generation: u64,
+    reason: String,
+    given_up: bool,
+}
+
+/// A store.
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Part {
+    fn of(name: &'static str, answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> Self {
+        let reason = match answer {
+            Ok(Ok(())) => None,
+            Ok(Err(reason)) => Some(reason),
+            Err(_) => Some(format!("no answer within {} s", PING.as_secs())),
+        };
+        Self { name, ok: reason.is_none(), reason }
+    }
+}
+
+impl Health {
+    /// Asks everything that can be unwell.
+    pub(crate) async fn of(services: &Services) -> Self {
+        let (records, series) = tokio::join!(timeout(PING, services.records.ping()), timeout(PING, services.series.ping()));
+        let records = Part::of(services.records.name(), records.map(|r| r.map_err(|e| e.to_string())));
+        let series = Part::of(services.series.name(), series.map(|r| r.map_err(|e| e.to_string())));
+        let report = services.router.health();
+        let degraded = report.given_up > 0 || !records.ok || !series.ok;
+        let incidents = report.incidents.into_iter().map(|i| Incident {
+            at: i.at,
+            actor: i.actor,
+            generation: i.generation,
+            reason: i.reason,
+            given_up: i.given_up,
+        });
+        Self {
+            status: if degraded { "degraded" } else { "ok" },
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: services.clock.now().since(services.started_at).as_secs_f64(),
+            draining: services.connections.is_draining(),
+            actors: ActorHealth {
+                vehicles: report.vehicles,
+                rooms: report.rooms,
+                restarts: report.restarts,
+                poisoned: report.poisoned,
+                given_up: report.given_up,
+                incidents: incidents.collect(),
+            },
+            records,
+            series,
+            connections: services.connections.open(),
+        }
+    }
+}
+
+/// The server and who asks.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    status: &'static str,
+    version: &'static str,
+    uptime_s: f64,
+    user: User<'a>,
+    samples: u64,
+    publications: u64,
+    deliveries: u64,
+    vehicles: u64,
+    sessions: u64,
+    connections: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clients: Vec<Described>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    id: &'a str,
+    role: &'static str,
+    #[serde(rename = "expiresAt")]
+    expires_at: Timestamp,
+}
+
+impl<'a> Status<'a> {
+    fn of(services: &Services, claims: &'a Claims) -> Self {
+        let stats = services.router.stats();
+        Self {
+            status: if services.connections.is_draining() { "draining" } else { "running" },
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: services.clock.now().since(services.started_at).as_secs_f64(),
+            user: User {
+                id: &claims.sub,
+                role: claims.role.as_str(),
+                expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
+            },
+            samples: stats.samples.get(),
+            publications: stats.publications.get(),
+            deliveries: stats.deliveries.get(),
+            vehicles: stats.vehicles.get(),
+            sessions: stats.rooms.get(),
+            connections: services.connections.open(),
+            clients: if claims.may_manage() { services.connections.described() } else { Vec::new() },
+        }
+    }
+}

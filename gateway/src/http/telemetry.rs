@@ -1,0 +1,178 @@
+//! `/api/telemetry`: samples in, the newest state and the series out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use serde::Serialize;
+use slipstream_engine::twin::Twin;
+use slipstream_protocol::{
+    Channel, ChannelKind, ErrorCode, ProtocolError, SessionId, Timestamp, VehicleId,
+    client::{Refusal, TelemetryFrame},
+    token::Claims,
+};
+use warp::{Filter, Rejection};
+
+use super::{
+    extract::{body, caller, with},
+    reply::{self, ApiError, ApiResult, Response},
+    series_query,
+};
+use crate::{app::Services, ingest};
+
+/// `POST /api/telemetry`, the busiest route.
+pub(super) fn post(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    warp::path!("api" / "telemetry").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+        |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            let outcome = publish(&services, &claims, &body).await;
+            reply::answer(services.clock.now(), outcome)
+        },
+    )
+}
+
+/// `GET /api/telemetry/<id>` and `GET /api/telemetry/<id>/latest`.
+pub(super) fn get(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    let newest = warp::path!("api" / "telemetry" / String / "latest").and(warp::get()).and(with(services)).and(caller()).map(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| reply::answer(services.clock.now(), latest(&services, &claims, &id)),
+    );
+    let over_time = warp::path!("api" / "telemetry" / String)
+        .and(warp::get())
+        .and(with(services))
+        .and(caller())
+        .and(warp::query::<HashMap<String, String>>())
+        .then(|id: String, services: Arc<Services>, claims: Arc<Claims>, query: HashMap<String, String>| async move {
+            let outcome = series(&services, &claims, &id, &query).await;
+            reply::answer(services.clock.now(), outcome)
+        });
+    newest.or(over_time).unify()
+}
+
+/// What became of the samples of a request.
+#[derive(Serialize)]
+struct Published {
+    /// Names the record they are kept in.
+    id: String,
+    /// Samples taken.
+    accepted: usize,
+    /// Samples not taken, by their place in the batch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedSample>,
+}
+
+#[derive(Serialize)]
+struct RefusedSample {
+    index: usize,
+    code: &'static str,
+    message: String,
+}
+
+async fn publish(services: &Services, claims: &Claims, body: &Bytes) -> ApiResult {
+    let now = services.clock.now();
+    let TelemetryFrame { mut samples, mut refused } = services.decoders.with(|decoder| decoder.decode_telemetry_body(body, now))?;
+    let mut index = 0;
+    samples.retain(|sample| {
+        let may = claims.may_publish(&sample.vehicle);
+        if !may {
+            let message = format!("this token may not publish for '{}'", sample.vehicle);
+            refused.push(Refusal { index, seq: sample.seq, error: ProtocolError::new(ErrorCode::Forbidden, message) });
+        }
+        index += 1;
+        may
+    });
+    for refusal in &refused {
+        services.counters.refuse(refusal.error.code);
+    }
+    if samples.is_empty() {
+        return Err(nothing_taken(refused));
+    }
+    let taken = samples.len();
+    let accepted = ingest::accept(services, samples).await?;
+    let lost = accepted.refused.len();
+    refused.extend(accepted.refused);
+    if lost == taken {
+        return Err(nothing_taken(refused));
+    }
+    let refused =
+        refused.into_iter().map(|r| RefusedSample { index: r.index, code: r.error.code.as_str(), message: r.error.message }).collect();
+    let answer = Published { id: accepted.position.to_string(), accepted: taken - lost, refused };
+    Ok(reply::created(now, answer, "telemetry stored"))
+}
+
+/// The refusal of a request of which nothing was taken.
+fn nothing_taken(mut refused: Vec<Refusal>) -> ApiError {
+    match refused.len() {
+        0 => ApiError::invalid(vec!["batch: it holds no samples".to_owned()]),
+        1 => ApiError { details: vec![refused[0].error.message.clone()], ..refused.remove(0).error.into() },
+        count => ApiError {
+            code: refused[0].error.code,
+            message: format!("none of the {count} samples could be taken"),
+            details: refused.into_iter().map(|r| format!("batch[{}]: {}: {}", r.index, r.error.code, r.error.message)).collect(),
+        },
+    }
+}
+
+/// The vehicle called `id`, when the caller may hear it.
+pub(super) fn audible(claims: &Claims, id: &str) -> Result<VehicleId, ApiError> {
+    let vehicle = VehicleId::new(id).map_err(|e| ApiError::invalid(vec![format!("id: {}", e.message)]))?;
+    if claims.may_hear(&Channel::one(ChannelKind::Telemetry, vehicle.clone())) {
+        Ok(vehicle)
+    } else {
+        Err(ApiError::forbidden(format_args!("hear 'telemetry:{vehicle}'")))
+    }
+}
+
+/// A vehicle's newest state.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Latest<'a> {
+    vehicle_id: &'a VehicleId,
+    driver_id: &'a VehicleId,
+    session_id: Option<&'a SessionId>,
+    timestamp: Timestamp,
+    received_at: Timestamp,
+    samples: u64,
+    late_samples: u64,
+    /// Newest value of every signal.
+    data: serde_json::Map<String, serde_json::Value>,
+    /// Source time of each of them.
+    times: HashMap<&'a str, Timestamp>,
+}
+
+fn latest(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let vehicle = audible(claims, id)?;
+    let twin = services.router.views().vehicle(&vehicle).ok_or_else(|| ApiError::not_found(format_args!("vehicle '{vehicle}'")))?;
+    let now = services.clock.now();
+    Ok(reply::ok(now, Latest::of(&vehicle, &twin), "newest state"))
+}
+
+impl<'a> Latest<'a> {
+    fn of(vehicle: &'a VehicleId, twin: &'a Twin) -> Self {
+        Self {
+            vehicle_id: vehicle,
+            driver_id: vehicle,
+            session_id: twin.session.as_ref(),
+            timestamp: twin.source_time,
+            received_at: twin.received_at,
+            samples: twin.samples,
+            late_samples: twin.late_samples,
+            data: twin.signals.iter().map(|s| (s.name.to_string(), json_value(&s.value))).collect(),
+            times: twin.signals.iter().map(|s| (&*s.name, s.time)).collect(),
+        }
+    }
+}
+
+fn json_value(value: &slipstream_protocol::SignalValue) -> serde_json::Value {
+    use slipstream_protocol::SignalValue::{Bool, Number, Text};
+    match value {
+        Number(n) => (*n).into(),
+        Bool(b) => (*b).into(),
+        Text(t) => t.as_ref().into(),
+    }
+}
+
+async fn series(services: &Services, claims: &Claims, id: &str, query: &HashMap<String, String>) -> ApiResult {
+    let vehicle = audible(claims, id)?;
+    let now = services.clock.now();
+    let query = series_query::parse(vehicle, query, now, services.config.limits.max_points)?;
+    let answer = services.series.query(&query).await?;
+    Ok(reply::ok(now, series_query::Answer::of(&query, &answer, services.series.name()), "series"))
+}

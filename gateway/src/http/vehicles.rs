@@ -1,0 +1,83 @@
+//! `/api/vehicles`, and the live numbers of a session.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use slipstream_protocol::{Channel, ChannelKind, SessionId, Timestamp, VehicleId, token::Claims};
+use warp::{Filter, Rejection};
+
+use super::{
+    extract::{caller, with},
+    reply::{self, ApiError, ApiResult, Response},
+};
+use crate::app::Services;
+
+/// `GET /api/vehicles` and `GET /api/sessions/<id>/metrics`.
+pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    let vehicles = warp::path!("api" / "vehicles").and(warp::get()).and(with(services)).and(caller()).then(
+        |services: Arc<Services>, claims: Arc<Claims>| async move {
+            let outcome = vehicles(&services, &claims).await;
+            reply::answer(services.clock.now(), outcome)
+        },
+    );
+    let metrics = warp::path!("api" / "sessions" / String / "metrics").and(warp::get()).and(with(services)).and(caller()).map(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| reply::answer(services.clock.now(), metrics(&services, &claims, &id)),
+    );
+    vehicles.or(metrics).unify()
+}
+
+/// A vehicle that was heard of.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Vehicle {
+    id: VehicleId,
+    /// Whether it reported since the server started.
+    live: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_at: Option<Timestamp>,
+    samples: u64,
+}
+
+/// The live ones and those the time-series store remembers, sorted by id.
+async fn vehicles(services: &Services, claims: &Claims) -> ApiResult {
+    let views = services.router.views();
+    let mut ids = views.vehicles();
+    match services.series.vehicles().await {
+        Ok(stored) => ids.extend(stored),
+        // The live ones are worth telling even while the store is away.
+        Err(error) => tracing::warn!(%error, "the list of vehicles is told without the stored ones"),
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids.retain(|id| claims.may_hear(&Channel::one(ChannelKind::Telemetry, id.clone())));
+    let list: Vec<Vehicle> = ids
+        .into_iter()
+        .map(|id| {
+            let twin = views.vehicle(&id);
+            Vehicle {
+                live: twin.is_some(),
+                session_id: twin.as_ref().and_then(|t| t.session.clone()),
+                timestamp: twin.as_ref().map(|t| t.source_time),
+                received_at: twin.as_ref().map(|t| t.received_at),
+                samples: twin.as_ref().map_or(0, |t| t.samples),
+                id,
+            }
+        })
+        .collect();
+    let count = list.len() as u64;
+    let pagination = slipstream_protocol::envelope::Pagination::new(1, count.max(1), count);
+    Ok(reply::page(services.clock.now(), list, "vehicles", pagination))
+}
+
+fn metrics(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let session = SessionId::new(id).map_err(|e| ApiError::invalid(vec![format!("id: {}", e.message)]))?;
+    if !claims.may_hear(&Channel::one(ChannelKind::Session, session.clone())) {
+        return Err(ApiError::forbidden(format_args!("hear 'session:{session}'")));
+    }
+    let metrics = services.router.views().session(&session).ok_or_else(|| ApiError::not_found(format_args!("live session '{session}'")))?;
+    Ok(reply::ok(services.clock.now(), &*metrics, "session metrics"))
+}

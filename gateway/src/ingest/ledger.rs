@@ -1,0 +1,255 @@
+//! Who sent what already: `(publisher, seq)` names a sample once and for all.
+//!
+//! A publisher's numbers only grow. A resent number at or below what the journal took is a
+//! duplicate: acknowledged again, applied never again. Where the journal could not keep a batch,
+//! its numbers are forgotten, so that the resend is taken.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use slipstream_actors::ports::{Journal, JournalError, JournalTicket};
+use slipstream_protocol::{PublisherId, Sample, SampleBatch};
+
+/// How often a duplicate looks whether its first sending has been synced.
+const SETTLE_POLL: Duration = Duration::from_millis(2);
+
+/// The high-water marks of every publisher. `None` is below every number.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    publishers: DashMap<PublisherId, Arc<Mutex<Mark>>>,
+}
+
+#[derive(Debug, Default)]
+struct Mark {
+    /// Handed to the actors.
+    routed: Option<u64>,
+    /// Handed to the journal.
+    appended: Option<u64>,
+    /// Synced by the journal.
+    synced: Option<u64>,
+    /// Grows whenever the journal fails a batch: tickets of an earlier run raise nothing.
+    run: u64,
+}
+
+impl Ledger {
+    /// The ledger as the journal remembers it.
+    pub fn restore(marks: impl IntoIterator<Item = (PublisherId, u64)>) -> Self {
+        let known = |seq| Arc::new(Mutex::new(Mark { routed: Some(seq), appended: Some(seq), synced: Some(seq), run: 0 }));
+        Self { publishers: marks.into_iter().map(|(id, seq)| (id, known(seq))).collect() }
+    }
+
+    /// The publisher called `id`, known from then on.
+    pub fn publisher(&self, id: &PublisherId) -> Publisher {
+        let mark = self.publishers.entry(id.clone()).or_default().clone();
+        Publisher { id: Some(id.clone()), mark }
+    }
+
+    /// Publishers known.
+    pub fn len(&self) -> usize {
+        self.publishers.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.publishers.is_empty()
+    }
+}
+
+/// One numbered stream of samples.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    id: Option<PublisherId>,
+    mark: Arc<Mutex<Mark>>,
+}
+
+/// What [`Publisher::admit`] made of a batch.
+pub struct Admitted {
+    /// What the actors have not had yet.
+    pub batch: SampleBatch,
+    /// Resolves when all of the batch is durable.
+    pub ticket: Ticket,
+    /// Samples that were sent before.
+    pub duplicates: u64,
+}
+
+impl Publisher {
+    /// A publisher that lives as long as its connection.
+    pub fn anonymous() -> Self {
+        Self { id: None, mark: Arc::default() }
+    }
+
+    /// Drops duplicates, appends the rest to the journal, and says what is to be routed.
+    pub fn admit(&self, mut samples: Vec<Sample>, journal: &dyn Journal) -> Admitted {
+        let highest = samples.iter().filter_map(|s| s.seq).max();
+        let mut mark = self.mark.lock();
+        let before = samples.len();
+        let appended = mark.appended;
+        let mut newest = appended;
+        samples.retain(|s| {
+            // Also within the batch: a number counts once.
+            let fresh = s.seq.is_none() || s.seq > newest;
+            newest = newest.max(s.seq);
+            fresh
+        });
+        let duplicates = (before - samples.len()) as u64;
+        let mut batch = SampleBatch { publisher: self.id.clone(), samples };
+        let append = (!batch.samples.is_empty()).then(|| journal.append(&batch));
+        mark.appended = newest;
+        let run = mark.run;
+        if mark.routed > appended {
+            // The journal failed these once, the actors have them.
+            let routed = mark.routed;
+            batch.samples.retain(|s| s.seq.is_none() || s.seq > routed);
+        }
+        mark.routed = mark.routed.max(newest);
+        drop(mark);
+        Admitted { batch, ticket: Ticket { mark: self.mark.clone(), append, highest, run }, duplicates }
+    }
+}
+
+/// A batch on its way to the disk.
+pub struct Ticket {
+    mark: Arc<Mutex<Mark>>,
+    /// The new part of the batch; `None` where all of it was sent before.
+    append: Option<JournalTicket>,
+    highest: Option<u64>,
+    run: u64,
+}
+
+impl Ticket {
+    /// Waits until the batch is durable. Returns its record's position; `None` for a batch of
+    /// duplicates only, whose first sending is durable by then.
+    pub async fn settled(self) -> Result<Option<u64>, JournalError> {
+        let Self { mark, append, highest, run } = self;
+        let Some(append) = append else {
+            return first_sending(&mark, highest, run).await.map(|()| None);
+        };
+        let outcome = append.await;
+        let mut mark = mark.lock();
+        if mark.run == run {
+            match &outcome {
+                Ok(_) => mark.synced = mark.synced.max(highest),
+                Err(_) => {
+                    mark.run += 1;
+                    mark.appended = mark.synced;
+                }
+            }
+        }
+        outcome.map(Some)
+    }
+}
+
+/// Waits until what was appended before up to `highest` is synced.
+async fn first_sending(mark: &Mutex<Mark>, highest: Option<u64>, run: u64) -> Result<(), JournalError> {
+    loop {
+        {
+            let mark = mark.lock();
+            if mark.synced >= highest {
+                return Ok(());
+            }
+            if mark.run != run {
+                return Err(JournalError::Storage("the first sending of these samples was not kept; send them again".to_owned()));
+            }
+        }
+        tokio::time::sleep(SETTLE_POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipstream_actors::ports::PortFuture;
+    use slipstream_protocol::{Quality, Timestamp, VehicleId};
+
+    /// Remembers what was appended; fails while told to.
+    #[derive(Default)]
+    struct Book {
+        batches: Mutex<Vec<Vec<Option<u64>>>>,
+        full: Mutex<bool>,
+    }
+
+    impl Journal for Book {
+        fn append(&self, batch: &SampleBatch) -> JournalTicket {
+            if *self.full.lock() {
+                return Box::pin(async { Err(JournalError::Storage("full".into())) });
+            }
+            let mut batches = self.batches.lock();
+            batches.push(batch.samples.iter().map(|s| s.seq).collect());
+            let position = batches.len() as u64;
+            Box::pin(async move { Ok(position) })
+        }
+
+        fn stored(&self, _: u64) -> PortFuture<'static, Result<(), JournalError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn samples(seqs: &[u64]) -> Vec<Sample> {
+        let sample = |seq: &u64| Sample {
+            vehicle: VehicleId::new("a").unwrap(),
+            session: None,
+            fleet: None,
+            seq: Some(*seq),
+            source_time: Timestamp::default(),
+            received_at: Timestamp::default(),
+            quality: Quality::Good,
+            signals: vec![],
+            raw: None,
+        };
+        seqs.iter().map(sample).collect()
+    }
+
+    fn seqs(batch: &SampleBatch) -> Vec<u64> {
+        batch.samples.iter().filter_map(|s| s.seq).collect()
+    }
+
+    #[tokio::test]
+    async fn a_number_counts_once_within_and_across_batches_and_connections() {
+        let (ledger, book) = (Ledger::default(), Book::default());
+        let id = PublisherId::new("garage").unwrap();
+        let first = ledger.publisher(&id).admit(samples(&[0, 1, 1, 2]), &book);
+        assert_eq!((seqs(&first.batch), first.duplicates), (vec![0, 1, 2], 1));
+        first.ticket.settled().await.unwrap();
+        let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), &book);
+        assert_eq!((seqs(&again.batch), again.duplicates), (vec![3], 2));
+        assert_eq!(*book.batches.lock(), [vec![Some(0), Some(1), Some(2)], vec![Some(3)]]);
+    }
+
+    #[tokio::test]
+    async fn marks_restored_from_the_journal_hold() {
+        let id = PublisherId::new("garage").unwrap();
+        let ledger = Ledger::restore([(id.clone(), 9)]);
+        let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), &Book::default());
+        assert!(admitted.batch.samples.is_empty());
+        assert_eq!(admitted.ticket.settled().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_the_journal_failed_is_kept_on_the_resend_and_routed_once() {
+        let (ledger, book) = (Ledger::default(), Book::default());
+        let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
+        *book.full.lock() = true;
+        let failed = publisher.admit(samples(&[1, 2]), &book);
+        assert_eq!(seqs(&failed.batch), [1, 2]);
+        assert!(failed.ticket.settled().await.is_err());
+        *book.full.lock() = false;
+        let resent = publisher.admit(samples(&[1, 2, 3]), &book);
+        assert_eq!(seqs(&resent.batch), [3], "the actors have 1 and 2");
+        resent.ticket.settled().await.unwrap();
+        assert_eq!(*book.batches.lock(), [vec![Some(1), Some(2), Some(3)]]);
+    }
+
+    #[tokio::test]
+    async fn a_duplicate_is_not_promised_before_its_first_sending_is_durable() {
+        let (ledger, book) = (Ledger::default(), Book::default());
+        let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
+        let first = publisher.admit(samples(&[1]), &book);
+        let second = publisher.admit(samples(&[1]), &book);
+        let waiting = tokio::spawn(second.ticket.settled());
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        first.ticket.settled().await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), None);
+    }
+}

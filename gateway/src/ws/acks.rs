@@ -1,0 +1,75 @@
+//! Promises on their way: which frames wait for their level, in order.
+
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
+
+use futures_util::FutureExt;
+use slipstream_actors::ports::{Journal, JournalError};
+use slipstream_protocol::server::AckLevel;
+
+use crate::ingest::Ticket;
+
+type Promise = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
+
+/// A promise that could not be kept.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// What was kept before it.
+    pub(super) kept: Option<u64>,
+    /// The highest number of the frame that was not.
+    pub(super) seq: Option<u64>,
+    /// Why.
+    pub(super) error: JournalError,
+}
+
+/// Frames of one connection whose promised level is not reached yet.
+#[derive(Default)]
+pub(super) struct Acks {
+    /// The highest number of each frame (`None`: nothing in it was numbered) and its promise.
+    waiting: VecDeque<(Option<u64>, Promise)>,
+}
+
+impl Acks {
+    /// Frames waiting.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// A frame whose highest number is `seq` waits for `ticket` and then for `level`.
+    pub(super) fn push(&mut self, seq: Option<u64>, ticket: Ticket, level: AckLevel, journal: Arc<dyn Journal>) {
+        let promise = async move {
+            let position = ticket.settled().await?;
+            match (level, position) {
+                (AckLevel::Stored, Some(position)) => journal.stored(position).await,
+                _ => Ok(()),
+            }
+        };
+        self.waiting.push_back((seq, promise.boxed()));
+    }
+
+    /// Waits for the oldest frame, then takes all that are ready behind it. Returns the highest
+    /// number to acknowledge. Pends forever while nothing waits.
+    ///
+    /// Cancel safe: a promise that is not kept yet stays in its place.
+    pub(super) async fn next(&mut self) -> Result<Option<u64>, Broken> {
+        let Some((_, oldest)) = self.waiting.front_mut() else { return std::future::pending().await };
+        let mut outcome = oldest.await;
+        let mut highest = None;
+        loop {
+            // Whether kept or broken, it is done: a finished promise is never polled again.
+            let Some((seq, _)) = self.waiting.pop_front() else { return Ok(highest) };
+            if let Err(error) = outcome {
+                return Err(Broken { kept: highest, seq, error });
+            }
+            highest = highest.max(seq);
+            outcome = match self.waiting.front_mut().and_then(|(_, promise)| promise.now_or_never()) {
+                Some(outcome) => outcome,
+                None => return Ok(highest),
+            };
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! One connection: reads, decodes, answers, and ends it properly.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use slipstream_actors::{Outbox, Subscriber, ports::JournalError};
+use slipstream_protocol::{
+    CloseCode, ErrorCode, ProtocolError, WireFormat,
+    client::{ClientFrame, RequestId},
+    codec::Decoder,
+    server::{AckLevel, Reply},
+    ws,
+};
+use tokio::{
+    net::{TcpStream, tcp::OwnedReadHalf},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::{
+    Admission,
+    acks::{Acks, Broken},
+    frames::{FrameReader, Incoming},
+    level_of, writer,
+};
+use crate::{app::Services, ingest::Publisher};
+
+/// Room for one read.
+const READ_ROOM: usize = 16 << 10;
+/// How long promises may take to be kept after the connection ended.
+const SETTLE: Duration = Duration::from_secs(5);
+/// How long a closed peer may take to close its side.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Why reading ended.
+enum End {
+    /// The peer is gone.
+    Gone,
+    /// The connection is to be closed with this code.
+    Close(CloseCode),
+    /// The writer has closed it already.
+    Closed,
+    /// The server drains: what was promised is kept, then all close together.
+    Draining,
+}
+
+/// A connection's reading side.
+pub(super) struct Session {
+    pub(super) services: Arc<Services>,
+    pub(super) admission: Admission,
+    pub(super) publisher: Publisher,
+    pub(super) level: AckLevel,
+    pub(super) acks: Acks,
+    number: u64,
+    outbox: Arc<Outbox>,
+    subscriber: Subscriber,
+    /// Made when the first message arrives: most idle connections only listen.
+    decoder: Option<Box<Decoder>>,
+    refused_in_a_row: u32,
+    refused_now: bool,
+    last_heard: Instant,
+    pinged: bool,
+}
+
+/// Serves one upgraded connection until it ends.
+pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admission, stream: TcpStream, already_read: &[u8]) {
+    services.counters.ws_opened.inc();
+    services.counters.ws_connections.inc();
+    tracing::debug!(format = ?admission.handshake.format, "open");
+    let outbox = Outbox::new(admission.handshake.format, services.config.outbox_limits());
+    let (read, write) = stream.into_split();
+    let writer = tokio::spawn(writer::run(write, outbox.clone(), services.clone()));
+    let publisher = match &admission.publisher {
+        Some(id) => services.ledger.publisher(id),
+        None => Publisher::anonymous(),
+    };
+    let frames = FrameReader::new(services.config.limits.max_frame_bytes, already_read);
+    let session = Session {
+        subscriber: services.router.connect(outbox.clone()),
+        level: admission.level,
+        acks: Acks::default(),
+        decoder: None,
+        refused_in_a_row: 0,
+        refused_now: false,
+        last_heard: Instant::now(),
+        pinged: false,
+        services: services.clone(),
+        admission,
+        publisher,
+        number,
+        outbox,
+    };
+    session.serve(read, frames, writer).await;
+    services.connections.forget(number);
+    services.counters.ws_connections.dec();
+    tracing::debug!("gone");
+}
+
+impl Session {
+    async fn serve(mut self, read: OwnedReadHalf, mut frames: FrameReader, mut writer: JoinHandle<()>) {
+        let end = self.read_until_end(&read, &mut frames, &mut writer).await;
+        drop(frames);
+        let settled = timeout(SETTLE, self.settle()).await;
+        match end {
+            End::Gone => self.outbox.close(CloseCode::Normal),
+            End::Close(code) => self.outbox.close(code),
+            End::Closed => return linger(&read).await,
+            End::Draining => {
+                let close = self.services.connections.close.clone();
+                tokio::select! {
+                    () = close.cancelled() => self.outbox.close(CloseCode::GoingAway),
+                    _ = &mut writer => return,
+                }
+            }
+        }
+        if settled.is_err() {
+            tracing::warn!("promises were still open when the connection ended; the publisher will send again");
+        }
+        // The writer gives up by itself on a peer that does not read.
+        if writer.await.is_err() {
+            tracing::error!("the writer panicked");
+        }
+        if !matches!(end, End::Gone) {
+            linger(&read).await;
+        }
+    }
+
+    async fn read_until_end(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader, writer: &mut JoinHandle<()>) -> End {
+        let stop = self.services.connections.stop_reading.clone();
+        let window = self.services.config.ws.window;
+        loop {
+            if let Err(end) = self.take_all(frames).await {
+                return end;
+            }
+            frames.rest();
+            let wake = self.next_deadline();
+            tokio::select! {
+                () = stop.cancelled() => return End::Draining,
+                _ = &mut *writer => return End::Closed,
+                kept = self.acks.next(), if !self.acks.is_empty() => {
+                    if let Err(end) = self.promise_kept(kept) {
+                        return end;
+                    }
+                }
+                ready = read.readable(), if self.acks.len() < window => {
+                    if let Err(end) = ready.map_err(|_| End::Gone).and_then(|()| self.read(read, frames)) {
+                        return end;
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {
+                    if let Err(end) = self.check_deadlines() {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader) -> Result<(), End> {
+        let buffer = frames.buffer();
+        buffer.reserve(READ_ROOM);
+        match read.try_read_buf(buffer) {
+            Ok(0) => Err(End::Gone),
+            Ok(_) => {
+                self.last_heard = Instant::now();
+                self.pinged = false;
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(End::Gone),
+        }
+    }
+
+    /// Takes every whole message that has arrived; stops early where the window of promises is full.
+    async fn take_all(&mut self, frames: &mut FrameReader) -> Result<(), End> {
+        while let Some(incoming) = frames.next().map_err(End::Close)? {
+            match incoming {
+                Incoming::Message(format, payload) => self.message(format, &payload).await?,
+                Incoming::Ping(payload) => self.outbox.control(ws::frame(ws::PONG, &payload)),
+                Incoming::Pong => {}
+                Incoming::Close => return Err(End::Close(CloseCode::Normal)),
+            }
+            while self.acks.len() >= self.services.config.ws.window {
+                let kept = self.acks.next().await;
+                self.promise_kept(kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn message(&mut self, format: WireFormat, payload: &Bytes) -> Result<(), End> {
+        self.services.counters.ws_messages_in.inc();
+        let now = self.services.clock.now();
+        let decoder = self.decoder.get_or_insert_with(|| Box::new(Decoder::new(self.services.config.decoder_limits())));
+        self.refused_now = false;
+        let good = match decoder.decode(format, payload, now) {
+            Ok(ClientFrame::Telemetry(frame)) => self.telemetry(frame).await,
+            Ok(frame) => {
+                // Boxed: rare, and its states would otherwise be kept in every connection's task.
+                Box::pin(self.other(frame)).await;
+                !self.refused_now
+            }
+            Err(refused) => {
+                self.refuse(refused.id, None, &refused.error);
+                false
+            }
+        };
+        if good {
+            self.refused_in_a_row = 0;
+            return Ok(());
+        }
+        self.refused_in_a_row += u32::from(self.refused_now);
+        if self.refused_in_a_row >= self.services.config.ws.max_refusals {
+            return Err(End::Close(CloseCode::TooManyErrors));
+        }
+        Ok(())
+    }
+
+    async fn other(&mut self, frame: ClientFrame) {
+        match frame {
+            ClientFrame::Subscribe(request) => {
+                if self.admission.claims.may_hear(&request.channel) {
+                    self.services.router.subscribe(&self.subscriber, request).await;
+                } else {
+                    let message = format!("this token may not hear '{}'", request.channel);
+                    self.refuse(request.id, None, &ProtocolError::new(ErrorCode::Forbidden, message));
+                }
+            }
+            ClientFrame::Unsubscribe { channel, id } => self.services.router.unsubscribe(&self.subscriber, &channel, id).await,
+            ClientFrame::Ping { id } => self.outbox.reply(&Reply::Pong { id }),
+            ClientFrame::Config(text) => self.configure(text),
+            ClientFrame::Video(upload) => {
+                if let Err(error) = crate::http::video_frame(&self.services, &self.admission.claims, upload).await {
+                    self.refuse(None, None, &ProtocolError::new(error.code, error.message));
+                }
+            }
+            // Taken by `message` before.
+            ClientFrame::Telemetry(frame) => {
+                self.telemetry(frame).await;
+            }
+        }
+    }
+
+    fn configure(&mut self, text: String) {
+        #[derive(serde::Deserialize)]
+        struct Wishes {
+            #[serde(default)]
+            ack: Option<serde_json::Value>,
+        }
+        if let Ok(Wishes { ack: Some(ack) }) = serde_json::from_str(&text) {
+            match ack.as_str().and_then(level_of) {
+                Some(level) => self.level = level,
+                None => {
+                    self.refuse(None, None, &ProtocolError::new(ErrorCode::ValidationError, "'ack' must be received, durable or stored"))
+                }
+            }
+        }
+        self.services.connections.describe(self.number, text);
+    }
+
+    /// Answers with an error frame; the connection stays.
+    pub(super) fn refuse(&mut self, id: Option<RequestId>, seq: Option<u64>, error: &ProtocolError) {
+        self.refused_now = true;
+        self.services.counters.refuse(error.code);
+        self.outbox.reply(&Reply::Error { id, seq, code: error.code, message: error.message.clone() });
+    }
+
+    /// Acknowledges everything up to `seq`.
+    pub(super) fn acknowledge(&self, seq: u64) {
+        self.services.counters.acks.inc();
+        self.outbox.reply(&Reply::Ack { seq, level: self.level });
+    }
+
+    fn promise_kept(&mut self, kept: Result<Option<u64>, Broken>) -> Result<(), End> {
+        let broken = match kept {
+            Ok(Some(seq)) => {
+                self.acknowledge(seq);
+                return Ok(());
+            }
+            Ok(None) => return Ok(()),
+            Err(broken) => broken,
+        };
+        if let Some(seq) = broken.kept {
+            self.acknowledge(seq);
+        }
+        let retryable = broken.error.is_retryable() || matches!(broken.error, JournalError::Closed);
+        let code = if retryable { ErrorCode::Unavailable } else { ErrorCode::TooLarge };
+        self.refuse(None, broken.seq.filter(|_| !retryable), &ProtocolError::new(code, broken.error.to_string()));
+        if retryable {
+            // What was not kept is not acknowledged; the publisher comes back and sends it again.
+            tracing::warn!(error = %broken.error, "samples could not be kept");
+            return Err(End::Close(CloseCode::Internal));
+        }
+        // It will never be kept: acknowledged past, as any refused sample.
+        if let Some(seq) = broken.seq {
+            self.acknowledge(seq);
+        }
+        Ok(())
+    }
+
+    /// Keeps the promises that are still open.
+    async fn settle(&mut self) {
+        while !self.acks.is_empty() {
+            let kept = self.acks.next().await;
+            if self.promise_kept(kept).is_err() {
+                tracing::debug!("a promise was broken at the end");
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let limits = &self.services.config.ws;
+        let quiet = self.last_heard + if self.pinged { limits.idle_timeout } else { limits.ping_after.min(limits.idle_timeout) };
+        let lifetime = self.admission.claims.exp.saturating_mul(1_000).saturating_sub(self.services.clock.now().millis());
+        // At most an hour ahead: the wall clock may be set in between.
+        let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or(0)).min(Duration::from_secs(3_600));
+        quiet.min(Instant::now() + lifetime)
+    }
+
+    fn check_deadlines(&mut self) -> Result<(), End> {
+        if self.admission.claims.exp.saturating_mul(1_000_000) <= self.services.clock.now().micros() {
+            return Err(End::Close(CloseCode::TokenExpired));
+        }
+        let (quiet, limits) = (self.last_heard.elapsed(), &self.services.config.ws);
+        if quiet >= limits.idle_timeout {
+            return Err(End::Close(CloseCode::IdleTimeout));
+        }
+        if quiet >= limits.ping_after && !self.pinged {
+            self.pinged = true;
+            self.outbox.control(ws::frame(ws::PING, b""));
+        }
+        Ok(())
+    }
+}
+
+/// Reads what the peer still sends into nothing until it closes: closing with unread bytes would
+/// reset the connection, and the peer might never see why it was closed.
+async fn linger(read: &OwnedReadHalf) {
+    let drained = timeout(LINGER, async {
+        let mut scrap = [0; 512];
+        loop {
+            if read.readable().await.is_err() {
+                return;
+            }
+            match read.try_read(&mut scrap) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    });
+    if drained.await.is_err() {
+        tracing::debug!("the peer did not close its side in time");
+    }
+}
