@@ -16,6 +16,7 @@ use crate::{
     ingest::{DecoderPool, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
+    series::writer::SeriesWriter,
     voice::Voice,
     ws::Connections,
 };
@@ -34,6 +35,8 @@ pub struct Services {
     pub journal: Arc<EmbeddedJournal>,
     /// The time-series store that answers reads.
     pub series: Arc<dyn SeriesStore>,
+    /// What feeds each configured time-series store from the journal.
+    pub writers: Vec<SeriesWriter>,
     /// The relational store.
     pub records: Arc<dyn Records>,
     /// Video frames.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use slipstream_actors::{
     ActorSystem, Router,
-    ports::{Clock, JournalError, RecordsError, SeriesError},
+    ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
 use tokio::{net::TcpListener, time::Instant};
 
@@ -18,7 +18,10 @@ use crate::{
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
     records,
-    series::{self, SeriesConfig},
+    series::{
+        self, SeriesConfig,
+        writer::{SeriesWriter, SeriesWriterConfig},
+    },
     voice::Voice,
     ws::Connections,
 };
@@ -90,6 +93,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let (journal, recovery) = EmbeddedJournal::open(journal_config(&config))?;
     tracing::info!(records = recovery.records, position = recovery.position, elapsed = ?recovery.elapsed, "journal open");
 
+    let writers = feed(&stores, &journal, &clock, &config);
+
     // The engine.
     let system = ActorSystem::start(config.system(), clock.clone());
     let router = system.router();
@@ -109,6 +114,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         router,
         journal,
         series,
+        writers,
         records,
         started_at,
         config,
@@ -127,7 +133,18 @@ fn make_data_dir(config: &Config) -> Result<(), StartError> {
 }
 
 fn series_config(config: &Config) -> SeriesConfig {
-    SeriesConfig { data_dir: config.data_dir.clone() }
+    SeriesConfig { data_dir: config.data_dir.clone(), influx2: config.influx2.clone(), influx1: config.influx1.clone() }
+}
+
+/// Starts one writer per store, and lets the journal forget stores that are configured no longer.
+fn feed(stores: &[Arc<dyn SeriesStore>], journal: &Arc<EmbeddedJournal>, clock: &Arc<dyn Clock>, config: &Config) -> Vec<SeriesWriter> {
+    let names: Vec<&str> = stores.iter().map(|store| store.name()).collect();
+    let forgotten = journal.retain_consumers(&names);
+    if !forgotten.is_empty() {
+        tracing::warn!(?forgotten, "these stores are configured no longer; what they had not got yet is not kept for them");
+    }
+    let writing = SeriesWriterConfig::new(config.data_dir.join("dead-letters"));
+    stores.iter().map(|store| SeriesWriter::start(store.clone(), journal, clock.clone(), writing.clone())).collect()
 }
 
 fn journal_config(config: &Config) -> JournalConfig {
@@ -171,7 +188,8 @@ impl RunningServer {
         if tokio::time::timeout(left(), services.connections.close()).await.is_err() {
             tracing::warn!(open = services.connections.open(), "some connections did not close in time");
         }
-        let journal = services.journal.clone();
+        let (journal, share) = (services.journal.clone(), left());
+        futures_util::future::join_all(services.writers.iter().map(|writer| writer.flush(share))).await;
         // It waits for the disk.
         if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
             tracing::error!("closing the journal panicked");

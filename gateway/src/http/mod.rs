@@ -35,13 +35,13 @@ pub use frame::Frame;
 pub use serve::{Listening, Peer, serve};
 pub(crate) use video::video_frame;
 
-use crate::{app::Services, ws};
+use crate::{app::Services, console, ws};
 use reply::Response;
 
 /// Every route. What is called most comes first and shallow.
 pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let clock = services.clock.clone();
-    let tree = telemetry::post(services).or(engine(services)).unify().or(pitbox(services)).unify();
+    let tree = telemetry::post(services).or(engine(services)).unify().or(pitbox(services)).unify().or(page()).unify();
     tree.recover(move |rejection| {
         let now = clock.now();
         async move { Ok::<_, std::convert::Infallible>(rejection::respond(&rejection, now)) }
@@ -54,6 +54,11 @@ pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
     doors.or(health::routes(services)).unify().or(vehicles::routes(services)).unify().boxed()
+}
+
+/// The live page.
+fn page() -> BoxedFilter<(Response,)> {
+    console::routes().map(warp::Reply::into_response).boxed()
 }
 
 /// The resources of the relational store, and what is seen and said.
