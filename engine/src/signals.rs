@@ -169,6 +169,12 @@ impl Reader {
         reading
     }
 
+    /// What the remembered layout holds in memory, bytes.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.layout.capacity() * size_of::<(SignalName, Option<Meaning>)>()
+    }
+
     fn meaning_at(&mut self, i: usize, signal: &Signal) -> Option<Meaning> {
         match self.layout.get_mut(i) {
             Some((name, meaning)) if same_name(name, &signal.name) => *meaning,

@@ -218,15 +218,46 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_vehicle_of_fourteen_signals_is_small() {
-        let names: Vec<String> = (0..14).map(|i| format!("signal_{i}")).collect();
-        let signals: Vec<_> = names.iter().map(|n| (n.as_str(), 1.0)).collect();
+    fn an_idle_vehicle_of_fourteen_signals_is_small_even_when_it_counts_laps() {
+        let names: Vec<String> = (0..13).map(|i| format!("signal_{i}")).collect();
+        let mut signals: Vec<_> = names.iter().map(|n| (n.as_str(), 1.0)).collect();
+        signals.push(("lap", 3.0));
         let mut vehicle = Vehicle::default();
         vehicle.apply(&sample(1.0, &signals), Timestamp::default(), &mut Vec::new());
         vehicle.compact(Timestamp::from_millis(60_000));
-        let twin = vehicle.twin();
-        let bytes = size_of::<Vehicle>() + size_of::<Twin>() + 16 + twin.signals.capacity() * size_of::<crate::twin::TwinSignal>();
+        let (twin, driving) = (vehicle.twin(), vehicle.driving.as_ref().unwrap());
+        let bytes = size_of::<Vehicle>() + size_of::<Driving>() + driving.reader.heap_bytes() + size_of::<Twin>() + 16;
+        let bytes = bytes + twin.signals.capacity() * size_of::<crate::twin::TwinSignal>();
         assert!(bytes < 1_024, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_compacted_vehicle_still_times_the_lap_it_was_driving() {
+        let samples = laps();
+        let (mut vehicle, mut outputs) = (Vehicle::default(), Vec::new());
+        for (i, s) in samples.iter().enumerate() {
+            vehicle.apply(s, s.received_at, &mut outputs);
+            if i == 300 {
+                vehicle.compact(s.received_at.plus(PARTIAL_LAP_KEPT));
+            }
+        }
+        assert_eq!(outputs.len(), 3, "{outputs:?}");
+        assert_eq!(vehicle.laps().unwrap().laps().map(|l| l.lap).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn another_session_begins_another_lap_book() {
+        let (mut vehicle, mut outputs) = (Vehicle::default(), Vec::new());
+        for s in &mut laps() {
+            s.session = Some(SessionId::new("first").unwrap());
+            vehicle.apply(s, s.received_at, &mut outputs);
+        }
+        assert!(vehicle.laps().is_some());
+        let mut next = sample(100.0, &[("lap", 4.0), ("speed_mps", 50.0)]);
+        next.session = Some(SessionId::new("second").unwrap());
+        outputs.clear();
+        vehicle.apply(&next, next.received_at, &mut outputs);
+        assert!(vehicle.laps().is_none() && outputs.is_empty(), "{outputs:?}");
     }
 
     #[test]

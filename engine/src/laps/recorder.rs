@@ -165,3 +165,81 @@ fn measured(reading: &Reading, time_s: f64, before: f64) -> Option<f64> {
     let reachable = 60.0 + time_s * TOP_SPEED_MPS;
     (dist >= before - BACK_M && (0.0..=reachable).contains(&dist)).then(|| dist.max(before))
 }
+
+#[cfg(test)]
+mod tests {
+    use slipstream_protocol::SignalValue;
+
+    use super::*;
+    use crate::signals::meaning;
+
+    fn reading(signals: &[(&str, f64)]) -> Reading {
+        let mut reading = Reading::default();
+        for (name, value) in signals {
+            reading.set(meaning(name).unwrap(), &SignalValue::Number(*value));
+        }
+        reading
+    }
+
+    /// Drives `seconds` at 50 m/s, told ten times a second but for the times in `silent`, s.
+    fn drive(seconds: u32, silent: std::ops::Range<f64>, with_distance: bool) -> Option<LapTrace> {
+        let (mut recorder, mut channels) = (Recorder::new(0, 0), Channels::default());
+        for i in 0..seconds * 10 {
+            let t = f64::from(i) / 10.0;
+            if silent.contains(&t) {
+                continue;
+            }
+            let mut told = vec![("speed_mps", 50.0), ("throttle_pct", t)];
+            if with_distance {
+                told.push(("lap_dist_m", t * 50.0));
+            }
+            let told = reading(&told);
+            channels.update(&told);
+            recorder.take((t * 1e6) as i64, &told, &channels);
+        }
+        recorder.finish(LapTime { lap: 1, time_s: f64::from(seconds) })
+    }
+
+    #[test]
+    fn points_lie_evenly_along_the_lap_with_or_without_the_sources_distance() {
+        for with_distance in [true, false] {
+            let lap = drive(60, 0.0..0.0, with_distance).unwrap();
+            assert!((lap.length_m - 3_000.0).abs() < 1.0, "{}", lap.length_m);
+            // The last point is the line itself, where rounding lets the lap reach it.
+            assert!((600..=601).contains(&lap.points.len()) && lap.step_m == FIRST_STEP_M, "{}", lap.points.len());
+            for (i, p) in lap.points.iter().enumerate() {
+                assert!((f64::from(p.time_s) - i as f64 * 0.1).abs() < 1e-3, "{i}: {p:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_lap_is_thinned_instead_of_growing() {
+        let lap = drive(900, 0.0..0.0, true).unwrap();
+        assert!(lap.points.len() <= MAX_POINTS, "{}", lap.points.len());
+        assert!(lap.points.len() as f64 * lap.step_m > 44_000.0, "{} m apart", lap.step_m);
+        let middle = lap.at(22_500.0).unwrap();
+        assert!((middle.time_s - 450.0).abs() < 0.5, "{middle:?}");
+    }
+
+    #[test]
+    fn a_lap_with_a_hole_is_no_lap_to_compare_with() {
+        assert!(drive(60, 20.0..22.0, true).is_some());
+        assert!(drive(60, 20.0..25.0, true).is_none());
+    }
+
+    #[test]
+    fn a_distance_of_the_lap_before_is_not_believed() {
+        let (mut recorder, mut channels) = (Recorder::new(0, 0), Channels::default());
+        for i in 0..600_u32 {
+            let t = f64::from(i) / 10.0;
+            // The source's distance falls back to zero two seconds after its lap counter went up.
+            let dist = if t < 2.0 { 3_700.0 + t * 50.0 } else { t * 50.0 };
+            let told = reading(&[("speed_mps", 50.0), ("lap_dist_m", dist)]);
+            channels.update(&told);
+            recorder.take((t * 1e6) as i64, &told, &channels);
+        }
+        let lap = recorder.finish(LapTime { lap: 1, time_s: 60.0 }).unwrap();
+        assert!((lap.length_m - 3_000.0).abs() < 1.0, "{}", lap.length_m);
+    }
+}
