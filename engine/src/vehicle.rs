@@ -40,8 +40,9 @@ impl Output {
     }
 }
 
-/// A half-driven lap is forgotten by [`Vehicle::compact`] after this long without a sample.
-pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(30);
+/// A half-driven lap's trace is forgotten by [`Vehicle::compact`] after this long without a sample: up
+/// to 29 KB that an idle vehicle must not hold.
+pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(4);
 
 /// Everything known about one vehicle. Idle it stays small: the twin is its only required
 /// allocation; laps are followed from the first sample on that has a lap counter.
