@@ -16,7 +16,7 @@ use slipstream_protocol::{
 
 use tokio::sync::oneshot;
 
-use crate::{outbox::Delivered, registry::Registry, subscription::Subscription};
+use crate::{outbox::Delivered, registry::Registry, snapshot::ChannelSnapshot, subscription::Subscription};
 use history::{Content, History};
 pub(crate) use wildcards::Wildcards;
 
@@ -114,6 +114,21 @@ impl Broadcast {
             seen: 0,
             history: History::default(),
         }
+    }
+
+    /// The channel as it was saved.
+    pub(crate) fn restore(id: &Id, saved: ChannelSnapshot) -> Self {
+        let mut channel = Self::new(saved.kind, id, Timestamp::default());
+        channel.epoch = saved.epoch;
+        channel.offset = saved.offset;
+        channel.history = History::restore(saved.history);
+        channel
+    }
+
+    /// The channel's life so far, with what it remembers or without.
+    pub(crate) fn save(&self, with_history: bool) -> ChannelSnapshot {
+        let history = if with_history { self.history.save() } else { Vec::new() };
+        ChannelSnapshot { kind: self.name.channel.kind, epoch: self.epoch, offset: self.offset, history }
     }
 
     pub(crate) const fn has_subscribers(&self) -> bool {

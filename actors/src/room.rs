@@ -11,10 +11,13 @@ use slipstream_protocol::{
     server::{Event, MetricsNote, SessionMetrics},
 };
 
+use tokio::sync::oneshot;
+
 use crate::{
     channel::{Broadcast, HistoryRequest},
     handle::{Handle, OnDrop},
     registry::Registry,
+    snapshot::RoomSnapshot,
     stats::Stats,
     subscription::Subscription,
     supervision::{Lifeline, Supervisable, spawn},
@@ -37,6 +40,7 @@ pub(crate) enum RoomMessage {
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(u64),
     History(HistoryRequest),
+    Snapshot(oneshot::Sender<RoomSnapshot>),
     Compact,
     Passivate,
 }
@@ -46,8 +50,8 @@ pub(crate) struct RoomSlot {
     pub(crate) id: SessionId,
     pub(crate) handle: Handle<SessionRoomActor>,
     pub(crate) metrics: ArcSwapOption<SessionMetrics>,
-    /// The session of a room that left memory for idleness.
-    dormant: parking_lot::Mutex<Option<Box<Session>>>,
+    /// The state of a room that left memory, for idleness or with a system before this one.
+    dormant: parking_lot::Mutex<Option<Box<RoomSnapshot>>>,
 }
 
 impl RoomSlot {
@@ -64,6 +68,19 @@ impl RoomSlot {
             self.handle.touch(registry.now());
             spawn(&arbiter, mailbox, registry.clone(), move || SessionRoomActor::new(slot, registry))
         });
+    }
+
+    /// A slot with the state of a system before this one.
+    pub(crate) fn restore(saved: RoomSnapshot) -> Self {
+        let slot = Self::new(saved.id.clone());
+        slot.metrics.store(Some(Arc::new(saved.state.metrics())));
+        *slot.dormant.lock() = Some(Box::new(saved));
+        slot
+    }
+
+    /// The state of a room that is not resident.
+    pub(crate) fn dormant(&self) -> Option<RoomSnapshot> {
+        self.dormant.lock().as_deref().cloned()
     }
 
     pub(crate) fn forget(&self, key: u64, stats: &Stats) {
@@ -93,8 +110,11 @@ pub(crate) struct SessionRoomActor {
 
 impl SessionRoomActor {
     fn new(slot: Arc<RoomSlot>, registry: Arc<Registry>) -> Self {
-        let session = slot.dormant.lock().take().map_or_else(Session::default, |s| *s);
-        let channel = Broadcast::new(ChannelKind::Session, slot.id.id(), registry.now());
+        let (session, channel) = slot.dormant.lock().take().map_or_else(|| (Session::default(), None), |d| (d.state, d.channel));
+        let channel = match channel {
+            Some(saved) => Broadcast::restore(slot.id.id(), saved),
+            None => Broadcast::new(ChannelKind::Session, slot.id.id(), registry.now()),
+        };
         Self { slot, registry, session, channel, told_at: Timestamp::default(), pending: None }
     }
 
@@ -130,15 +150,15 @@ impl SessionRoomActor {
         if self.channel.has_subscribers() || self.pending.is_some() {
             return;
         }
-        let session = std::mem::take(&mut self.session);
         let slot = self.slot.clone();
-        let mut session = Some(Box::new(session));
-        if slot.handle.retire(|| *slot.dormant.lock() = session.take()) {
+        if slot.handle.retire(|| *slot.dormant.lock() = Some(Box::new(self.snapshot(false)))) {
             self.registry.stats.rooms.sub(1);
             actix::ActorContext::stop(ctx);
-        } else if let Some(session) = session {
-            self.session = *session;
         }
+    }
+
+    fn snapshot(&self, with_history: bool) -> RoomSnapshot {
+        RoomSnapshot { id: self.slot.id.clone(), state: self.session.clone(), channel: Some(self.channel.save(with_history)) }
     }
 }
 
@@ -176,6 +196,7 @@ impl Handler<RoomMessage> for SessionRoomActor {
             RoomMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
             RoomMessage::Forget(key) => self.channel.forget(key),
             RoomMessage::History(request) => request.answer(&self.channel),
+            RoomMessage::Snapshot(reply) => drop(reply.send(self.snapshot(true))),
             RoomMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
             RoomMessage::Passivate => self.passivate(ctx),
         }

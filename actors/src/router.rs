@@ -17,6 +17,7 @@ use crate::{
     outbox::Outbox,
     registry::Registry,
     room::RoomMessage,
+    snapshot::Snapshot,
     stats::Stats,
     subscription::{Subscriber, Subscription},
     topic::TopicMessage,
@@ -234,6 +235,34 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// The state of every vehicle, session room and topic, each as of a moment of its own.
+    pub async fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let stats = &self.registry.stats;
+        let vehicles: Vec<_> = self.registry.vehicles.iter().map(|v| v.value().clone()).collect();
+        for slot in vehicles {
+            let (reply, answer) = oneshot::channel();
+            let told = slot.handle.deliver(VehicleMessage::Snapshot(reply), stats).await.is_ok();
+            let saved = if told { answer.await.ok() } else { slot.dormant() };
+            snapshot.vehicles.extend(saved);
+        }
+        let rooms: Vec<_> = self.registry.rooms.iter().map(|r| r.value().clone()).collect();
+        for slot in rooms {
+            let (reply, answer) = oneshot::channel();
+            let told = slot.handle.deliver(RoomMessage::Snapshot(reply), stats).await.is_ok();
+            let saved = if told { answer.await.ok() } else { slot.dormant() };
+            snapshot.rooms.extend(saved);
+        }
+        let topics: Vec<_> = self.registry.topics.iter().map(|t| t.value().clone()).collect();
+        for slot in topics {
+            let (reply, answer) = oneshot::channel();
+            if slot.handle.deliver(TopicMessage::Snapshot(reply), stats).await.is_ok() {
+                snapshot.topics.extend(answer.await.ok());
+            }
+        }
+        snapshot
     }
 
     /// The views for readers.

@@ -3,9 +3,12 @@
 use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use actix::{Arbiter, System};
-use slipstream_protocol::Sample;
+use slipstream_protocol::{Channel, Sample};
 
-use crate::{outbox::OutboxLimits, ports::Clock, registry::Registry, router::Router, sweep::sweep_forever};
+use crate::{
+    outbox::OutboxLimits, ports::Clock, registry::Registry, room::RoomSlot, router::Router, snapshot::Snapshot, sweep::sweep_forever,
+    topic::TopicSlot, vehicle::VehicleSlot,
+};
 
 /// Looks at each sample just before it is applied. Tests use it to make a handler panic.
 pub trait Probe: Send + Sync + 'static {
@@ -119,21 +122,43 @@ impl ActorSystem {
         Router { registry: self.registry.clone() }
     }
 
+    /// Takes over the state of a system before this one. To be called before anything is routed.
+    pub fn restore(&self, snapshot: Snapshot) {
+        let registry = &self.registry;
+        for saved in snapshot.vehicles {
+            registry.vehicles.insert(saved.id.clone(), Arc::new(VehicleSlot::restore(saved)));
+        }
+        for saved in snapshot.rooms {
+            registry.rooms.insert(saved.id.clone(), Arc::new(RoomSlot::restore(saved)));
+        }
+        for saved in snapshot.topics {
+            let channel = Channel::one(saved.channel.kind, saved.id.clone());
+            registry.topics.insert(channel, Arc::new(TopicSlot::restore(saved)));
+        }
+    }
+
     /// Stops taking samples, lets mailboxes run empty (at most `deadline`), then stops the arbiters.
-    /// Outboxes keep what was published for their sessions to send.
-    pub async fn drain(mut self, deadline: Duration) {
+    /// Outboxes keep what was published for their sessions to send. Tells what the next system needs to
+    /// go on; nothing when the deadline passed, because then it would not be the whole.
+    pub async fn drain(mut self, deadline: Duration) -> Option<Snapshot> {
         self.registry.start_draining();
         let run_empty = async {
             while self.registry.stats.mailbox_depth.get() > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        if tokio::time::timeout(deadline, run_empty).await.is_err() {
+        let finish = async {
+            run_empty.await;
+            self.router().snapshot().await
+        };
+        let snapshot = tokio::time::timeout(deadline, finish).await.ok();
+        if snapshot.is_none() {
             tracing::warn!(waiting = self.registry.stats.mailbox_depth.get(), "drained only in part: the deadline passed");
         }
         self.system.stop();
         if let Some(thread) = self.thread.take() {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        snapshot
     }
 }

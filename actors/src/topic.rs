@@ -6,10 +6,14 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message, Supervised};
 use slipstream_protocol::{ChannelKind, Id, client::RequestId, server::Event};
 
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
 use crate::{
     channel::{Broadcast, HistoryRequest},
     handle::{Handle, OnDrop},
     registry::Registry,
+    snapshot::{ChannelSnapshot, TopicSnapshot},
     stats::Stats,
     subscription::Subscription,
     supervision::{Lifeline, Supervisable, spawn},
@@ -24,6 +28,7 @@ pub(crate) enum TopicMessage {
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(u64),
     History(HistoryRequest),
+    Snapshot(oneshot::Sender<TopicSnapshot>),
 }
 
 /// Outlives the generations of a topic's actor.
@@ -31,11 +36,13 @@ pub(crate) struct TopicSlot {
     kind: ChannelKind,
     id: Id,
     pub(crate) handle: Handle<TopicActor>,
+    /// The channel of a system before this one.
+    saved: Mutex<Option<ChannelSnapshot>>,
 }
 
 impl TopicSlot {
     pub(crate) fn new(kind: ChannelKind, id: Id) -> Self {
-        Self { kind, id, handle: Handle::default() }
+        Self { kind, id, handle: Handle::default(), saved: Mutex::default() }
     }
 
     pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
@@ -44,10 +51,20 @@ impl TopicSlot {
             let arbiter = registry.arbiter(self.id.as_str()).clone();
             let mailbox = registry.config.mailbox;
             spawn(&arbiter, mailbox, registry.clone(), move || {
-                let channel = Broadcast::new(slot.kind, &slot.id, registry.now());
+                let channel = match slot.saved.lock().take() {
+                    Some(saved) => Broadcast::restore(&slot.id, saved),
+                    None => Broadcast::new(slot.kind, &slot.id, registry.now()),
+                };
                 TopicActor { slot, registry, channel }
             })
         });
+    }
+
+    /// A slot with the channel of a system before this one.
+    pub(crate) fn restore(saved: TopicSnapshot) -> Self {
+        let slot = Self::new(saved.channel.kind, saved.id);
+        *slot.saved.lock() = Some(saved.channel);
+        slot
     }
 
     pub(crate) fn forget(&self, key: u64, stats: &Stats) {
@@ -98,6 +115,9 @@ impl Handler<TopicMessage> for TopicActor {
             TopicMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
             TopicMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
             TopicMessage::Forget(key) => self.channel.forget(key),
+            TopicMessage::Snapshot(reply) => {
+                drop(reply.send(TopicSnapshot { id: self.slot.id.clone(), channel: self.channel.save(true) }));
+            }
             TopicMessage::History(request) => request.answer(&self.channel),
         }
     }

@@ -9,12 +9,15 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Superv
 use slipstream_engine::vehicle::{Output, Vehicle};
 use slipstream_protocol::{ChannelKind, Sample, SessionId, client::RequestId, server::Event};
 
+use tokio::sync::oneshot;
+
 use crate::{
     channel::{Broadcast, HistoryRequest},
     handle::{OnDrop, Sent},
     health::PoisonedSample,
     registry::Registry,
     room::{ProcessedBatch, RoomMessage, RoomSlot},
+    snapshot::{ChannelSnapshot, VehicleSnapshot},
     subscription::Subscription,
     supervision::{Lifeline, Supervisable},
 };
@@ -32,6 +35,7 @@ pub(crate) enum VehicleMessage {
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
     Forget(ChannelKind, u64),
     History(ChannelKind, HistoryRequest),
+    Snapshot(oneshot::Sender<VehicleSnapshot>),
     Compact,
     Passivate,
 }
@@ -63,8 +67,13 @@ pub(crate) struct VehicleActor {
 
 impl VehicleActor {
     fn new(slot: Arc<VehicleSlot>, registry: Arc<Registry>) -> Self {
-        let vehicle = slot.wake();
-        let telemetry = Broadcast::new(ChannelKind::Telemetry, slot.id.id(), registry.now());
+        let dormant = slot.wake();
+        let vehicle = dormant.vehicle;
+        let mut others: Vec<_> = dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c))).collect();
+        let telemetry = match others.iter().position(|(kind, _)| *kind == ChannelKind::Telemetry) {
+            Some(at) => others.swap_remove(at).1,
+            None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), registry.now()),
+        };
         let checkpoint = Checkpoint::of(&vehicle);
         Self {
             slot,
@@ -72,7 +81,7 @@ impl VehicleActor {
             vehicle,
             checkpoint,
             telemetry,
-            others: Vec::new(),
+            others,
             outputs: Vec::new(),
             in_flight: None,
             room: None,
@@ -203,12 +212,20 @@ impl VehicleActor {
         self.room = None;
     }
 
+    fn channels(&self, with_history: bool) -> Vec<ChannelSnapshot> {
+        std::iter::once(&self.telemetry).chain(self.others.iter().map(|(_, c)| c)).map(|c| c.save(with_history)).collect()
+    }
+
+    fn snapshot(&self) -> VehicleSnapshot {
+        VehicleSnapshot { id: self.slot.id.clone(), state: self.vehicle.clone(), channels: self.channels(true) }
+    }
+
     fn passivate(&mut self, ctx: &mut Context<Self>) {
         if self.telemetry.has_subscribers() || self.others.iter().any(|(_, c)| c.has_subscribers()) {
             return;
         }
         self.vehicle.compact(self.registry.now());
-        if self.slot.sleep(&self.vehicle) {
+        if self.slot.sleep(&self.vehicle, self.channels(false)) {
             self.registry.stats.vehicles.sub(1);
             self.registry.stats.passivated.add(1);
             ctx.stop();
@@ -272,6 +289,7 @@ impl Handler<VehicleMessage> for VehicleActor {
             }
             VehicleMessage::Forget(kind, key) => self.channel(kind).forget(key),
             VehicleMessage::History(kind, request) => request.answer(self.channel(kind)),
+            VehicleMessage::Snapshot(reply) => drop(reply.send(self.snapshot())),
             VehicleMessage::Compact => self.compact(),
             VehicleMessage::Passivate => self.passivate(ctx),
         }

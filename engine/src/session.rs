@@ -1,5 +1,6 @@
 //! A session: its leaderboard and its numbers.
 
+use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use slipstream_protocol::{
@@ -22,9 +23,10 @@ pub const MAX_SPEED_MPS: f64 = 200.0;
 ///
 /// Speeds count once per member and source time, in the order of source time: late and repeated
 /// samples change neither distance, nor mean or top speed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Session {
     members: BTreeMap<VehicleId, Member>,
+    #[serde(skip)]
     reader: Reader,
     samples: u64,
     laps: u32,
@@ -33,7 +35,7 @@ pub struct Session {
     speed_count: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Member {
     newest: Option<Timestamp>,
     lap: Option<u32>,

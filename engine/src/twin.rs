@@ -1,5 +1,6 @@
 //! A vehicle's newest known state.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use slipstream_protocol::{Sample, SessionId, Signal, SignalName, SignalValue, Timestamp};
@@ -13,7 +14,7 @@ pub const MAX_TWIN_SIGNALS: usize = 1_024;
 /// The newest value of every signal, by source time; late data never overwrites newer state.
 ///
 /// Of two values with the same source time the one that arrived later stands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Twin {
     /// Signals in order of first appearance, at most [`MAX_TWIN_SIGNALS`].
     pub signals: Vec<TwinSignal>,
@@ -32,7 +33,7 @@ pub struct Twin {
 }
 
 /// A signal's newest value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TwinSignal {
     /// The flattened name.
     pub name: SignalName,

@@ -1,5 +1,6 @@
 //! A vehicle: what its actor thinks with.
 
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use slipstream_protocol::{Sample, SessionId, Timestamp};
@@ -46,7 +47,7 @@ pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(4);
 
 /// Everything known about one vehicle. Idle it stays small: the twin is its only required
 /// allocation; laps are followed from the first sample on that has a lap counter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Vehicle {
     twin: Arc<Twin>,
     laps: Option<Arc<LapBook>>,
@@ -55,8 +56,9 @@ pub struct Vehicle {
 }
 
 /// What only vehicles that count laps need.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Driving {
+    #[serde(skip)]
     reader: Reader,
     tracker: LapTracker,
 }

@@ -1,6 +1,7 @@
 //! Samples and batches of them.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{FleetId, PublisherId, SessionId, VehicleId},
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// What one vehicle reported at one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Who reported.
     pub vehicle: VehicleId,

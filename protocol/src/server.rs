@@ -100,7 +100,7 @@ pub enum Reply {
 }
 
 /// A stored video frame, told on `video:<id>`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoNote {
     /// Whose camera.
     pub vehicle: VehicleId,
@@ -115,7 +115,7 @@ pub struct VideoNote {
 }
 
 /// Coaching feedback, told on `ai:<id>`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeedbackNote {
     /// For whom.
     pub vehicle: VehicleId,
@@ -178,7 +178,7 @@ pub struct SessionMetrics {
 }
 
 /// A session's numbers, told on `session:<id>`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsNote {
     /// Which session.
     pub session: SessionId,
@@ -220,7 +220,7 @@ pub struct Alert {
 }
 
 /// An alert, told on `alerts:<id>`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertNote {
     /// For whom.
     pub vehicle: VehicleId,
@@ -233,7 +233,7 @@ pub struct AlertNote {
 }
 
 /// The server's health, told on `system:health`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthNote {
     /// The health report: a JSON object, as text.
     pub health: Arc<str>,
@@ -242,7 +242,7 @@ pub struct HealthNote {
 }
 
 /// A publication other than a sample.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// `video_frame`
     Video(VideoNote),

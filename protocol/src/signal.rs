@@ -1,12 +1,13 @@
 //! Signals: named values within a sample.
 
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// A flattened signal name, `tires.frontLeft.temp`; shared, because the same few names come over and over.
 pub type SignalName = Arc<str>;
 
 /// One value of one signal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SignalValue {
     /// A finite number in the unit the name tells.
     Number(f64),
@@ -38,7 +39,7 @@ impl fmt::Display for SignalValue {
 }
 
 /// A signal of a sample.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     /// Flattened name.
     pub name: SignalName,
@@ -47,7 +48,7 @@ pub struct Signal {
 }
 
 /// How far a value can be trusted; the numbers of classic OPC quality, stored as the field `quality`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Quality {
     /// Known to be wrong.

@@ -8,7 +8,7 @@ use crate::error::{ErrorCode, ProtocolError};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 ///
-/// On the wire RFC 3339 in UTC with milliseconds (`2026-07-17T12:34:56.789Z`).
+/// On the wire RFC 3339 in UTC with milliseconds (`2026-07-17T12:34:56.789Z`); in binary snapshots all microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -203,12 +203,15 @@ impl Sub for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self);
+        }
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(|e: ProtocolError| serde::de::Error::custom(e.message))
     }

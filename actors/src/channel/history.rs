@@ -1,15 +1,12 @@
 //! What a channel remembers, bounded in publications and in age.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use slipstream_protocol::{Sample, Timestamp, server::Event};
+use slipstream_protocol::Timestamp;
 
+use crate::snapshot::Remembered;
 /// What was published; shared with whoever else holds it.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Samples(Arc<Vec<Sample>>),
-    Event(Arc<Event>),
-}
+pub(super) use crate::snapshot::RememberedContent as Content;
 
 impl Content {
     pub(super) fn len(&self) -> usize {
@@ -20,15 +17,9 @@ impl Content {
     }
 }
 
-struct Entry {
-    first: u64,
-    at: Timestamp,
-    content: Content,
-}
-
 #[derive(Default)]
 pub(super) struct History {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Remembered>,
     publications: usize,
 }
 
@@ -38,7 +29,7 @@ impl History {
             return;
         }
         self.publications += content.len();
-        self.entries.push_back(Entry { first, at: now, content });
+        self.entries.push_back(Remembered { first, at: now, content });
         while self.publications > max_len && self.entries.len() > 1 {
             self.drop_oldest();
         }
@@ -56,6 +47,15 @@ impl History {
         if let Some(entry) = self.entries.pop_front() {
             self.publications -= entry.content.len();
         }
+    }
+
+    pub(super) fn save(&self) -> Vec<Remembered> {
+        self.entries.iter().cloned().collect()
+    }
+
+    pub(super) fn restore(entries: Vec<Remembered>) -> Self {
+        let publications = entries.iter().map(|e| e.content.len()).sum();
+        Self { entries: entries.into(), publications }
     }
 
     pub(super) fn shrink(&mut self) {

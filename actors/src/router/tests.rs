@@ -226,6 +226,54 @@ async fn draining_finishes_what_waits_and_refuses_the_rest() {
     assert_eq!(refused[0].error.code, ErrorCode::Busy);
 }
 
+#[tokio::test]
+async fn a_restart_keeps_state_and_a_subscriber_rides_through_it() {
+    let (first, _) = system(config());
+    let router = first.router();
+    let before = outbox();
+    let subscriber = router.connect(before.clone());
+    router.subscribe(&subscriber, request("telemetry:v")).await;
+    router.subscribe(&subscriber, request("session:s")).await;
+    router.route(batch((0..4).map(|n| in_session(sample("v", n), "s")).collect())).await;
+    let heard = read_until(&before, |m| count(m, "telemetry") >= 8).await;
+    let epoch =
+        |channel: &str| heard.iter().find(|m| m["type"] == "subscribed" && m["channel"] == channel).unwrap()["epoch"].as_u64().unwrap();
+    let (vehicle_epoch, session_epoch) = (epoch("telemetry:v"), epoch("session:s"));
+    router.route(batch((4..7).map(|n| in_session(sample("v", n), "s")).collect())).await;
+    let mut snapshot = first.drain(Duration::from_secs(5)).await.unwrap();
+
+    let (second, _) = system(config());
+    second.restore(snapshot);
+    let router = second.router();
+    assert_eq!(router.views().vehicle("v").unwrap().samples, 7, "readers see the state before anything new arrives");
+    let after = outbox();
+    let subscriber = router.connect(after.clone());
+    for (channel, epoch) in [("telemetry:v", vehicle_epoch), ("session:s", session_epoch)] {
+        let since = Some(Since { epoch, offset: 4 });
+        router.subscribe(&subscriber, slipstream_protocol::client::SubscribeRequest { since, ..request(channel) }).await;
+    }
+    router.route(batch(vec![in_session(sample("v", 7), "s")])).await;
+    let heard = read_until(&after, |m| count(m, "telemetry") >= 7).await;
+    let of = |channel: &str| heard.iter().filter(|m| m["channel"] == channel).cloned().collect::<Vec<_>>();
+    assert_eq!(numbers(&of("telemetry:v")), [4, 5, 6, 7]);
+    assert_eq!(of("telemetry:v")[0]["recovered"], true);
+    assert_eq!(of("session:s")[0]["recovered"], true);
+    snapshot = second.drain(Duration::from_secs(5)).await.unwrap();
+
+    snapshot.forget_channels();
+    let (third, clock) = system(config());
+    clock.advance(Duration::from_secs(1));
+    third.restore(snapshot);
+    let killed = outbox();
+    let subscriber = third.router().connect(killed.clone());
+    let since = Some(Since { epoch: vehicle_epoch, offset: 4 });
+    third.router().subscribe(&subscriber, slipstream_protocol::client::SubscribeRequest { since, ..request("telemetry:v") }).await;
+    let heard = read_until(&killed, |m| count(m, "subscribed") == 1).await;
+    assert_eq!(heard[0]["recovered"], false, "after a kill the channel begins anew, and says so");
+    assert_eq!(third.router().views().vehicle("v").unwrap().samples, 8);
+    stop(third).await;
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Subscribe(usize, bool),

@@ -11,6 +11,7 @@ use super::{VehicleActor, VehicleMessage};
 use crate::{
     handle::Handle,
     registry::Registry,
+    snapshot::{ChannelSnapshot, VehicleSnapshot},
     stats::Stats,
     supervision::{Lifeline, spawn},
 };
@@ -20,8 +21,15 @@ pub(crate) struct VehicleSlot {
     pub(crate) handle: Handle<VehicleActor>,
     pub(crate) twin: ArcSwapOption<Twin>,
     pub(crate) laps: ArcSwapOption<LapBook>,
-    /// The state of a vehicle that left memory for idleness.
-    dormant: Mutex<Option<Box<Vehicle>>>,
+    /// The state of a vehicle that left memory, for idleness or with a system before this one.
+    dormant: Mutex<Option<Box<Dormant>>>,
+}
+
+/// What a vehicle's next actor begins with.
+#[derive(Default)]
+pub(super) struct Dormant {
+    pub(super) vehicle: Vehicle,
+    pub(super) channels: Vec<ChannelSnapshot>,
 }
 
 impl VehicleSlot {
@@ -51,13 +59,27 @@ impl VehicleSlot {
     }
 
     /// Keeps the state of a vehicle whose actor ends now, unless messages still wait for it.
-    pub(super) fn sleep(&self, vehicle: &Vehicle) -> bool {
-        self.handle.retire(|| *self.dormant.lock() = Some(Box::new(vehicle.clone())))
+    pub(super) fn sleep(&self, vehicle: &Vehicle, channels: Vec<ChannelSnapshot>) -> bool {
+        self.handle.retire(|| *self.dormant.lock() = Some(Box::new(Dormant { vehicle: vehicle.clone(), channels })))
     }
 
-    /// The state kept by [`Self::sleep`], or a fresh one.
-    pub(super) fn wake(&self) -> Vehicle {
-        self.dormant.lock().take().map_or_else(Vehicle::default, |v| *v)
+    /// What was kept for the next actor, or a fresh beginning.
+    pub(super) fn wake(&self) -> Dormant {
+        self.dormant.lock().take().map_or_else(Dormant::default, |d| *d)
+    }
+
+    /// A slot with the state of a system before this one.
+    pub(crate) fn restore(saved: VehicleSnapshot) -> Self {
+        let slot = Self::new(saved.id);
+        slot.show(&saved.state);
+        *slot.dormant.lock() = Some(Box::new(Dormant { vehicle: saved.state, channels: saved.channels }));
+        slot
+    }
+
+    /// The state of a vehicle that is not resident.
+    pub(crate) fn dormant(&self) -> Option<VehicleSnapshot> {
+        let dormant = self.dormant.lock();
+        dormant.as_ref().map(|d| VehicleSnapshot { id: self.id.clone(), state: d.vehicle.clone(), channels: d.channels.clone() })
     }
 
     pub(crate) fn forget(&self, kind: ChannelKind, key: u64, stats: &Stats) {

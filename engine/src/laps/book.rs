@@ -1,5 +1,6 @@
 //! The laps a vehicle remembers.
 
+use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Most laps a book remembers beside the reference lap.
@@ -9,7 +10,7 @@ pub const MAX_LAPS: usize = 12;
 const SAME_LENGTH: f64 = 0.97;
 
 /// What the car did at one place of a lap. What the source did not measure is NaN.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TracePoint {
     /// Since the line was crossed, s.
     pub time_s: f32,
@@ -26,7 +27,7 @@ pub struct TracePoint {
 }
 
 /// One whole lap, by distance: point `i` is `i * step_m` after the line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LapTrace {
     /// The source's number.
     pub lap: u32,
@@ -66,7 +67,7 @@ pub(super) fn between(a: &TracePoint, b: &TracePoint, f: f32) -> TracePoint {
 
 /// A vehicle's recent whole laps and its reference lap, by distance. At most [`MAX_LAPS`] + 1 laps
 /// of at most [`super::MAX_POINTS`] points (24 bytes each).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LapBook {
     laps: VecDeque<Arc<LapTrace>>,
     reference: Option<Arc<LapTrace>>,

@@ -5,6 +5,7 @@ use crate::{
     signals::{Reading, Role},
     vehicle::LapTime,
 };
+use serde::{Deserialize, Serialize};
 
 /// Distance between points, m, doubled where a lap would need more than [`MAX_POINTS`].
 pub const FIRST_STEP_M: f64 = 5.0;
@@ -22,7 +23,7 @@ const TOP_SPEED_MPS: f64 = 130.0;
 const BACK_M: f64 = 20.0;
 
 /// The newest known channels: what a sample leaves out goes on as it was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Channels {
     speed: f32,
     throttle: f32,
@@ -72,7 +73,7 @@ impl Channels {
 }
 
 /// The running lap. Points are set while driving, so nothing but the result is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Recorder {
     start: i64,
     step_m: f64,

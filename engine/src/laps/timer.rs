@@ -1,5 +1,6 @@
 //! Lap timing from the lap counter and source time.
 
+use serde::{Deserialize, Serialize};
 use slipstream_protocol::Timestamp;
 
 use crate::{
@@ -36,7 +37,7 @@ pub(super) enum Step {
 /// Times laps. Crossings fall between two samples: `lap_time_s` tells where exactly; without it the
 /// distance since the line and the speed do; without those the middle between the samples is taken
 /// (wrong by at most half a sampling interval).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct LapTimer {
     lap: Option<u32>,
     /// Source time of the newest sample with a lap counter, µs.

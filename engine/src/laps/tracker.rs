@@ -1,5 +1,6 @@
 //! Follows one vehicle's laps.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use slipstream_protocol::Timestamp;
@@ -12,7 +13,7 @@ use super::{
 use crate::{signals::Reading, vehicle::LapTime};
 
 /// Times laps and records them by distance, for one vehicle whose source counts laps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LapTracker {
     timer: LapTimer,
     channels: Channels,
