@@ -23,6 +23,19 @@ impl Postgres {
     /// # Panics
     /// Where it is installed and does not start.
     pub fn start() -> Option<Self> {
+        // fsync off: the data lives as long as the test.
+        Self::start_with(&["-F"])
+    }
+
+    /// As [`Self::start`], with every commit synced to disk, as in production; for benchmarks.
+    ///
+    /// # Panics
+    /// Where it is installed and does not start.
+    pub fn start_durable() -> Option<Self> {
+        Self::start_with(&["-c", "fsync=on", "-c", "synchronous_commit=on"])
+    }
+
+    fn start_with(durability: &[&str]) -> Option<Self> {
         let bins = process::version_bins(Path::new("/usr/lib/postgresql"));
         let initdb = process::find("initdb", "postgresql", &bins)?;
         let postgres = process::find("postgres", "postgresql", &bins)?;
@@ -44,8 +57,7 @@ impl Postgres {
 
         let port = process::free_port();
         let mut command = unprivileged(&postgres);
-        // fsync off: the data lives as long as the test.
-        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F", "-k"]).arg(&data);
+        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(&data).args(durability);
         let mut process = Process::start(&mut command, folder.path().join("log"));
         process.wait_until(|| {
             let mut asked = Command::new(&is_ready);
@@ -57,6 +69,11 @@ impl Postgres {
     /// The address of its database `postgres`, for `DATABASE_URL`.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Its process, whose children serve the connections.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// The port it listens on.

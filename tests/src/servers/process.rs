@@ -67,6 +67,11 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
