@@ -3,6 +3,7 @@
 mod clock;
 mod counters;
 mod services;
+mod snapshot;
 mod start;
 
 pub use clock::SystemClock;

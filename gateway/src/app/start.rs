@@ -6,9 +6,12 @@ use slipstream_actors::{
     ActorSystem, Router,
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
-use super::{Counters, Services, SystemClock};
+use super::{
+    Counters, Services, SystemClock,
+    snapshot::{self, SnapshotFile},
+};
 use crate::{
     auth::{Auth, AuthError},
     coach::Coaching,
@@ -79,6 +82,8 @@ pub struct RunningServer {
     services: Arc<Services>,
     listening: Listening,
     system: ActorSystem,
+    snapshots: SnapshotFile,
+    saving: JoinHandle<()>,
 }
 
 /// Starts everything `config` asks for, in this process.
@@ -98,6 +103,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     // The engine.
     let system = ActorSystem::start(config.system(), clock.clone());
     let router = system.router();
+    let snapshots = SnapshotFile::new(&config.data_dir);
+    let consumer = snapshot::take_up(&system, &journal, &snapshots).await?;
+    let saving = snapshot::keep_saving(router.clone(), journal.clone(), snapshots.clone(), consumer);
 
     // Sources.
     let series = stores.first().cloned().expect("series::open yields at least the embedded store");
@@ -124,7 +132,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let listener = TcpListener::bind(addr).await.map_err(listen)?;
     let listening = http::serve(listener, services.clone()).map_err(listen)?;
     tracing::info!(addr = %listening.addr, "listening");
-    Ok(RunningServer { addr: listening.addr, services, listening, system })
+    Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving })
 }
 
 fn make_data_dir(config: &Config) -> Result<(), StartError> {
@@ -138,7 +146,8 @@ fn series_config(config: &Config) -> SeriesConfig {
 
 /// Starts one writer per store, and lets the journal forget stores that are configured no longer.
 fn feed(stores: &[Arc<dyn SeriesStore>], journal: &Arc<EmbeddedJournal>, clock: &Arc<dyn Clock>, config: &Config) -> Vec<SeriesWriter> {
-    let names: Vec<&str> = stores.iter().map(|store| store.name()).collect();
+    let mut names: Vec<&str> = stores.iter().map(|store| store.name()).collect();
+    names.push(snapshot::CONSUMER);
     let forgotten = journal.retain_consumers(&names);
     if !forgotten.is_empty() {
         tracing::warn!(?forgotten, "these stores are configured no longer; what they had not got yet is not kept for them");
@@ -177,14 +186,17 @@ impl RunningServer {
     /// keeps what was promised, lets the actors run empty, flushes journal and stores, sends what
     /// waits for subscribers and closes them with `GoingAway`.
     pub async fn shutdown(self) {
-        let Self { services, listening, system, .. } = self;
+        let Self { services, listening, system, snapshots, saving, .. } = self;
         let deadline = Instant::now() + services.config.drain_timeout;
         // Never nothing: a step whose turn comes late still gets to do what takes no time.
         let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         tracing::info!("draining");
         services.connections.stop_reading();
         listening.stop(left()).await;
-        system.drain(left()).await;
+        saving.abort();
+        if let Some(state) = system.drain(left()).await {
+            snapshot::save_drained(&services.journal, &snapshots, state).await;
+        }
         if tokio::time::timeout(left(), services.connections.close()).await.is_err() {
             tracing::warn!(open = services.connections.open(), "some connections did not close in time");
         }

@@ -1,0 +1,197 @@
+//! The engine's state on disk: saved now and then and when the server drains, taken up at the next
+//! start together with what the journal holds since.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use slipstream_actors::{ActorSystem, Router, Snapshot, ports::JournalError};
+use slipstream_protocol::{SampleBatch, Timestamp, VehicleId};
+use tokio::task::JoinHandle;
+
+use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal};
+
+/// The journal keeps what is newer than the last snapshot for the consumer of this name.
+pub(super) const CONSUMER: &str = "actors";
+
+const MAGIC: &[u8; 8] = b"SLIPSNP1";
+/// Magic, whether the system had drained, journal position, CRC-32 of the body.
+const HEAD: usize = 8 + 1 + 8 + 4;
+/// Samples routed at once while catching up.
+const CATCH_UP: usize = 4_096;
+/// How often the state of a running system is saved.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A snapshot as it lies on disk.
+#[derive(Debug)]
+struct Saved {
+    snapshot: Snapshot,
+    /// The journal's position it was taken at; later records are not in it.
+    position: u64,
+    /// The system had drained: the snapshot is the whole, channels included.
+    drained: bool,
+}
+
+/// Where snapshots of one server lie.
+#[derive(Clone, Debug)]
+pub(super) struct SnapshotFile(PathBuf);
+
+impl SnapshotFile {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self(data_dir.join("snapshot.bin"))
+    }
+
+    /// Replaces the snapshot. Either the old one or the new one survives a crash, never a mixture.
+    fn save(&self, snapshot: &Snapshot, position: u64, drained: bool) -> io::Result<()> {
+        let body = postcard::to_stdvec(snapshot).map_err(io::Error::other)?;
+        let mut head = Vec::with_capacity(HEAD);
+        head.extend_from_slice(MAGIC);
+        head.push(u8::from(drained));
+        head.extend_from_slice(&position.to_le_bytes());
+        head.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+        let fresh = self.0.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&head)?;
+        file.write_all(&body)?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.0)?;
+        match self.0.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    /// The snapshot, if there is one that can be read. One that cannot is set aside, told, and does
+    /// not hold up the start.
+    fn load(&self) -> Option<Saved> {
+        let bytes = match fs::read(&self.0) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::error!(path = %self.0.display(), %error, "the snapshot cannot be read; starting from the journal alone");
+                return None;
+            }
+        };
+        let saved = parse(&bytes);
+        if saved.is_none() {
+            let aside = self.0.with_extension("damaged");
+            tracing::error!(aside = %aside.display(), "the snapshot is damaged and set aside; starting from the journal alone");
+            if let Err(error) = fs::rename(&self.0, &aside) {
+                tracing::error!(%error, "the damaged snapshot cannot be set aside");
+            }
+        }
+        saved
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Saved> {
+    let (head, body) = bytes.split_at_checked(HEAD)?;
+    let crc = u32::from_le_bytes(head[17..21].try_into().ok()?);
+    if &head[..8] != MAGIC || crc32fast::hash(body) != crc {
+        return None;
+    }
+    let position = u64::from_le_bytes(head[9..17].try_into().ok()?);
+    Some(Saved { snapshot: postcard::from_bytes(body).ok()?, position, drained: head[8] == 1 })
+}
+
+/// Brings a fresh actor system to where the one before it stopped: the snapshot, then the journal's
+/// records since. Returns what the keeper of later snapshots needs.
+pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, file: &SnapshotFile) -> Result<Consumer, JournalError> {
+    let mut consumer = journal.consumer(CONSUMER, ConsumerRole::Reader);
+    let newest = journal.position();
+    let mut known: HashMap<VehicleId, Timestamp> = HashMap::new();
+    if let Some(mut saved) = file.load() {
+        let whole = saved.drained && saved.position == newest;
+        if !whole {
+            saved.snapshot.forget_channels();
+        }
+        known = saved.snapshot.received().map(|(id, at)| (id.clone(), at)).collect();
+        tracing::info!(vehicles = saved.snapshot.vehicles(), position = saved.position, whole, "state taken up");
+        if saved.drained {
+            // From now on the channels move on without it: should this system be killed, it must not pass for the whole.
+            let position = saved.position;
+            file.save(&saved.snapshot, position, false).map_err(|e| JournalError::Storage(e.to_string()))?;
+        }
+        system.restore(saved.snapshot);
+    }
+    let router = system.router();
+    let mut caught_up = 0;
+    while consumer.position() < newest {
+        let Some(batch) = consumer.next(CATCH_UP).await? else { break };
+        let unseen = |sample: &slipstream_protocol::Sample| known.get(&sample.vehicle).is_none_or(|at| sample.received_at > *at);
+        let samples: Vec<_> = batch.samples.into_iter().filter(unseen).collect();
+        caught_up += samples.len();
+        // A sample that cannot be applied is counted by its actor; it was refused once already.
+        let _ = router.route(SampleBatch { publisher: None, samples }).await;
+        if batch.last >= newest {
+            break;
+        }
+    }
+    if caught_up > 0 {
+        tracing::info!(samples = caught_up, "caught up with the journal");
+    }
+    Ok(consumer)
+}
+
+/// Saves the state now and then, so that a start after a kill has little to catch up with.
+pub(super) fn keep_saving(router: Router, journal: Arc<EmbeddedJournal>, file: SnapshotFile, consumer: Consumer) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // Before the state: what comes in between is in both, and told apart by its receive time.
+            let position = journal.position();
+            let snapshot = router.snapshot().await;
+            save_and_commit(&file, &consumer, snapshot, position, false).await;
+        }
+    })
+}
+
+/// Saves the whole state of a drained system.
+pub(super) async fn save_drained(journal: &EmbeddedJournal, file: &SnapshotFile, snapshot: Snapshot) {
+    let position = journal.position();
+    let consumer = journal.consumer(CONSUMER, ConsumerRole::Reader);
+    save_and_commit(file, &consumer, snapshot, position, true).await;
+}
+
+async fn save_and_commit(file: &SnapshotFile, consumer: &Consumer, mut snapshot: Snapshot, position: u64, drained: bool) {
+    if !drained {
+        snapshot.forget_channels();
+    }
+    let target = file.clone();
+    let saved = tokio::task::spawn_blocking(move || target.save(&snapshot, position, drained)).await;
+    match saved {
+        Ok(Ok(())) => consumer.commit(position),
+        Ok(Err(error)) => tracing::error!(%error, "the snapshot cannot be saved; the journal keeps what it would hold"),
+        Err(error) => tracing::error!(%error, "saving the snapshot panicked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_read_back_and_a_damaged_one_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SnapshotFile::new(folder.path());
+        assert!(file.load().is_none());
+        file.save(&Snapshot::default(), 42, true).unwrap();
+        let saved = file.load().unwrap();
+        assert_eq!((saved.position, saved.drained), (42, true));
+        let mut bytes = fs::read(&file.0).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file.0, &bytes).unwrap();
+        assert!(file.load().is_none());
+        assert!(file.0.with_extension("damaged").exists());
+        for len in 0..bytes.len() {
+            assert!(parse(&bytes[..len]).is_none(), "cut at {len}");
+        }
+    }
+}
