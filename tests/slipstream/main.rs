@@ -4,8 +4,11 @@
 
 mod architecture;
 mod browser;
+mod cli;
+mod cutting_proxy;
 mod laps;
 mod raw_socket;
 mod records;
+mod relay;
 mod series;
 mod websocket;

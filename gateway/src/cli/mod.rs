@@ -3,6 +3,7 @@
 mod access;
 mod completions;
 mod config;
+mod demo;
 mod exit;
 mod logging;
 mod progress;
@@ -22,6 +23,7 @@ use exit::Exit;
 const EXAMPLES: &str = "\
 Examples:
   slipstream                                        start the server on port 8080
+  slipstream demo                                   the same, with 20 simulated cars
   slipstream relay race.csv.gz --speed 10           replay a recording, ten times as fast
   slipstream tail 'telemetry:*' --rates             watch what arrives, and how fast
   slipstream token --role driver --subject ALB      mint a token for a driver
@@ -51,6 +53,8 @@ struct Cli {
 enum Command {
     /// Start the server (the default command)
     Serve(serve::ServeArgs),
+    /// Start the server with simulated cars and print the live page's address
+    Demo(demo::DemoArgs),
     /// Stream a recording, standard input or simulated cars to a server
     Relay(Box<relay::RelayArgs>),
     /// Subscribe to channels and print what arrives
@@ -83,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         None => serve::run(&serve::ServeArgs { flags: cli.flags }),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Relay(args)) => relay::run(&args),
         Some(Command::Tail(args)) => tail::run(&args),
         Some(Command::Token(args)) => token::run(&args),

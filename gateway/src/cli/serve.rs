@@ -2,10 +2,23 @@
 
 use clap::Args;
 
-use super::Outcome;
-use crate::config::{self, Flags};
+use super::{Outcome, exit::Exit};
+use crate::{
+    app,
+    config::{self, Flags},
+};
+
+const ABOUT: &str = "\
+Examples:
+  slipstream serve                                  embedded storage under ./data, port 8080
+  PORT=9000 DATA_DIR=/var/lib/slipstream slipstream serve
+  slipstream serve --database-url postgres://slipstream@localhost/slipstream
+
+SIGTERM and SIGINT drain: nothing more is accepted, what was acknowledged is kept, subscribers get
+what waits for them and are told to come back. A second signal ends at once.";
 
 #[derive(Args, Clone, Debug, Default)]
+#[command(after_help = ABOUT)]
 pub(super) struct ServeArgs {
     #[command(flatten, next_help_heading = "Settings")]
     pub(super) flags: Flags,
@@ -14,5 +27,11 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = config::resolve(&args.flags)?;
     super::logging::start(&config)?;
-    anyhow::bail!("the server's wiring is not in this build yet")
+    super::runtime()?.block_on(async {
+        let stop = super::signals::stop()?;
+        let server = app::start(config).await?;
+        stop.cancelled().await;
+        server.shutdown().await;
+        Ok(Exit::Done)
+    })
 }

@@ -1,0 +1,200 @@
+//! The real binary, from outside.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use slipstream_gateway::auth::Auth;
+use slipstream_protocol::{Timestamp, VehicleId, token::Role};
+use slipstream_tests::gateway::now_s;
+
+/// The binary beside this test, built when it is not there or is older than this test.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).expect("tests live in target/<profile>/deps");
+        let path = profile.join("slipstream");
+        let modified = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
+        if modified(&path) < modified(&test) {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "-q", "-p", "slipstream-gateway", "--bin", "slipstream"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if profile.ends_with("release") {
+                build.arg("--release");
+            }
+            assert!(build.status().unwrap().success(), "the binary builds");
+        }
+        path
+    })
+}
+
+/// The binary with its own data folder and none of this process's settings.
+fn slipstream(data: &Path) -> Command {
+    let mut command = Command::new(binary());
+    for name in ["JWT_SECRET", "PORT", "LOG_LEVEL", "DATABASE_URL", "SLIPSTREAM_URL", "SLIPSTREAM_TOKEN", "SLIPSTREAM_LOG_FORMAT"] {
+        command.env_remove(name);
+    }
+    command.env("DATA_DIR", data).current_dir(data);
+    command
+}
+
+fn run(data: &Path, arguments: &[&str]) -> Output {
+    slipstream(data).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A started server; killed when a test fails.
+struct Server {
+    child: Child,
+    first_line: String,
+    url: String,
+}
+
+impl Server {
+    /// `demo` on a free port: its first line tells the address.
+    fn demo(data: &Path) -> Self {
+        let arguments = ["demo", "--port", "0", "--bind", "127.0.0.1", "--cars", "3", "--rate", "20"];
+        let mut child = slipstream(data).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut first_line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first_line).unwrap();
+        let url = first_line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        Self { url: format!("http://{url}"), child, first_line }
+    }
+
+    /// SIGTERM, then the exit code.
+    fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it drains in time");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already in the good case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn help_lists_every_command_with_examples_and_exit_codes() {
+    let data = tempfile::tempdir().unwrap();
+    let help = run(data.path(), &["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let help = text(&help.stdout);
+    for word in ["serve", "demo", "relay", "tail", "token", "config", "completions", "Examples:", "Exit codes:"] {
+        assert!(help.contains(word), "{word} is missing in:\n{help}");
+    }
+    for command in ["serve", "demo", "relay", "tail", "token", "config"] {
+        let help = run(data.path(), &[command, "--help"]);
+        assert!(help.status.success() && text(&help.stdout).contains("Examples:"), "{command}");
+    }
+    let version = run(data.path(), &["--version"]);
+    assert_eq!(text(&version.stdout).trim(), concat!("slipstream ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_minted_token_says_what_was_asked_and_verifies_with_the_same_secret() {
+    let data = tempfile::tempdir().unwrap();
+    let out = slipstream(data.path())
+        .env("JWT_SECRET", "a secret of the tests")
+        .args(["token", "--subject", "g3", "--role", "relay", "--publish", "ALB,HAM", "--channels", "telemetry:*", "--ttl", "2h"])
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let auth = Auth::new(b"a secret of the tests");
+    let claims = auth.verify(text(&out.stdout).trim(), Timestamp::from_millis(now_s() * 1_000)).unwrap();
+    assert_eq!((claims.sub.as_str(), claims.role), ("g3", Role::Relay));
+    assert!(claims.may_publish(&VehicleId::new("HAM").unwrap()) && !claims.may_publish(&VehicleId::new("VER").unwrap()));
+    assert!(!claims.may_hear(&"video:ALB".parse().unwrap()));
+    assert!((claims.exp - now_s() - 7_200).abs() < 60);
+}
+
+#[test]
+fn the_configuration_is_printed_without_its_secrets() {
+    let data = tempfile::tempdir().unwrap();
+    let out = slipstream(data.path())
+        .env("JWT_SECRET", "hunter2-hunter2")
+        .env("DATABASE_URL", "postgres://slip:hunter2@db/slip")
+        .args(["config", "--port", "9123"])
+        .output()
+        .unwrap();
+    let printed = text(&out.stdout);
+    assert!(printed.contains("port = 9123") && printed.contains("***"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let list = text(&run(data.path(), &["config", "--list"]).stdout);
+    assert!(list.contains("JWT_SECRET") && list.contains("drain_timeout"), "{list}");
+}
+
+#[test]
+fn exit_codes_tell_usage_from_failure() {
+    let data = tempfile::tempdir().unwrap();
+    for (arguments, code, said) in [
+        (&["nonsense"][..], 2, "nonsense"),
+        (&["token", "--role", "king"], 2, "the roles are"),
+        (&["config", "--set", "no.such=1"], 2, "no.such"),
+        (&["relay"], 2, "FILE"),
+        (&["relay", "x.csv", "--url", "ftp://x"], 2, "ftp://x"),
+        (&["tail", "weather:1"], 2, "unknown kind"),
+        (&["relay", "/no/such.csv"], 1, "/no/such.csv"),
+        (&["relay", "--simulate", "1", "--url", "127.0.0.1:1", "--give-up-after", "1ms"], 1, "gave up"),
+    ] {
+        let out = run(data.path(), arguments);
+        let stderr = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn completions_are_written_for_common_shells() {
+    let data = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let out = run(data.path(), &["completions", shell]);
+        assert!(out.status.success() && text(&out.stdout).contains("slipstream"), "{shell}");
+    }
+}
+
+#[test]
+fn the_demo_is_one_line_away_and_relay_and_tail_work_beside_it() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::demo(data.path());
+    assert!(server.first_line.starts_with("Slipstream is live: http://127.0.0.1:") && server.first_line.contains("/?token="));
+
+    let tail = run(data.path(), &["tail", "telemetry:*", "--url", &server.url, "--count", "20", "--json", "--for", "20s"]);
+    let lines = text(&tail.stdout);
+    assert_eq!(tail.status.code(), Some(0), "{}", text(&tail.stderr));
+    assert!(lines.lines().filter(|l| l.contains("\"speed_mps\"")).count() >= 20, "{lines}");
+
+    // A bad row and a bad cell are reported and cost nothing else.
+    let table = "t_s,vehicle_id,speed_mps\n0,own,10\noops,own,11\n1,own,12\n";
+    let arguments = ["relay", "-", "--url", &server.url, "--flat-out", "--quiet"];
+    let mut relay =
+        slipstream(data.path()).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    relay.stdin.take().unwrap().write_all(table.as_bytes()).unwrap();
+    let out = relay.wait_with_output().unwrap();
+    let report = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(3), "{report}{}", text(&out.stderr));
+    assert!(report.contains("line 3: t_s"), "{report}");
+    let acknowledged = report.lines().find(|l| l.starts_with("acknowledged")).unwrap();
+    assert_eq!(acknowledged.split_whitespace().nth(1), Some("2"), "{report}");
+
+    let rates = run(data.path(), &["tail", "telemetry:*", "--url", &server.url, "--rates", "--for", "2s"]);
+    assert!(text(&rates.stdout).contains("msg/s"), "{}", text(&rates.stdout));
+    assert_eq!(server.terminate(), Some(0), "a drain is no failure");
+}
