@@ -7,6 +7,7 @@ mod browser;
 mod cli;
 mod cutting_proxy;
 mod laps;
+mod pitbox;
 mod raw_socket;
 mod records;
 mod relay;

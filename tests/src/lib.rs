@@ -2,3 +2,4 @@
 
 pub mod gateway;
 pub mod servers;
+pub mod stand_in;

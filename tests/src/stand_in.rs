@@ -120,10 +120,8 @@ async fn serve(mut stream: TcpStream, answer: &Mutex<Answer>, log: &Mutex<Vec<As
     }
     log.lock().expect("no holder panics").push(Asked { line, headers, body });
     let Answer { status, content_type, body } = answer.lock().expect("no holder panics").clone();
-    let head = format!(
-        "HTTP/1.1 {status} Told\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("HTTP/1.1 {status} Told\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&body).await?;
     stream.shutdown().await

@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 use slipstream_actors::ports::Records;
 use slipstream_protocol::{ErrorCode, ProtocolError, token::Claims};
 
+use crate::app::Services;
+
 /// What every key begins with, so that people and secret scanners know one when they see it.
 pub const PREFIX: &str = "slk_";
 
@@ -23,10 +25,14 @@ pub fn hash(key: &str) -> String {
     crate::media::hexadecimal(&Sha256::digest(key))
 }
 
-/// The claims that `key` stands for.
+/// The claims of what a caller shows as bearer: a token, or an API key.
 ///
-/// Fails with [`ErrorCode::Unauthorized`] where there is no such key.
-pub async fn claims(records: &dyn Records, key: &str) -> Result<Claims, ProtocolError> {
+/// Fails with [`ErrorCode::Unauthorized`] where it is neither.
+pub async fn claims_of_bearer(services: &Services, bearer: &str) -> Result<Claims, ProtocolError> {
+    if bearer.starts_with(PREFIX) { claims(&*services.records, bearer).await } else { services.auth.verify(bearer, services.clock.now()) }
+}
+
+async fn claims(records: &dyn Records, key: &str) -> Result<Claims, ProtocolError> {
     let found = records.api_key_by_hash(&hash(key)).await.map_err(|error| crate::records::refusal(&error))?;
     let key = found.ok_or_else(|| ProtocolError::new(ErrorCode::Unauthorized, "there is no such API key; it may have been deleted"))?;
     Ok(Claims { sub: format!("key-{}", key.id), exp: NO_END, iat: None, role: key.role, channels: None, publish: key.publish })

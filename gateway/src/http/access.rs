@@ -1,9 +1,12 @@
 //! Who may call what: everything under `/api/` needs a token unless it is named here.
 
 use http::{Method, Request};
-use slipstream_protocol::{ProtocolError, Timestamp, token::Claims};
+use slipstream_protocol::{ProtocolError, token::Claims};
 
-use crate::auth::{Auth, missing_token, token_of};
+use crate::{
+    app::Services,
+    auth::{api_key::claims_of_bearer, missing_token, token_of},
+};
 
 /// What is open under `/api/`.
 const OPEN: [(&Method, &str); 3] =
@@ -15,10 +18,10 @@ pub(super) fn needs_token(method: &Method, path: &str) -> bool {
 }
 
 /// The checked claims of a request.
-pub(super) fn claims_of<B>(auth: &Auth, request: &Request<B>, now: Timestamp) -> Result<Claims, ProtocolError> {
+pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Claims, ProtocolError> {
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let token = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?;
-    auth.verify(token, now)
+    let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.to_owned();
+    claims_of_bearer(services, &bearer).await
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
     if access::needs_token(request.method(), request.uri().path()) {
-        let claims = access::claims_of(&services.auth, &request, services.clock.now())?;
+        let claims = access::claims_of(services, &request).await?;
         request.extensions_mut().insert(Arc::new(claims));
     }
     let (head, body) = request.into_parts();

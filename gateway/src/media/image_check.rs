@@ -5,8 +5,8 @@ use std::io::Cursor;
 use image::{ImageFormat, ImageReader};
 use slipstream_protocol::{ErrorCode, ProtocolError};
 
-/// Largest image file, bytes.
-pub const MAX_IMAGE_BYTES: usize = 6 << 20;
+/// Largest image file, bytes: as base64 in a JSON body it stays below the 8 MiB that a body may have.
+pub const MAX_IMAGE_BYTES: usize = 5 << 20;
 
 /// Most pixels an image may say it has: a few bytes can promise a picture that no reader can hold.
 pub const MAX_IMAGE_PIXELS: u64 = 50_000_000;

@@ -50,14 +50,13 @@ pub fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Er
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Peer>())
-        .map(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer| {
-            let now = services.clock.now();
-            reply::answer(now, open(&services, &query, &headers, upgrade, peer))
+        .then(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer| async move {
+            reply::answered(&services, open(&services, &query, &headers, upgrade, peer)).await
         })
 }
 
-fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upgrade: Option<OnUpgrade>, peer: Option<Peer>) -> ApiResult {
-    let admission = admit(services, query, headers)?;
+async fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upgrade: Option<OnUpgrade>, peer: Option<Peer>) -> ApiResult {
+    let admission = admit(services, query, headers).await?;
     if services.connections.is_draining() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
     }
@@ -81,10 +80,10 @@ fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upgrade: 
 }
 
 /// Token first: who may not enter learns nothing else.
-fn admit(services: &Services, query: &str, headers: &HeaderMap) -> Result<Admission, ApiError> {
+async fn admit(services: &Services, query: &str, headers: &HeaderMap) -> Result<Admission, ApiError> {
     let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = crate::auth::token_of(authorization, Some(query)).ok_or_else(crate::auth::missing_token)?;
-    let claims = services.auth.verify(token, services.clock.now())?;
+    let claims = crate::auth::api_key::claims_of_bearer(services, token).await?;
     let mut broken = Vec::new();
     let publisher = query_value(query, "publisher")
         .and_then(|text| PublisherId::new(text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());

@@ -96,7 +96,7 @@ async fn drive(api: &Api, token: &str, seconds: f64) {
         car.step(&mut samples);
         batch.extend(samples.iter().map(|sample| {
             let data: serde_json::Map<String, Value> =
-                sample.signals.iter().map(|signal| (signal.name.to_string(), json!(signal.value.as_f64()))).collect();
+                sample.signals.iter().map(|signal| (signal.name.to_string(), json!(signal.value.as_number()))).collect();
             json!({ "driverId": "ALB", "sessionId": "fp1", "timestamp": sample.source_time, "data": data })
         }));
         if step % 1_000 == 0 || step == steps {

@@ -17,7 +17,10 @@ async fn register(api: &Api, email: &str) -> Value {
 async fn the_first_to_register_is_admin_the_next_are_viewers_and_both_log_in() {
     let api = Api::start().await;
     let first = register(&api, "Ann@Example.org").await;
-    assert_eq!((&first["user"]["role"], &first["user"]["email"], &first["user"]["name"]), (&json!("admin"), &json!("ann@example.org"), &json!("ann")));
+    assert_eq!(
+        (&first["user"]["role"], &first["user"]["email"], &first["user"]["name"]),
+        (&json!("admin"), &json!("ann@example.org"), &json!("ann"))
+    );
     let second = register(&api, "bert@example.org").await;
     assert_eq!(second["user"]["role"], "viewer");
     assert!(!second.to_string().contains("argon2"), "the hash stays inside");
@@ -28,7 +31,10 @@ async fn the_first_to_register_is_admin_the_next_are_viewers_and_both_log_in() {
     let me = api.get("/api/auth/me", &token).await;
     assert_eq!((&me.data(200)["role"], &me.data(200)["sub"]), (&json!("admin"), &first["user"]["id"]));
 
-    for wrong in [json!({ "email": "ann@example.org", "password": "wrong horse battery" }), json!({ "email": "nobody@example.org", "password": PASSWORD })] {
+    for wrong in [
+        json!({ "email": "ann@example.org", "password": "wrong horse battery" }),
+        json!({ "email": "nobody@example.org", "password": PASSWORD }),
+    ] {
         let told = api.send(Method::POST, "/api/auth/login", None, Some(&wrong)).await;
         told.refused(401, "UNAUTHORIZED");
     }
@@ -102,7 +108,10 @@ async fn a_key_opens_the_api_until_it_is_deleted() {
     api.send(Method::DELETE, &path, Some(&engineer), None).await.refused(404, "NOT_FOUND");
     api.get("/api/sessions", &key).await.refused(401, "UNAUTHORIZED");
 
-    assert_eq!(api.post("/api/keys", &engineer, &json!({ "publish": ["a b"] })).await.refused(400, "VALIDATION_ERROR"), ["name", "role", "publish"]);
+    assert_eq!(
+        api.post("/api/keys", &engineer, &json!({ "publish": ["a b"] })).await.refused(400, "VALIDATION_ERROR"),
+        ["name", "role", "publish"]
+    );
     api.post("/api/keys", &engineer, &json!({ "name": "up", "role": "admin" })).await.refused(403, "FORBIDDEN");
     api.post("/api/keys", &api.token(Role::Viewer, None), &json!({ "name": "v", "role": "viewer" })).await.refused(403, "FORBIDDEN");
     api.stop().await;

@@ -34,12 +34,18 @@ async fn a_frame_comes_back_as_it_was_sent_and_its_channel_is_told() {
         let image = picture(format);
         let id = api.post("/api/video", &driver, &frame(&image)).await.data(201)["id"].as_str().unwrap().to_owned();
         let heard = ear.next("video_frame").await;
-        assert_eq!((heard["frameId"].as_str(), heard["driverId"].as_str(), heard["sessionId"].as_str()), (Some(&*id), Some("ALB"), Some("fp1")));
+        assert_eq!(
+            (heard["frameId"].as_str(), heard["driverId"].as_str(), heard["sessionId"].as_str()),
+            (Some(&*id), Some("ALB"), Some("fp1"))
+        );
         assert_eq!(heard["timestamp"], "2023-07-17T12:34:56.000Z");
 
         let seen = api.get(heard["url"].as_str().unwrap(), &viewer).await;
         assert_eq!((seen.status.as_u16(), &seen.bytes), (200, &image));
-        assert_eq!((&seen.headers["content-type"], &seen.headers["x-content-type-options"]), (&content_type.parse().unwrap(), &"nosniff".parse().unwrap()));
+        assert_eq!(
+            (&seen.headers["content-type"], &seen.headers["x-content-type-options"]),
+            (&content_type.parse().unwrap(), &"nosniff".parse().unwrap())
+        );
         assert!(seen.headers["cache-control"].to_str().unwrap().starts_with("private"));
         let tag = seen.headers["etag"].to_str().unwrap().to_owned();
         let again = api.get_with(&format!("/api/video/{id}"), &viewer, ("if-none-match", &tag)).await;
@@ -80,7 +86,10 @@ async fn what_is_no_frame_is_refused_and_leaves_no_file() {
     };
     for (body, broken) in [
         (json!({}), vec!["driverId", "sessionId", "frameData", "timestamp"]),
-        (json!({ "driverId": "../x", "sessionId": "", "frameData": "%%%", "timestamp": "noon" }), vec!["driverId", "sessionId", "frameData", "timestamp"]),
+        (
+            json!({ "driverId": "../x", "sessionId": "", "frameData": "%%%", "timestamp": "noon" }),
+            vec!["driverId", "sessionId", "frameData", "timestamp"],
+        ),
         (with("frameData", json!(7)), vec!["frameData"]),
         (with("frameData", json!(STANDARD.encode("<svg xmlns='http://www.w3.org/2000/svg'/>"))), vec!["frameData"]),
         (with("frameData", json!(STANDARD.encode(&picture(ImageFormat::Png)[..20]))), vec!["frameData"]),
@@ -89,7 +98,7 @@ async fn what_is_no_frame_is_refused_and_leaves_no_file() {
         assert_eq!(api.post("/api/video", &token, &body).await.refused(400, "VALIDATION_ERROR"), broken, "{body}");
     }
     let mut large = picture(ImageFormat::Jpeg);
-    large.resize((6 << 20) + 1, 0);
+    large.resize((5 << 20) + 1, 0);
     api.post("/api/video", &token, &frame(&large)).await.refused(413, "TOO_LARGE");
     let other = api.token(Role::Relay, Some(&["HAM"]));
     api.post("/api/video", &other, &frame(&picture(ImageFormat::Png))).await.refused(403, "FORBIDDEN");

@@ -52,7 +52,10 @@ async fn elevenlabs_is_asked_once_per_text_and_voice() {
     told.refused(502, "UPSTREAM_ERROR");
     assert!(!told.json.to_string().contains("eleven-key"));
     service.now_answers(Answer { status: 404, content_type: "application/json", body: b"{}".to_vec() });
-    assert_eq!(api.post(PATH, &token, &json!({ "text": "new words", "voiceId": "Nobody" })).await.refused(400, "VALIDATION_ERROR"), ["voiceId"]);
+    assert_eq!(
+        api.post(PATH, &token, &json!({ "text": "new words", "voiceId": "Nobody" })).await.refused(400, "VALIDATION_ERROR"),
+        ["voiceId"]
+    );
     service.now_answers(Answer { status: 200, content_type: "text/html", body: b"<html>".to_vec() });
     api.post(PATH, &token, &json!({ "text": "new words" })).await.refused(502, "UPSTREAM_ERROR");
     drop(service);
