@@ -12,4 +12,5 @@ mod raw_socket;
 mod records;
 mod relay;
 mod series;
+mod transfer;
 mod websocket;

@@ -1,4 +1,4 @@
-//! Time series in SQLite, InfluxDB 2 or InfluxDB 1.x, and the writer that feeds them.
+//! Time series in `SQLite`, `InfluxDB` 2 or `InfluxDB` 1.x, and the writer that feeds them.
 //!
 //! Every store is a [`SeriesStore`]: measurement `vehicle_telemetry`, one point per signal of a
 //! sample, overwritten when written again. [`open`] gives the configured ones.

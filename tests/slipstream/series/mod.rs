@@ -1,6 +1,6 @@
 //! Time-series stores: one suite, every implementation, real servers.
 
-mod conformance;
+pub(crate) mod conformance;
 mod servers;
 
 use slipstream_actors::ports::SeriesStore as _;

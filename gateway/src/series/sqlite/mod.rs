@@ -100,7 +100,8 @@ impl SeriesStore for SqliteSeries {
 
 /// Busy, locked, full and failing disks pass; a file that is no database, or a read-only one, does not.
 fn failed(error: &sqlx::Error) -> SeriesError {
-    let primary = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok()).map(|code| code & 0xff);
+    let primary =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).and_then(|c| c.parse::<u32>().ok()).map(|code| code & 0xff);
     // SQLITE_ERROR, PERM, READONLY, CORRUPT, MISMATCH, NOTADB
     if matches!(primary, Some(1 | 3 | 8 | 11 | 20 | 26)) {
         return SeriesError::Refused { store: NAME, reason: format!("{error}; check series.db under DATA_DIR") };

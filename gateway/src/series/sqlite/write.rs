@@ -93,13 +93,12 @@ async fn number<'a>(connection: &mut SqliteConnection, ids: &SeriesIds, points: 
     let mut fresh: HashMap<(Source, &str), i64> = HashMap::new();
     for point in unknown {
         let key = (source(point.sample), point.signal);
-        let id = match fresh.get(&key) {
-            Some(id) => *id,
-            None => {
-                let id = series_id(&mut transaction, &point).await?;
-                fresh.insert(key, id);
-                id
-            }
+        let id = if let Some(id) = fresh.get(&key) {
+            *id
+        } else {
+            let id = series_id(&mut transaction, &point).await?;
+            fresh.insert(key, id);
+            id
         };
         rows.push(Row { series: id, point });
     }
