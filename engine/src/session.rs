@@ -78,9 +78,7 @@ impl Session {
         let time = sample.source_time;
         if member.newest.is_none_or(|newest| time >= newest) {
             member.newest = Some(time);
-            if let Some(lap) = reading.get(Role::Lap).filter(|lap| (0.0..=f64::from(u32::MAX)).contains(lap)) {
-                member.lap = Some(lap as u32);
-            }
+            member.lap = reading.lap_number().or(member.lap);
         }
         if let Some(speed) = reading.get(Role::Speed).filter(|v| (0.0..=MAX_SPEED_MPS).contains(v))
             && member.speed(time, speed)

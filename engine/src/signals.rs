@@ -75,6 +75,9 @@ pub struct Meaning {
     pub scale: f64,
 }
 
+/// A lap counter above this does not count laps.
+const MAX_LAP: f64 = 10_000.0;
+
 /// The longest alias, without separators.
 const LONGEST: usize = 24;
 
@@ -141,6 +144,13 @@ impl Reading {
     pub fn get(&self, role: Role) -> Option<f64> {
         let value = self.values[role as usize];
         value.is_finite().then_some(value)
+    }
+
+    /// The lap counter, where it is a whole number that a counter can show. Sources have values for
+    /// "unknown" beyond that (32768 in GR Cup data).
+    pub fn lap_number(&self) -> Option<u32> {
+        let lap = self.get(Role::Lap)?;
+        ((0.0..=MAX_LAP).contains(&lap) && lap.fract() == 0.0).then_some(lap as u32)
     }
 
     /// Takes a value in. A name that means the same and comes later in the sample wins.

@@ -48,6 +48,7 @@ pub(super) fn find_corners(lap: &LapTrace) -> Vec<Corner> {
         let before = (0..t.low).rev().take_while(|i| speeds[*i] < limit).count();
         let after = (t.low..speeds.len()).take_while(|i| speeds[*i] < limit).count();
         let until = turns.get(k + 1).map_or(speeds.len() - 1, |next| next.peak);
+        let fastest = speeds[t.low..=until.max(t.low)].iter().copied().fold(1.0, f64::max);
         corners.push(Corner {
             from_m: from,
             to_m: to,
@@ -56,7 +57,7 @@ pub(super) fn find_corners(lap: &LapTrace) -> Vec<Corner> {
             entry_m: t.peak as f64 * lap.step_m,
             entry_mps: speeds[t.peak],
             min_mps: speeds[t.low].max(1.0),
-            exit_mps: speeds[until].max(speeds[t.low]),
+            exit_mps: fastest,
         });
         from = to;
     }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use slipstream_protocol::SessionId;
 
 use super::*;
@@ -237,5 +238,35 @@ fn simulated_drivers_are_told_where_they_lose_and_most_of_it_is_explained() {
         assert!(advice.explained > 0.5, "{advice:#?}");
         let sum: f64 = advice.corners.iter().map(|c| c.time_lost_s).sum();
         assert!((sum - advice.total_lost_s).abs() < 0.01, "{sum} of {}", advice.total_lost_s);
+    }
+}
+
+/// A lap of whatever speeds.
+fn any_lap(number: u32, speeds: &[f32]) -> LapTrace {
+    let mut time = 0.0_f32;
+    let points = speeds.iter().map(|v| {
+        time += STEP_M as f32 / v.max(0.5);
+        TracePoint { time_s: time, speed_mps: *v, throttle_pct: v * 2.0, brake: 50.0 - v, x_m: f32::NAN, y_m: f32::NAN }
+    });
+    let points: Vec<TracePoint> = points.collect();
+    let length_m = STEP_M * (points.len() as f64 - 0.5);
+    LapTrace { lap: number, time_s: f64::from(time) + 0.1, length_m, step_m: STEP_M, points }
+}
+
+proptest! {
+    #[test]
+    fn no_laps_make_it_panic_or_tell_numbers_that_are_none(
+        laps in prop::collection::vec(prop::collection::vec(0.0_f32..90.0, 20..120), 2..5)
+    ) {
+        let book = book(laps.iter().enumerate().map(|(i, speeds)| any_lap(i as u32, speeds)));
+        if let Ok(advice) = advise(&book, Timestamp::default()) {
+            for c in &advice.corners {
+                let by = c.loss_by_cause;
+                for number in [c.time_lost_s, c.min_speed_delta_mps, by.brake_point_s, by.min_speed_s, by.throttle_pickup_s, by.other_s, c.confidence] {
+                    prop_assert!(number.is_finite(), "{:?}", c);
+                }
+            }
+            prop_assert!(!advice.text.contains("NaN") && !advice.text.contains("inf"), "{}", advice.text);
+        }
     }
 }

@@ -18,9 +18,6 @@ pub const TIMING_GAP_S: f64 = 5.0;
 const BEGINNING_S: f64 = 2.0;
 const BEGINNING_M: f64 = 150.0;
 
-/// A lap counter above this is a source's way to say "unknown" (32768 in GR Cup data).
-const MAX_LAP: f64 = 10_000.0;
-
 /// What one sample meant for the lap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Step {
@@ -53,7 +50,7 @@ impl LapTimer {
     }
 
     pub(super) fn step(&mut self, time: Timestamp, reading: &Reading) -> Step {
-        let Some(lap) = lap_number(reading) else { return Step::Within };
+        let Some(lap) = reading.lap_number() else { return Step::Within };
         let now = time.micros();
         let Some(current) = self.lap else {
             self.start = self.beginning(now, reading);
@@ -119,11 +116,6 @@ impl LapTimer {
 
 /// How far a crossing may lie before the last sample of the old lap: sources round their times.
 const SLACK_US: i64 = 20_000;
-
-fn lap_number(reading: &Reading) -> Option<u32> {
-    let lap = reading.get(Role::Lap)?;
-    ((0.0..=MAX_LAP).contains(&lap) && lap.fract() == 0.0).then_some(lap as u32)
-}
 
 fn from_lap_time(now: i64, reading: &Reading) -> Option<i64> {
     let time = reading.get(Role::LapTime)?;

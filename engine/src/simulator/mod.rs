@@ -85,11 +85,11 @@ struct Runner {
 impl Simulator {
     /// `cars` cars `car-01`, `car-02`, ..., each sampled `rate_hz` times a second from `start` on.
     /// They roll towards the line in a row, on lap 0; the first whole lap is lap 1. A rate that is
-    /// not a positive number is taken as 1.
+    /// not a positive number is taken as 1, any other is kept within 0.01 and 10,000.
     #[expect(clippy::missing_panics_doc, reason = "the ids it makes are valid")]
     pub fn new(seed: u64, cars: usize, rate_hz: f64, session: SessionId, start: Timestamp) -> Self {
         let track = Track::new();
-        let rate_hz = if rate_hz.is_finite() && rate_hz > 0.0 { rate_hz } else { 1.0 };
+        let rate_hz = if rate_hz.is_finite() && rate_hz > 0.0 { rate_hz.clamp(0.01, 10_000.0) } else { 1.0 };
         let spacing = GRID_M.min(track.length_m() / (cars as f64 + 1.0));
         let cars = (0..cars)
             .map(|i| {
