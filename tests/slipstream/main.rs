@@ -6,6 +6,7 @@ mod architecture;
 mod browser;
 mod cli;
 mod cutting_proxy;
+mod journal;
 mod laps;
 mod pitbox;
 mod raw_socket;
