@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod demo;
 mod exit;
+mod journal;
 mod logging;
 mod progress;
 mod relay;
@@ -61,6 +62,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Mint a token signed with the server's secret
     Token(token::TokenArgs),
+    /// Look into the durable journal: verify, stats, dump
+    Journal(journal::JournalArgs),
     /// Print the configuration in force, secrets redacted
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -91,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Relay(args)) => relay::run(&args),
         Some(Command::Tail(args)) => tail::run(&args),
         Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Journal(args)) => journal::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
     };
