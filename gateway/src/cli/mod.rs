@@ -5,6 +5,8 @@ mod completions;
 mod config;
 mod demo;
 mod exit;
+mod export;
+mod import;
 mod journal;
 mod logging;
 mod progress;
@@ -64,6 +66,10 @@ enum Command {
     Token(token::TokenArgs),
     /// Look into the durable journal: verify, stats, dump
     Journal(journal::JournalArgs),
+    /// Write a file's points into the time-series stores
+    Import(Box<import::ImportArgs>),
+    /// Write time series into a CSV, JSON lines or Parquet file
+    Export(Box<export::ExportArgs>),
     /// Print the configuration in force, secrets redacted
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -95,6 +101,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Tail(args)) => tail::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::Journal(args)) => journal::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
     };

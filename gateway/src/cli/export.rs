@@ -1,0 +1,104 @@
+//! `slipstream export`
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use slipstream_actors::ports::Aggregate;
+use slipstream_protocol::{SessionId, Timestamp, VehicleId};
+
+use super::{Outcome, exit::Exit, progress::Progress, token::duration};
+use crate::{
+    config::{self, Flags},
+    series::{self, SeriesConfig},
+    transfer::{self, ExportOptions, Format},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  slipstream export everything.parquet
+  slipstream export alb.csv.gz --vehicle ALB --signals speed_mps,rpm --from 2026-02-18T09:00:00Z
+  slipstream export minute.jsonl --window 1m --aggregate max
+
+Reads the store that answers queries: the first configured server, or the embedded one. The file
+appears when it is whole.";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ExportArgs {
+    /// Where to: .csv, .jsonl (both also .gz) or .parquet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// How it is written: csv, jsonl or parquet [default: by the file's name]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// Only these vehicles
+    #[arg(long = "vehicle", value_name = "IDS", value_delimiter = ',')]
+    vehicles: Vec<VehicleId>,
+
+    /// Only of this session
+    #[arg(long, value_name = "ID")]
+    session: Option<SessionId>,
+
+    /// Only these signals
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    signals: Vec<String>,
+
+    /// From this moment, inclusive, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+
+    /// To this moment, exclusive, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+
+    /// One row per signal and window of this length, as in 1s or 1m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    window: Option<Duration>,
+
+    /// What a window yields: mean, min, max, sum, count, first or last
+    #[arg(long, value_name = "AGGREGATE", value_parser = aggregate, default_value = "mean", requires = "window")]
+    aggregate: Aggregate,
+
+    #[command(flatten, next_help_heading = "Settings")]
+    flags: Flags,
+}
+
+fn aggregate(text: &str) -> Result<Aggregate, String> {
+    let words = Aggregate::ALL.map(Aggregate::as_str).join(", ");
+    Aggregate::ALL.into_iter().find(|a| a.as_str() == text).ok_or_else(|| format!("one of {words} is expected"))
+}
+
+pub(super) fn run(args: &ExportArgs) -> Outcome {
+    let config = config::resolve(&args.flags)?;
+    super::logging::start(&config)?;
+    let defaults = ExportOptions::default();
+    let options = ExportOptions {
+        format: args.format,
+        vehicles: args.vehicles.clone(),
+        session: args.session.clone(),
+        signals: args.signals.clone(),
+        from: args.from.unwrap_or(defaults.from),
+        to: args.to.unwrap_or(defaults.to),
+        window: args.window,
+        aggregate: args.aggregate,
+    };
+    super::runtime()?.block_on(async {
+        std::fs::create_dir_all(&config.data_dir)?;
+        let stores = series::open(&SeriesConfig {
+            data_dir: config.data_dir.clone(),
+            influx2: config.influx2.clone(),
+            influx1: config.influx1.clone(),
+        })
+        .await?;
+        let store = stores.first().ok_or_else(|| anyhow::anyhow!("no time-series store is configured"))?;
+        let mut progress = Progress::new(&format!("export from {}", store.name()), false);
+        let mut told = |p: transfer::Progress| progress.update(p.fraction, || format!("{} points", p.points));
+        let report = transfer::export(&**store, &args.file, &options, &mut told).await;
+        progress.finish();
+        let report = report?;
+        println!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
+        Ok(Exit::Done)
+    })
+}
