@@ -1,6 +1,7 @@
 // Frames that arrived and wait for the next animation frame.
 
-const BUDGET_MS = 9;
+const LEAST_BUDGET_MS = 9;
+const MOST_BUDGET_MS = 400;
 const MOST_WAITING = 20_000;
 
 /** A queue between the socket, which delivers when it likes, and the page, which works once per frame. */
@@ -24,9 +25,12 @@ export class Inbox {
     }
   }
 
-  /** Parses and hands over what waits, for at most some milliseconds; the rest stays for the next frame. */
-  drain(take, budget = BUDGET_MS) {
-    const until = performance.now() + budget;
+  /**
+   * Parses and hands over what waits, for at most half of `elapsed`, the time since the last call (ms): what
+   * arrives is kept up with however slow drawing is, and the rest stays for the next frame.
+   */
+  drain(take, elapsed) {
+    const until = performance.now() + Math.min(MOST_BUDGET_MS, Math.max(LEAST_BUDGET_MS, elapsed / 2));
     let done = 0;
     while (done < this.#waiting.length) {
       let frame;

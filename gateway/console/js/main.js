@@ -49,7 +49,7 @@ const connection = new Connection({
   onText: (text) => inbox.put(text),
 });
 const channels = new Channels((frame) => connection.send(frame));
-const map = new TrackMap(element('map'), { onPick: (id) => toggle(id) });
+const map = new TrackMap({ canvas: element('map'), edge: element('map-edge'), surface: element('map-surface') }, { onPick: (id) => toggle(id) });
 const plots = new Plots(element('plots'));
 const table = new TimingTable(element('timing'), { onToggle: toggle, onCurrent: (id) => (view.current = id) });
 const room = new SessionRoom({ select: element('session'), strip: element('kpis') }, { onChoose: chooseSession });
@@ -162,10 +162,14 @@ function showTokenForm({ phase, why }) {
 
 let tableAt = 0;
 let feedAt = 0;
+let workedAt = 0;
 
 /** What every animation frame does, and a slow timer while the page is hidden. */
 function work(now) {
-  inbox.drain((frame) => take(frame, now));
+  const elapsed = now - workedAt;
+  workedAt = now;
+  inbox.drain((frame) => take(frame, now), elapsed);
+  plots.frame(elapsed);
   if (now - feedAt > FEED_MS) {
     feedAt = now;
     if (!view.overloaded && (status.rate > OVERLOAD_RATE || inbox.overrun > 0)) {

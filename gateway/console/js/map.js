@@ -1,33 +1,28 @@
 // The track map: cars where they are, on the line they have driven.
 
 import { isDark, themeColors, vehicleColor } from './colors.js';
+import { Ground } from './ground.js';
 import { Track } from './track.js';
-
-const MARGIN = 34;
-const LEAST_SPAN_M = 60;
-const TRACK_REDRAW_MS = 250;
 
 /** Draws the vehicles in view on a canvas, between their samples smoothly. */
 export class TrackMap {
   #context;
-  #ground = document.createElement('canvas');
-  #groundVersion = -1;
-  #groundAt = 0;
-  #view = { scale: 1, x: 0, y: 0 };
-  #size = { width: 0, height: 0, ratio: 1 };
+  #ground;
+  #layers;
   #colors = themeColors();
 
-  /** `onPick(id)` is called when a car is clicked. */
-  constructor(canvas, { onPick }) {
+  /** `canvas` is the cars', `edge` and `surface` lie under it; `onPick(id)` is called when a car is clicked. */
+  constructor({ canvas, edge, surface }, { onPick }) {
     this.canvas = canvas;
     this.track = new Track();
     this.screen = new Map(); // id -> {x, y} in css pixels
+    this.#layers = [canvas, edge, surface];
+    this.#ground = new Ground(edge, surface);
     this.#context = canvas.getContext('2d');
     new ResizeObserver(() => this.#resize()).observe(canvas);
     document.addEventListener('themechange', () => {
       this.#colors = themeColors();
-      this.#groundVersion = -1;
-      this.#groundAt = 0;
+      this.#ground.reset();
     });
     canvas.addEventListener('click', (event) => {
       const id = this.#nearest(event.offsetX, event.offsetY);
@@ -39,76 +34,27 @@ export class TrackMap {
   /** Forgets the ground: another session may drive elsewhere. */
   clear() {
     this.track = new Track();
-    this.#groundVersion = -1;
-    this.#groundAt = 0;
+    this.#ground.reset();
   }
 
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = Math.min(3, devicePixelRatio || 1);
-    this.#size = { width, height, ratio };
-    for (const canvas of [this.canvas, this.#ground]) {
-      canvas.width = Math.max(1, Math.round(width * ratio));
-      canvas.height = Math.max(1, Math.round(height * ratio));
+    for (const layer of this.#layers) {
+      layer.width = Math.max(1, Math.round(width * ratio));
+      layer.height = Math.max(1, Math.round(height * ratio));
     }
-    this.#groundVersion = -1;
-    this.#groundAt = 0;
-  }
-
-  #fit() {
-    const { left, right, bottom, top } = this.track.bounds;
-    const { width, height } = this.#size;
-    const [spanX, spanY] = [Math.max(LEAST_SPAN_M, right - left), Math.max(LEAST_SPAN_M, top - bottom)];
-    const scale = Math.max(1e-6, Math.min((width - 2 * MARGIN) / spanX, (height - 2 * MARGIN) / spanY));
-    this.#view = { scale, x: width / 2 - ((left + right) / 2) * scale, y: height / 2 + ((bottom + top) / 2) * scale };
-  }
-
-  #paintGround(now) {
-    if (this.#groundVersion === this.track.version || now - this.#groundAt < TRACK_REDRAW_MS) return;
-    this.#groundVersion = this.track.version;
-    this.#groundAt = now;
-    this.#fit();
-    const { ratio } = this.#size;
-    const { scale, x, y } = this.#view;
-    const ground = this.#ground.getContext('2d');
-    ground.setTransform(1, 0, 0, 1, 0, 0);
-    ground.clearRect(0, 0, this.#ground.width, this.#ground.height);
-    ground.setTransform(scale * ratio, 0, 0, -scale * ratio, x * ratio, y * ratio);
-    ground.lineCap = ground.lineJoin = 'round';
-    for (const [color, pixels] of [[this.#colors.trackEdge, 8], [this.#colors.track, 5.5]]) {
-      ground.strokeStyle = color;
-      ground.lineWidth = pixels / scale;
-      ground.stroke(this.track.path);
-    }
-    this.#scaleBar(ground);
-  }
-
-  /** A bar of a round length, so that the map has a measure. */
-  #scaleBar(ground) {
-    const { ratio, height } = this.#size;
-    const wanted = 90 / this.#view.scale;
-    const magnitude = 10 ** Math.floor(Math.log10(wanted));
-    const metres = [5, 2, 1].map((step) => step * magnitude).find((length) => length <= wanted) ?? magnitude;
-    const length = metres * this.#view.scale;
-    ground.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ground.fillStyle = this.#colors.muted;
-    ground.fillRect(14, height - 14, length, 1);
-    ground.fillRect(14, height - 18, 1, 5);
-    ground.fillRect(13 + length, height - 18, 1, 5);
-    ground.font = '10.5px system-ui, sans-serif';
-    ground.textAlign = 'left';
-    ground.fillText(metres >= 1000 ? `${metres / 1000} km` : `${metres} m`, 14, height - 22);
+    this.#ground.reset({ width, height, ratio });
   }
 
   /** Draws one frame. `chosen` are plotted, `current` has the keyboard's cursor. */
   draw(vehicles, { now, chosen, current }) {
-    if (!this.track.bounds || !this.#size.width) return;
-    this.#paintGround(now);
+    const { width, ratio } = this.#ground.size;
+    if (!this.track.bounds || !width) return;
+    this.#ground.paint(this.track, this.#colors, now);
     const context = this.#context;
-    const { ratio } = this.#size;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.drawImage(this.#ground, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.screen.clear();
     const dark = isDark();
@@ -122,7 +68,7 @@ export class TrackMap {
     const part = Math.min(1, (now - vehicle.movedAt) / Math.max(16, vehicle.interval * 1.1));
     const { from, position } = vehicle;
     vehicle.shown = from ? [from[0] + (position[0] - from[0]) * part, from[1] + (position[1] - from[1]) * part] : position;
-    const { scale, x, y } = this.#view;
+    const { scale, x, y } = this.#ground.view;
     const at = { x: vehicle.shown[0] * scale + x, y: -vehicle.shown[1] * scale + y };
     this.screen.set(vehicle.id, at);
     const context = this.#context;
@@ -158,7 +104,7 @@ export class TrackMap {
       const width = context.measureText(vehicle.id).width;
       const place = [[11, 0], [-11 - width, 0], [-width / 2, -16], [-width / 2, 16], [8, -13], [8, 13]]
         .map(([dx, dy]) => ({ left: at.x + dx, right: at.x + dx + width, top: at.y + dy - 7, bottom: at.y + dy + 7 }))
-        .find((box) => box.left > 2 && box.right < this.#size.width - 2 && !taken.some((other) => overlap(box, other)));
+        .find((box) => box.left > 2 && box.right < this.#ground.size.width - 2 && !taken.some((other) => overlap(box, other)));
       if (!place) continue;
       taken.push(place);
       context.fillStyle = heavy ? this.#colors.text : this.#colors.muted;

@@ -17,12 +17,18 @@ export class Plots {
   #nextAt = 0;
   #readAt = 0;
   #vehicles = [];
+  #frame = 16;
 
   constructor(container) {
     this.container = container;
     this.windowSeconds = 30;
     new ResizeObserver(() => this.#resize()).observe(container);
     document.addEventListener('themechange', () => (this.#shape = ''));
+  }
+
+  /** Learns how long frames take: plots are the first to be drawn more rarely, the cars go on moving. */
+  frame(elapsed) {
+    this.#frame += 0.1 * (Math.min(1_000, elapsed) - this.#frame);
   }
 
   /** Brings the panels up to date; the slower drawing is here, the more rarely it is done. */
@@ -36,7 +42,8 @@ export class Plots {
       this.#readAt = now;
       for (const panel of this.#panels) this.#readings(panel);
     }
-    this.#nextAt = now + Math.max(QUICKEST_MS, (performance.now() - begun) * 4);
+    const slow = this.#frame > 22 ? this.#frame * 3 : 0;
+    this.#nextAt = now + Math.min(1_000, Math.max(QUICKEST_MS, slow, (performance.now() - begun) * 4));
   }
 
   /** What is plotted of a signal now: `{x: [s], series: {id: [..]}}`; null where it is not plotted. */
@@ -167,7 +174,8 @@ function around(line, at) {
 }
 
 function moment(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+  const date = new Date(seconds * 1000);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
 function tick(value) {

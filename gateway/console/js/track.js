@@ -1,20 +1,20 @@
 // The track's line: it emerges from the positions driven.
 
-const MOST_SEGMENTS = 24_000;
+const MOST_SEGMENTS = 16_000;
 const LONGEST_STEP_MS = 3_000;
 const FASTEST_MPS = 140;
+const LEAST_CELL_M = 4;
 
-/** Every patch of ground driven over once, as one path in metres, and its bounds. */
+/** Every patch of ground driven over once, as segments in metres, and their bounds. */
 export class Track {
   #visited = new Set();
-  #segments = 0;
   #last = new Map(); // vehicle id -> {x, y, time} where its line goes on
-  #cell = 2;
+  #cell = LEAST_CELL_M;
 
   constructor() {
-    this.path = new Path2D();
+    this.segments = []; // x0, y0, x1, y1 of each; only ever grows
     this.bounds = null;
-    this.version = 0;
+    this.shape = 0; // Counts changes of the bounds.
   }
 
   /** A vehicle came to `position` at `time` (source time, ms). */
@@ -29,13 +29,8 @@ export class Track {
     if (length < this.#cell) return;
     const elapsed = time - last.time;
     const drove = elapsed < LONGEST_STEP_MS && length < Math.max(20, (FASTEST_MPS * elapsed) / 1000);
-    if (drove && this.#segments < MOST_SEGMENTS && this.#visit(x, y)) {
-      this.path.moveTo(last.x, last.y);
-      this.path.lineTo(x, y);
-      this.#segments += 1;
-      this.version += 1;
-    }
-    this.#last.set(id, { x, y, time });
+    if (drove && this.segments.length < MOST_SEGMENTS * 4 && this.#visit(x, y)) this.segments.push(last.x, last.y, x, y);
+    Object.assign(last, { x, y, time });
   }
 
   #visit(x, y) {
@@ -55,7 +50,7 @@ export class Track {
       top: Math.max(y, b?.top ?? y),
     };
     const { left, right, bottom, top } = this.bounds;
-    this.#cell = Math.max(2, Math.max(right - left, top - bottom) / 600);
-    this.version += 1;
+    this.#cell = Math.max(LEAST_CELL_M, Math.max(right - left, top - bottom) / 300);
+    this.shape += 1;
   }
 }

@@ -25,6 +25,7 @@ const FILES: &[(&str, &[u8])] = &embed![
     "js/feed.js",
     "js/format.js",
     "js/freshness.js",
+    "js/ground.js",
     "js/handle.js",
     "js/history.js",
     "js/inbox.js",
