@@ -19,14 +19,18 @@ export function token(role, more = {}) {
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`;
 }
 
+/** What waiting does not mend. */
+class Hopeless extends Error {}
+
 /** Polls until `read()` gives something true; fails after `deadline` ms with what it gave last. */
-export async function eventually(what, read, deadline = 20_000) {
+export async function eventually(what, read, deadline = 30_000) {
   const until = Date.now() + deadline;
   for (;;) {
     let last;
     try {
       last = await read();
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (last && !(last instanceof Error)) return last;
@@ -66,7 +70,7 @@ export class Server {
     this.said = '';
     this.child.stderr.on('data', (text) => (this.said += text));
     await eventually(`health of ${BINARY}`, async () => {
-      if (this.child.exitCode !== null) throw new Error(`exited: ${this.said}`);
+      if (this.child.exitCode !== null) throw new Hopeless(`${BINARY} exited: ${this.said}`);
       return (await fetch(`${this.address}/health`)).ok;
     }, 60_000);
   }

@@ -102,7 +102,8 @@ export class TrackMap {
       context.font = `${heavy ? 600 : 500} 11px system-ui, sans-serif`;
       const at = this.screen.get(vehicle.id);
       const width = context.measureText(vehicle.id).width;
-      const place = [[11, 0], [-11 - width, 0], [-width / 2, -16], [-width / 2, 16], [8, -13], [8, 13]]
+      const aside = weight(vehicle) === 2 ? 15 : 11;
+      const place = [[aside, 0], [-aside - width, 0], [-width / 2, -16], [-width / 2, 16], [8, -13], [8, 13]]
         .map(([dx, dy]) => ({ left: at.x + dx, right: at.x + dx + width, top: at.y + dy - 7, bottom: at.y + dy + 7 }))
         .find((box) => box.left > 2 && box.right < this.#ground.size.width - 2 && !taken.some((other) => overlap(box, other)));
       if (!place) continue;

@@ -20,7 +20,8 @@ export class StatusBar {
   state(state) {
     this.#state = state;
     this.pill.dataset.phase = state.phase;
-    const words = WORDS[state.phase];
+    // Attempts that follow one another are one state to whoever listens to it read aloud.
+    const words = WORDS[state.phase === 'connecting' && state.why ? 'waiting' : state.phase];
     if (this.text.textContent !== words) this.text.textContent = words;
     this.retry.hidden = !['waiting', 'stopped'].includes(state.phase);
     this.tick();
