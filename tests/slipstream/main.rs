@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
+mod bad_input;
 mod browser;
 mod cli;
 mod cutting_proxy;
+mod http;
 mod journal;
 mod laps;
 mod pitbox;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod counters;
+mod heartbeat;
 mod services;
 mod snapshot;
 mod start;

@@ -7,9 +7,10 @@ use slipstream_actors::{
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Counters, Services, SystemClock,
+    Counters, Services, SystemClock, heartbeat,
     snapshot::{self, SnapshotFile},
 };
 use crate::{
@@ -84,6 +85,7 @@ pub struct RunningServer {
     system: ActorSystem,
     snapshots: SnapshotFile,
     saving: JoinHandle<()>,
+    heart: CancellationToken,
 }
 
 /// Starts everything `config` asks for, in this process.
@@ -132,7 +134,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let listener = TcpListener::bind(addr).await.map_err(listen)?;
     let listening = http::serve(listener, services.clone()).map_err(listen)?;
     tracing::info!(addr = %listening.addr, "listening");
-    Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving })
+    let heart = CancellationToken::new();
+    tokio::spawn(heartbeat::run(services.clone(), heart.clone()));
+    Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving, heart })
 }
 
 fn make_data_dir(config: &Config) -> Result<(), StartError> {
@@ -186,7 +190,8 @@ impl RunningServer {
     /// keeps what was promised, lets the actors run empty, flushes journal and stores, sends what
     /// waits for subscribers and closes them with `GoingAway`.
     pub async fn shutdown(self) {
-        let Self { services, listening, system, snapshots, saving, .. } = self;
+        let Self { services, listening, system, snapshots, saving, heart, .. } = self;
+        heart.cancel();
         let deadline = Instant::now() + services.config.drain_timeout;
         // Never nothing: a step whose turn comes late still gets to do what takes no time.
         let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));

@@ -11,7 +11,7 @@ use super::{
     extract::{caller, with},
     reply::{self, Response},
 };
-use crate::{app::Services, ws::Described};
+use crate::{app::Services, series::writer::SeriesWriterStats, ws::Described};
 
 /// Longest wait for a store to answer.
 const PING: Duration = Duration::from_secs(2);
@@ -43,6 +43,8 @@ pub(crate) struct Health {
     actors: ActorHealth,
     records: Part,
     series: Part,
+    sinks: Vec<Sink>,
+    journal: JournalHealth,
     connections: usize,
 }
 
@@ -77,6 +79,60 @@ struct Part {
     reason: Option<String>,
 }
 
+/// What feeds a time-series store.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sink {
+    store: &'static str,
+    state: &'static str,
+    lag_records: u64,
+    lag_s: f64,
+    points_written: u64,
+    points_rejected: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    last_error: String,
+}
+
+impl Sink {
+    fn of(stats: &SeriesWriterStats) -> Self {
+        Self {
+            store: stats.store,
+            state: stats.state.as_str(),
+            lag_records: stats.lag_records,
+            lag_s: stats.lag_seconds,
+            points_written: stats.points_written,
+            points_rejected: stats.points_rejected,
+            last_error: stats.last_error.clone(),
+        }
+    }
+}
+
+/// The journal.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JournalHealth {
+    position: u64,
+    segments: u64,
+    bytes: u64,
+    waiting_bytes: u64,
+    write_errors: u64,
+    corrupt_records: u64,
+}
+
+impl JournalHealth {
+    fn of(services: &Services) -> Self {
+        let stats = services.journal.stats();
+        Self {
+            position: stats.position,
+            segments: stats.segments,
+            bytes: stats.segment_bytes,
+            waiting_bytes: stats.waiting_bytes,
+            write_errors: stats.write_errors,
+            corrupt_records: stats.corrupt,
+        }
+    }
+}
+
 impl Part {
     fn of(name: &'static str, answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> Self {
         let reason = match answer {
@@ -95,7 +151,8 @@ impl Health {
         let records = Part::of(services.records.name(), records.map(|r| r.map_err(|e| e.to_string())));
         let series = Part::of(services.series.name(), series.map(|r| r.map_err(|e| e.to_string())));
         let report = services.router.health();
-        let degraded = report.given_up > 0 || !records.ok || !series.ok;
+        let sinks: Vec<Sink> = services.writers.iter().map(|writer| Sink::of(&writer.stats())).collect();
+        let degraded = report.given_up > 0 || !records.ok || !series.ok || sinks.iter().any(|s| !s.last_error.is_empty());
         let incidents = report.incidents.into_iter().map(|i| Incident {
             at: i.at,
             actor: i.actor,
@@ -118,6 +175,8 @@ impl Health {
             },
             records,
             series,
+            sinks,
+            journal: JournalHealth::of(services),
             connections: services.connections.open(),
         }
     }

@@ -4,7 +4,10 @@
 //! [`serve`] runs it per connection.
 
 mod access;
+mod asyncapi;
+mod channels;
 mod cors;
+mod docs;
 mod drivers;
 pub mod extract;
 mod feedback;
@@ -12,6 +15,9 @@ mod fields;
 mod frame;
 mod health;
 mod keys;
+mod metrics;
+mod openapi;
+mod operations;
 mod paging;
 mod rejection;
 pub mod reply;
@@ -32,6 +38,7 @@ use std::sync::Arc;
 use warp::{Filter, filters::BoxedFilter};
 
 pub use frame::Frame;
+pub(crate) use health::Health;
 pub use serve::{Listening, Peer, serve};
 pub(crate) use video::video_frame;
 
@@ -53,7 +60,9 @@ pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 /// What the engine itself takes and tells. Boxed, as the others: the type of the tree stays small and compiles fast.
 fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
-    doors.or(health::routes(services)).unify().or(vehicles::routes(services)).unify().boxed()
+    let views = vehicles::routes(services).or(channels::routes(services)).unify().boxed();
+    let told = health::routes(services).or(metrics::routes(services)).unify().boxed();
+    doors.or(views).unify().or(told).unify().or(docs::routes(services)).unify().boxed()
 }
 
 /// The live page.

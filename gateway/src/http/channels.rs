@@ -1,0 +1,75 @@
+//! `GET /api/channels/<channel>/history`: what a channel remembers, for a client that reconnects.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use slipstream_protocol::{Channel, client::Since, token::Claims};
+use warp::{Filter, Rejection};
+
+use super::{
+    extract::{caller, with},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::app::Services;
+
+/// Publications an answer has at most.
+const MOST: usize = 10_000;
+
+/// `GET /api/channels/<channel>/history?since=epoch:offset&limit`.
+pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    warp::path!("api" / "channels" / String / "history")
+        .and(warp::get())
+        .and(with(services))
+        .and(caller())
+        .and(warp::query::<HashMap<String, String>>())
+        .then(|channel: String, services: Arc<Services>, claims: Arc<Claims>, query: HashMap<String, String>| async move {
+            answered(&services, history(&services, &claims, &channel, &query)).await
+        })
+}
+
+/// What a channel remembers.
+#[derive(Serialize)]
+struct History {
+    channel: Channel,
+    epoch: u64,
+    /// Offset before the first publication given.
+    offset: u64,
+    /// Offset of the newest publication there is.
+    newest: u64,
+    /// Whether it starts exactly where the caller stopped.
+    recovered: bool,
+    /// Oldest first, as they were sent.
+    publications: Vec<Box<RawValue>>,
+}
+
+async fn history(services: &Services, claims: &Claims, channel: &str, query: &HashMap<String, String>) -> ApiResult {
+    // The colon may arrive percent-encoded: `encodeURIComponent` does that.
+    let channel: Channel = channel.replace("%3A", ":").replace("%3a", ":").parse()?;
+    if !claims.may_hear(&channel) {
+        return Err(ApiError::forbidden(format_args!("hear '{channel}'")));
+    }
+    let mut broken = Vec::new();
+    let since = query.get("since").and_then(|text| {
+        let parsed = since_of(text);
+        if parsed.is_none() {
+            broken.push("since: must be epoch:offset, two whole numbers".to_owned());
+        }
+        parsed
+    });
+    let limit = query.get("limit").map_or(Some(1_000), |text| text.parse().ok().filter(|n| (1..=MOST).contains(n)));
+    if limit.is_none() {
+        broken.push(format!("limit: must be a whole number from 1 to {MOST}"));
+    }
+    let (Some(limit), true) = (limit, broken.is_empty()) else { return Err(ApiError::invalid(broken)) };
+    let told = services.router.history(&channel, since, limit).await?;
+    let raw = |bytes: &bytes::Bytes| std::str::from_utf8(bytes).ok().and_then(|text| RawValue::from_string(text.to_owned()).ok());
+    let publications = told.publications.iter().filter_map(raw).collect();
+    let answer = History { channel, epoch: told.epoch, offset: told.offset, newest: told.newest, recovered: told.recovered, publications };
+    Ok(reply::ok(services.clock.now(), answer, "channel history"))
+}
+
+fn since_of(text: &str) -> Option<Since> {
+    let (epoch, offset) = text.split_once(':')?;
+    Some(Since { epoch: epoch.parse().ok()?, offset: offset.parse().ok()? })
+}

@@ -1,0 +1,99 @@
+//! The documents, and `/docs`, the page to read them.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use slipstream_protocol::{ChannelKind, CloseCode, ErrorCode};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    asyncapi, openapi,
+    operations::{Access, Field, OPERATIONS, Operation},
+    reply::{self, Response},
+};
+use crate::app::Services;
+
+/// `GET /openapi.json`, `GET /asyncapi.json`, `GET /docs`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let rest = Bytes::from(openapi::document().to_pretty_json().unwrap_or_default());
+    let live = Bytes::from(format!("{:#}", asyncapi::document(services)));
+    let page = Bytes::from(page());
+    let rest = warp::path!("openapi.json").map(move || reply::body(StatusCode::OK, "application/json", rest.clone()));
+    let live = warp::path!("asyncapi.json").map(move || reply::body(StatusCode::OK, "application/json", live.clone()));
+    let page = warp::path!("docs").map(move || {
+        let mut response = reply::body(StatusCode::OK, "text/html; charset=utf-8", page.clone());
+        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+    });
+    warp::get().and(rest.or(live).unify().or(page).unify()).boxed()
+}
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
+    code{font-family:ui-monospace,monospace}section{border-top:1px solid #8884;padding:.6rem 0}\
+    h3{margin:.2rem 0;font-size:1rem}b{text-transform:uppercase;display:inline-block;min-width:4.5rem}\
+    table{border-collapse:collapse;margin:.4rem 0}td{padding:.1rem .8rem .1rem 0;vertical-align:top}small{opacity:.75}";
+
+/// The whole page: plain HTML, no scripts.
+fn page() -> String {
+    let mut html = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+         <title>Slipstream API</title><style>{STYLE}</style><h1>Slipstream API</h1>\
+         <p>Version {}. Machine-readable: <a href=/openapi.json>OpenAPI</a> (REST), <a href=/asyncapi.json>AsyncAPI</a> (WebSocket).\
+         <p>Every JSON answer is <code>{{\"success\": true, \"data\", \"message\", \"timestamp\"}}</code>, every refusal \
+         <code>{{\"success\": false, \"error\": {{\"code\", \"message\", \"details\"}}, \"timestamp\"}}</code>. A token goes in \
+         <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>?token=&lt;jwt&gt;</code>.",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut tag = "";
+    for operation in OPERATIONS {
+        if operation.tag != tag {
+            tag = operation.tag;
+            let _ = write!(html, "<h2>{tag}</h2>");
+        }
+        section(&mut html, operation);
+    }
+    html.push_str("<h2>errors</h2><table>");
+    for code in ErrorCode::ALL {
+        let again = if code.is_retryable() { "may succeed later" } else { "" };
+        let _ = write!(html, "<tr><td><code>{code}</code><td>{}<td><small>{again}</small>", code.http_status());
+    }
+    html.push_str("</table><h2>WebSocket close codes</h2><table>");
+    for code in CloseCode::ALL {
+        let _ = write!(html, "<tr><td><code>{}</code><td>{}", code.code(), code.reason());
+    }
+    let kinds = ChannelKind::ALL.map(ChannelKind::as_str).join(", ");
+    let _ = write!(html, "</table><h2>channels</h2><p><code>kind:id</code> or <code>kind:*</code>; the kinds are {kinds}.");
+    html
+}
+
+fn section(html: &mut String, operation: &Operation) {
+    let access = match operation.access {
+        Access::Open => "open",
+        Access::Token => "token",
+        Access::Manager => "token of an admin or engineer",
+        Access::Admin => "token of an admin",
+    };
+    let _ = write!(
+        html,
+        "<section><h3><b>{}</b><code>{}</code> <small>{access}</small></h3>{}",
+        operation.method, operation.path, operation.summary
+    );
+    table(html, "query", operation.query);
+    table(html, "body", operation.body);
+    html.push_str("</section>");
+}
+
+fn table(html: &mut String, what: &str, fields: &[Field]) {
+    if fields.is_empty() {
+        return;
+    }
+    let _ = write!(html, "<table><caption><small>{what}</small></caption>");
+    for (name, kind, meaning) in fields {
+        let (name, optional) = name.strip_suffix('?').map_or((*name, ""), |name| (name, ", optional"));
+        let meaning = meaning.replace('<', "&lt;");
+        let _ = write!(html, "<tr><td><code>{name}</code><td><small>{kind}{optional}</small><td>{meaning}");
+    }
+    html.push_str("</table>");
+}

@@ -1,0 +1,163 @@
+//! `GET /metrics` for Prometheus: what the doors, the actors, the journal and the writers count.
+
+use std::{fmt, sync::Arc};
+
+use http::StatusCode;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use warp::{Filter, Rejection};
+
+use super::{
+    extract::with,
+    reply::{self, Response},
+};
+use crate::app::Services;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `GET /metrics`.
+pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    warp::path!("metrics").and(warp::get()).and(with(services)).map(|services: Arc<Services>| match render(&services) {
+        Ok(text) => reply::body(StatusCode::OK, OPENMETRICS, text),
+        Err(_) => reply::body(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
+    })
+}
+
+fn render(services: &Services) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("slipstream");
+    services.counters.register(&mut registry);
+    let mut readings = Readings::default();
+    readings.actors(services);
+    readings.journal(services);
+    readings.writers(services);
+    registry.register_collector(Box::new(readings));
+    let mut text = String::with_capacity(16 << 10);
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// One metric as read now.
+#[derive(Debug)]
+struct Reading {
+    name: &'static str,
+    help: &'static str,
+    counts: bool,
+    values: Vec<(Labels, f64)>,
+}
+
+/// What is read from others at each scrape.
+#[derive(Debug, Default)]
+struct Readings(Vec<Reading>);
+
+impl Readings {
+    fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
+        self.0.push(Reading { name, help, counts: true, values: vec![(Vec::new(), value as f64)] });
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
+        self.0.push(Reading { name, help, counts: false, values: vec![(Vec::new(), value)] });
+    }
+
+    fn actors(&mut self, services: &Services) {
+        let stats = services.router.stats();
+        self.counter("samples_applied", "Samples applied by vehicle actors", stats.samples.get());
+        self.counter("publications", "Publications made, each once", stats.publications.get());
+        self.counter("deliveries", "Publications handed to subscribers, each once per subscriber", stats.deliveries.get());
+        self.0.push(Reading {
+            name: "drops",
+            help: "Publications not delivered, by reason",
+            counts: true,
+            values: vec![
+                (vec![("reason", "slow".to_owned())], stats.dropped_slow.get() as f64),
+                (vec![("reason", "conflated".to_owned())], stats.conflated.get() as f64),
+            ],
+        });
+        self.counter("slow_disconnects", "Connections closed because their reader was slow", stats.slow_disconnects.get());
+        self.counter("poisoned_samples", "Samples set aside because their handler panicked", stats.poisoned.get());
+        self.counter("mailbox_full", "Times a full mailbox made a door wait", stats.mailbox_full.get());
+        self.counter("restarts", "Actors restarted after a panic", stats.restarts.get());
+        self.counter("given_up", "Actors given up after too many restarts", stats.given_up.get());
+        self.counter("passivated", "Vehicles that left memory for idleness", stats.passivated.get());
+        self.gauge("vehicles", "Vehicle actors resident now", stats.vehicles.get() as f64);
+        self.gauge("session_rooms", "Session rooms resident now", stats.rooms.get() as f64);
+        self.gauge("mailbox_depth", "Messages waiting in mailboxes now", stats.mailbox_depth.get() as f64);
+        let depth = services.router.outbox_depth();
+        self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
+        self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);
+        self.gauge("publishers", "Numbered publishers known", services.ledger.len() as f64);
+        let uptime = services.clock.now().since(services.started_at);
+        self.gauge("uptime_seconds", "Seconds since the start", uptime.as_secs_f64());
+    }
+
+    fn journal(&mut self, services: &Services) {
+        let stats = services.journal.stats();
+        self.counter("journal_appends", "Batches handed to the journal", stats.appends);
+        self.counter("journal_refused", "Batches that could not be made durable", stats.refused);
+        self.counter("journal_records", "Records made durable", stats.records);
+        self.counter("journal_samples", "Samples made durable", stats.samples);
+        self.counter("journal_bytes", "Bytes written to the journal", stats.bytes);
+        self.counter("journal_syncs", "Group commits, each one write and one sync", stats.syncs);
+        self.counter("journal_write_errors", "Group commits that failed", stats.write_errors);
+        self.counter("journal_corrupt_records", "Records lost to damage on the disk", stats.corrupt);
+        self.gauge("journal_waiting_bytes", "Bytes that wait for the disk now", stats.waiting_bytes as f64);
+        self.gauge("journal_segments", "Segment files now", stats.segments as f64);
+        self.gauge("journal_segment_bytes", "Bytes in segment files now", stats.segment_bytes as f64);
+        let quantiles = |latency: &crate::journal::Latency| {
+            [0.5, 0.99]
+                .map(|q| (vec![("quantile", q.to_string())], latency.quantile(q)))
+                .into_iter()
+                .filter(|(_, v)| v.is_finite())
+                .collect()
+        };
+        self.0.push(Reading {
+            name: "journal_sync_seconds",
+            help: "How long write and sync of a group took, since the start",
+            counts: false,
+            values: quantiles(&stats.sync_latency),
+        });
+        self.0.push(Reading {
+            name: "journal_append_seconds",
+            help: "How long from the append to durable, since the start",
+            counts: false,
+            values: quantiles(&stats.append_latency),
+        });
+    }
+
+    fn writers(&mut self, services: &Services) {
+        let stats: Vec<_> = services.writers.iter().map(crate::series::writer::SeriesWriter::stats).collect();
+        let mut by_store = |name, help, counts, value: &dyn Fn(&crate::series::writer::SeriesWriterStats) -> f64| {
+            let values = stats.iter().map(|s| (vec![("store", s.store.to_owned())], value(s))).collect();
+            self.0.push(Reading { name, help, counts, values });
+        };
+        by_store("sink_points_written", "Points a time-series store has", true, &|s| s.points_written as f64);
+        by_store("sink_points_rejected", "Points a time-series store refused for good", true, &|s| s.points_rejected as f64);
+        by_store("sink_retries", "Writes that failed and are repeated", true, &|s| s.retries as f64);
+        by_store("sink_lag_records", "Journal records that wait for the store", false, &|s| s.lag_records as f64);
+        by_store("sink_lag_seconds", "How long the oldest sample of the last write had waited", false, &|s| s.lag_seconds);
+        by_store("sink_up", "Whether the last write worked", false, &|s| f64::from(u8::from(s.last_error.is_empty())));
+    }
+}
+
+impl Collector for Readings {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for Reading { name, help, counts, values } in &self.0 {
+            let kind = if *counts { MetricType::Counter } else { MetricType::Gauge };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+            for (labels, value) in values {
+                let place = metric.encode_family(labels)?;
+                if *counts {
+                    ConstCounter::new(*value as u64).encode(place)?;
+                } else {
+                    ConstGauge::new(*value).encode(place)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! Every REST operation there is, one row each: what the OpenAPI document is made from.
+
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anyone.
+    Open,
+    /// Anyone with a token.
+    Token,
+    /// Roles admin and engineer.
+    Manager,
+    /// Role admin.
+    Admin,
+}
+
+/// A field of a body or a parameter of a query: name (`?`: optional), type, meaning.
+pub(super) type Field = (&'static str, &'static str, &'static str);
+
+/// One operation.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) access: Access,
+    /// Fields of the JSON body; empty where there is none.
+    pub(super) body: &'static [Field],
+    pub(super) query: &'static [Field],
+    /// Status of the good answer.
+    pub(super) status: &'static str,
+    /// Content type of the good answer; JSON ones come in the envelope.
+    pub(super) content: &'static str,
+}
+
+const JSON: &str = "application/json";
+
+const fn get(path: &'static str, tag: &'static str, access: Access, summary: &'static str, query: &'static [Field]) -> Operation {
+    Operation { method: "get", path, tag, summary, access, body: &[], query, status: "200", content: JSON }
+}
+
+const fn post(path: &'static str, tag: &'static str, access: Access, summary: &'static str, body: &'static [Field]) -> Operation {
+    Operation { method: "post", path, tag, summary, access, body, query: &[], status: "201", content: JSON }
+}
+
+const fn ok(operation: Operation) -> Operation {
+    Operation { status: "200", ..operation }
+}
+
+const fn put(path: &'static str, tag: &'static str, summary: &'static str, body: &'static [Field]) -> Operation {
+    Operation { method: "put", path, tag, summary, access: Access::Manager, body, query: &[], status: "200", content: JSON }
+}
+
+const fn content(content: &'static str, operation: Operation) -> Operation {
+    Operation { content, ..operation }
+}
+
+const PAGE: &[Field] = &[("page?", "integer", "page number, from 1"), ("per_page?", "integer", "entries a page")];
+
+/// Every operation, in the order the page shows them.
+pub(super) const OPERATIONS: &[Operation] = &[
+    get("/health", "server", Access::Open, "Health: what restarted and why, stores, journal", &[]),
+    get("/api/health", "server", Access::Open, "The same as /health", &[]),
+    get("/api/status", "server", Access::Token, "The server's state and who the caller is", &[]),
+    content("application/openmetrics-text", get("/metrics", "server", Access::Open, "Metrics for Prometheus", &[])),
+    content(JSON, get("/openapi.json", "server", Access::Open, "This document", &[])),
+    content(JSON, get("/asyncapi.json", "server", Access::Open, "The contract of the WebSocket at /ws", &[])),
+    post(
+        "/api/telemetry",
+        "telemetry",
+        Access::Token,
+        "Store and broadcast one sample, or a batch of objects with these fields; durable before the answer",
+        &[
+            ("driverId?", "id", "whose sample (alias vehicleId)"),
+            ("sessionId?", "id", "in which session"),
+            ("fleetId?", "id", "for which fleet"),
+            ("timestamp?", "time", "source time; the time of arrival where absent"),
+            ("data?", "object", "numbers, booleans and strings become signals; nested ones flatten to dotted names"),
+            ("batch?", "array", "several samples instead of one"),
+        ],
+    ),
+    get(
+        "/api/telemetry/{id}",
+        "telemetry",
+        Access::Token,
+        "A vehicle's series",
+        &[
+            ("from?", "string", "RFC 3339 or relative to now, as in -15m; the beginning where absent"),
+            ("to?", "string", "as from; now where absent"),
+            ("signals?", "string", "comma-separated names; all where absent"),
+            ("window?", "string", "length of the aggregation windows, as in 100ms, 1s or 1m; raw points where absent"),
+            ("aggregate?", "string", "mean, min, max, sum, count, first or last"),
+            ("session?", "id", "only of this session"),
+            ("limit?", "integer", "most points in the answer"),
+        ],
+    ),
+    get("/api/telemetry/{id}/latest", "telemetry", Access::Token, "A vehicle's newest state, by source time", &[]),
+    get("/api/vehicles", "telemetry", Access::Token, "Vehicles heard of", &[]),
+    get(
+        "/api/channels/{channel}/history",
+        "telemetry",
+        Access::Token,
+        "What a channel remembers",
+        &[("since?", "string", "epoch:offset last heard"), ("limit?", "integer", "most publications in the answer")],
+    ),
+    post(
+        "/api/video",
+        "video",
+        Access::Token,
+        "Store and announce a video frame",
+        &[
+            ("driverId", "id", "whose camera"),
+            ("sessionId", "id", "in which session"),
+            ("timestamp", "time", "when it was taken"),
+            ("frameData", "string", "JPEG, PNG, WebP or GIF in base64, with or without a data: prefix"),
+        ],
+    ),
+    get("/api/video", "video", Access::Token, "A driver's frames", &[("driverId", "id", "whose"), ("sessionId?", "id", "of this session")]),
+    content("image/*", get("/api/video/{id}", "video", Access::Token, "A frame's image", &[])),
+    post(
+        "/api/ai/feedback",
+        "coaching",
+        Access::Token,
+        "Ask the coach; the answer is stored and broadcast on ai:<driverId>",
+        &[
+            ("driverId", "id", "whom to coach"),
+            ("sessionId", "id", "in which session"),
+            ("telemetryData", "object", "what the AI agent is told"),
+        ],
+    ),
+    get("/api/ai/feedback", "coaching", Access::Token, "Feedback given before", &[("driverId", "id", "to whom")]),
+    content(
+        "audio/*",
+        ok(post(
+            "/api/voice/synthesize",
+            "coaching",
+            Access::Token,
+            "Speak a text",
+            &[("text", "string", "what to say"), ("voiceId?", "string", "in which voice")],
+        )),
+    ),
+    post(
+        "/api/sessions",
+        "sessions",
+        Access::Token,
+        "Open a session",
+        &[("driverId", "id", "whose"), ("name", "string", "what it is called"), ("trackId?", "id", "where")],
+    ),
+    get("/api/sessions", "sessions", Access::Token, "Sessions", PAGE),
+    get("/api/sessions/{id}", "sessions", Access::Token, "The session of this id, or the sessions of the driver of this id", &[]),
+    get("/api/sessions/{id}/metrics", "sessions", Access::Token, "A live session's numbers and leaderboard", &[]),
+    post(
+        "/api/auth/register",
+        "people",
+        Access::Open,
+        "Register; the very first user becomes admin",
+        &[("email", "string", "login name"), ("password", "string", "kept as an argon2 hash"), ("name?", "string", "for people")],
+    ),
+    ok(post("/api/auth/login", "people", Access::Open, "Log in; answers a token", &[("email", "string", ""), ("password", "string", "")])),
+    get("/api/auth/me", "people", Access::Token, "What the caller's token says", &[]),
+    post(
+        "/api/users",
+        "people",
+        Access::Admin,
+        "Let someone in",
+        &[
+            ("email", "string", "login name"),
+            ("password", "string", "at first"),
+            ("role", "string", "admin, engineer, driver, viewer or relay"),
+            ("name?", "string", "for people"),
+            ("driverId?", "id", "the id a driver drives as"),
+        ],
+    ),
+    get("/api/users", "people", Access::Admin, "Users", PAGE),
+    post(
+        "/api/keys",
+        "people",
+        Access::Admin,
+        "Make an API key",
+        &[("name", "string", "what it is for"), ("role", "string", "what it may"), ("publish?", "array", "ids it may publish for")],
+    ),
+    get("/api/keys", "people", Access::Admin, "API keys", PAGE),
+    Operation { method: "delete", status: "200", ..get("/api/keys/{id}", "people", Access::Admin, "Take an API key back", &[]) },
+    get("/api/drivers", "drivers", Access::Token, "Drivers", PAGE),
+    get("/api/drivers/{id}", "drivers", Access::Token, "A driver", &[]),
+    put("/api/drivers/{id}", "drivers", "Write a driver down", &[("name", "string", ""), ("teamId?", "id", "")]),
+    get("/api/teams", "drivers", Access::Token, "Teams", PAGE),
+    put("/api/teams/{id}", "drivers", "Write a team down", &[("name", "string", "")]),
+    get("/api/tracks", "drivers", Access::Token, "Tracks", PAGE),
+    get("/api/tracks/{id}", "drivers", Access::Token, "A track", &[]),
+    put("/api/tracks/{id}", "drivers", "Write a track down", &[("name", "string", ""), ("lengthM?", "number", "metres")]),
+];
