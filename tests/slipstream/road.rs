@@ -160,29 +160,54 @@ async fn assert_store_holds(store: &dyn SeriesStore, sent: &Sent) {
     }
 }
 
-/// The store behind the write API of `InfluxDB` 2 keeps milliseconds and shows fresh points late.
+/// The store behind the write API of `InfluxDB` 2 keeps milliseconds, shows fresh points late, and
+/// keeps both of two points of one time.
 async fn assert_victoria_holds(server: &VictoriaMetrics, sent: &Sent) {
     let client = reqwest::Client::new();
     for (vehicle, of) in sent {
-        let expected: BTreeMap<String, BTreeMap<i64, f64>> =
-            points(of).into_iter().map(|(name, p)| (name, p.into_iter().map(|(at, v)| (at.div_euclid(1_000), v)).collect())).collect();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let query = [("match[]", format!("{{__name__=\"vehicle_telemetry_value\",vehicle_id=\"{vehicle}\"}}")), ("start", "0".into())];
             let text = client.get(format!("{}/api/v1/export", server.url())).query(&query).send().await.unwrap().text().await.unwrap();
-            let mut held: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
-            for series in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
-                let times = series["timestamps"].as_array().unwrap().iter().map(|t| t.as_i64().unwrap());
-                let values = series["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap());
-                held.entry(series["metric"]["sensor_type"].as_str().unwrap().to_owned()).or_default().extend(times.zip(values));
+            match difference(&exported(&text), &points(of)) {
+                None => break,
+                Some(why) => assert!(Instant::now() < deadline, "{vehicle}: {why}"),
             }
-            if held == expected {
-                break;
-            }
-            assert!(Instant::now() < deadline, "the points of {vehicle} never became those that were sent");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+/// Values per signal and millisecond.
+type Exported = BTreeMap<String, BTreeMap<i64, Vec<f64>>>;
+
+fn exported(lines: &str) -> Exported {
+    let mut held = Exported::new();
+    for series in lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let of = held.entry(series["metric"]["sensor_type"].as_str().unwrap().to_owned()).or_default();
+        let times = series["timestamps"].as_array().unwrap().iter().map(|t| t.as_i64().unwrap());
+        for (at, value) in times.zip(series["values"].as_array().unwrap()) {
+            of.entry(at).or_default().push(value.as_f64().unwrap());
+        }
+    }
+    held
+}
+
+/// The first point sent that is not held, or held and never sent.
+fn difference(held: &Exported, sent: &BTreeMap<String, BTreeMap<i64, f64>>) -> Option<String> {
+    for (signal, points) in sent {
+        let Some(of) = held.get(signal) else { return Some(format!("{signal} is not held")) };
+        for (at, value) in points {
+            if !of.get(&at.div_euclid(1_000)).is_some_and(|held| held.contains(value)) {
+                return Some(format!("{signal} = {value} at {at} is not held: {:?}", of.get(&at.div_euclid(1_000))));
+            }
+        }
+        let times: BTreeSet<i64> = points.keys().map(|at| at.div_euclid(1_000)).collect();
+        if let Some(at) = of.keys().find(|at| !times.contains(at)) {
+            return Some(format!("{signal} at {at} ms was never sent"));
+        }
+    }
+    (held.len() > sent.len()).then(|| "a signal that was never sent".to_owned())
 }
 
 async fn travel(gateway: &Gateway, source: Source, sent: &Sent, format: WireFormat) {
