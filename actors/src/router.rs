@@ -1,6 +1,6 @@
 //! The one door into the actors.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use slipstream_protocol::{
@@ -263,6 +263,13 @@ impl Router {
             }
         }
         snapshot
+    }
+
+    /// Resolves when no message waits in any mailbox: all that was routed before is applied and published.
+    pub async fn settled(&self) {
+        while self.registry.stats.mailbox_depth.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// The views for readers.

@@ -142,13 +142,8 @@ impl ActorSystem {
     /// go on; nothing when the deadline passed, because then it would not be the whole.
     pub async fn drain(mut self, deadline: Duration) -> Option<Snapshot> {
         self.registry.start_draining();
-        let run_empty = async {
-            while self.registry.stats.mailbox_depth.get() > 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
         let finish = async {
-            run_empty.await;
+            self.router().settled().await;
             self.router().snapshot().await
         };
         let snapshot = tokio::time::timeout(deadline, finish).await.ok();

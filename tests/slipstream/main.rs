@@ -14,6 +14,7 @@ mod pitbox;
 mod raw_socket;
 mod records;
 mod relay;
+mod restart;
 mod road;
 mod series;
 mod transfer;

@@ -197,6 +197,12 @@ impl Client {
         answer
     }
 
+    /// Asserts that the connection still works, whatever publications come before the answer.
+    pub async fn is_well_behind_news(&mut self) {
+        self.send(json!({"type": "ping", "id": "well"})).await;
+        assert_eq!(self.message_of("pong").await["id"], "well");
+    }
+
     /// Asserts that the connection still works: a ping is answered, and nothing else comes before.
     pub async fn is_well(&mut self) {
         self.send(json!({"type": "ping", "id": "well"})).await;

@@ -132,6 +132,7 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
             break;
         }
     }
+    router.settled().await;
     if caught_up > 0 {
         tracing::info!(samples = caught_up, "caught up with the journal");
     }
