@@ -91,7 +91,8 @@ pub(crate) fn slipstream() -> Result<Target> {
     let port = free_port()?;
     let mut command = Command::new(binary);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
-    command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("JWT_SECRET", SECRET).env("LOG_LEVEL", "warn");
+    command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("JWT_SECRET", SECRET);
+    command.env("LOG_LEVEL", std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned()));
     let server = Server::start(command, folder, port)?;
     Ok(Target { name: "slipstream", dialect: Dialect::Pitbox, port, publish_port: port, token: token()?, server, postgres: None })
 }

@@ -1,7 +1,7 @@
 //! A crowd of subscribers that only count what arrives.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -23,8 +23,12 @@ use crate::{
 pub(crate) struct Heard {
     pub(crate) frames: Cell<u64>,
     pub(crate) payload_bytes: Cell<u64>,
-    /// Connections that the server ended.
+    /// Payload bytes and frames that each subscriber heard.
+    pub(crate) each: RefCell<Vec<(u64, u64)>>,
+    /// Connections that the server ended, or said it would.
     pub(crate) ended: Cell<usize>,
+    /// The last close code heard; 0: none.
+    pub(crate) close_code: Cell<u16>,
     /// Told after each read.
     pub(crate) progress: Notify,
 }
@@ -43,7 +47,8 @@ impl Audience {
         let mut tasks = Vec::new();
         for channel in channels {
             let stream = websocket::subscribe(target, &channel, subprotocol).await?;
-            tasks.push(spawn_local(listen(Rc::new(stream), heard.clone())));
+            heard.each.borrow_mut().push((0, 0));
+            tasks.push(spawn_local(listen(Rc::new(stream), tasks.len(), heard.clone())));
         }
         Ok(Self { heard, size: tasks.len(), tasks })
     }
@@ -58,8 +63,8 @@ impl Audience {
                 last = (now, Instant::now());
             }
         }
-        let ended = self.heard.ended.get();
-        ensure!(ended == 0, "{ended} subscribers were disconnected: the measurement says nothing");
+        let (ended, code) = (self.heard.ended.get(), self.heard.close_code.get());
+        ensure!(ended == 0, "{ended} subscribers were disconnected (close code {code}): the measurement says nothing");
         Ok(())
     }
 }
@@ -72,15 +77,31 @@ impl Drop for Audience {
     }
 }
 
-async fn listen(stream: Rc<TcpStream>, heard: Rc<Heard>) {
+async fn listen(stream: Rc<TcpStream>, place: usize, heard: Rc<Heard>) {
     let mut counter = Counter::default();
+    let mut told = false;
     let _ = websocket::read_all(stream, |bytes| {
         let before = (counter.frames, counter.payload_bytes);
         counter.take(bytes);
         heard.frames.set(heard.frames.get() + counter.frames - before.0);
         heard.payload_bytes.set(heard.payload_bytes.get() + counter.payload_bytes - before.1);
+        heard.each.borrow_mut()[place] = (counter.payload_bytes, counter.frames);
+        if counter.closed && !told {
+            heard.close_code.set(close_code(bytes));
+            told = true;
+            heard.ended.set(heard.ended.get() + 1);
+        }
         heard.progress.notify_waiters();
     })
     .await;
-    heard.ended.set(heard.ended.get() + 1);
+    if !told {
+        heard.ended.set(heard.ended.get() + 1);
+    }
+}
+
+/// The code of the unmasked close frame that `bytes` end with; 0 where it was cut in two.
+fn close_code(bytes: &[u8]) -> u16 {
+    let at =
+        (0..bytes.len()).rev().find(|&i| bytes[i] == 0x88 && bytes.get(i + 1).is_some_and(|len| i + 2 + usize::from(*len) == bytes.len()));
+    at.and_then(|i| bytes.get(i + 2..i + 4)).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]))
 }
