@@ -80,7 +80,8 @@ pub(crate) async fn subscribe(target: &Target, channel: &str, subprotocol: Optio
         }
     };
     stream.write_all(&request).await?;
-    let mut seen = Vec::new();
+    // Room for the whole answer: what is left of it in the socket would be taken for frames.
+    let mut seen = Vec::with_capacity(4_096);
     // Nothing is published yet, so nothing but the answer arrives. An rkyv answer is taken as it comes.
     while !contains(&seen, awaited.as_bytes()) && !(subprotocol.is_some() && !seen.is_empty()) {
         ensure!(stream.read_buf(&mut seen).await? > 0, "the subscription was not answered");
