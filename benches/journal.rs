@@ -2,6 +2,7 @@
 //! before it sends the next batch of 64 samples of 20 signals.
 //!
 //! `SLIPSTREAM_BENCH_DIR` names the disk to write to; the system's folder for temporary files otherwise.
+#![expect(missing_docs, reason = "criterion_group! writes a function without")]
 
 use std::{
     sync::Arc,

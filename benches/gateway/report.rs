@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 /// What a row must reach.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::enum_variant_names, reason = "each name says which side of the bound is good")]
 pub(crate) enum Goal {
     /// At least so many times the peer's value.
     AtLeastTimes(f64),

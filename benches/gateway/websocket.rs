@@ -23,11 +23,11 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     match payload.len() {
         len @ 0..=125 => out.push(0x80 | len as u8),
         len @ 126..=0xFFFF => {
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7E);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0x80 | 0x7F);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
@@ -46,10 +46,14 @@ pub(crate) async fn connect(target: &Target, query: &str, subprotocol: Option<&s
         target.port
     );
     if !target.token.is_empty() {
-        request.push_str(&format!("Authorization: Bearer {}\r\n", target.token));
+        request.push_str("Authorization: Bearer ");
+        request.push_str(&target.token);
+        request.push_str("\r\n");
     }
     if let Some(subprotocol) = subprotocol {
-        request.push_str(&format!("Sec-WebSocket-Protocol: {subprotocol}\r\n"));
+        request.push_str("Sec-WebSocket-Protocol: ");
+        request.push_str(subprotocol);
+        request.push_str("\r\n");
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -83,7 +87,7 @@ pub(crate) async fn subscribe(target: &Target, channel: &str, subprotocol: Optio
     // Room for the whole answer: what is left of it in the socket would be taken for frames.
     let mut seen = Vec::with_capacity(4_096);
     // Nothing is published yet, so nothing but the answer arrives. An rkyv answer is taken as it comes.
-    while !contains(&seen, awaited.as_bytes()) && !(subprotocol.is_some() && !seen.is_empty()) {
+    while !contains(&seen, awaited.as_bytes()) && (subprotocol.is_none() || seen.is_empty()) {
         ensure!(stream.read_buf(&mut seen).await? > 0, "the subscription was not answered");
     }
     Ok(stream)
@@ -138,12 +142,12 @@ impl Counter {
             if bytes.is_empty() {
                 return;
             }
-            if self.head.is_empty() {
-                if let Some((opcode, head, payload)) = parse_head(bytes) {
-                    self.begin(opcode, payload);
-                    bytes = &bytes[head..];
-                    continue;
-                }
+            if self.head.is_empty()
+                && let Some((opcode, head, payload)) = parse_head(bytes)
+            {
+                self.begin(opcode, payload);
+                bytes = &bytes[head..];
+                continue;
             }
             self.head.push(bytes[0]);
             bytes = &bytes[1..];

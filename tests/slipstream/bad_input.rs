@@ -32,7 +32,7 @@ impl Bystanders {
     }
 }
 
-fn one(fields: Value) -> Value {
+fn one(fields: &Value) -> Value {
     let mut frame = json!({"type": "telemetry", "driverId": "ALB", "data": {"rpm": 1}});
     frame.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     frame
@@ -56,14 +56,14 @@ async fn bad_text_frames_get_their_named_error_and_the_connection_stays() {
         (json!({"type": "subscribe", "channel": 1}).to_string(), "VALIDATION_ERROR"),
         (json!({"type": "subscribe"}).to_string(), "VALIDATION_ERROR"),
         (json!({"type": "unsubscribe", "channel": "telemetry:NOBODY"}).to_string(), "NOT_SUBSCRIBED"),
-        (one(json!({"driverId": "a b"})).to_string(), "VALIDATION_ERROR"),
-        (one(json!({"driverId": 5})).to_string(), "VALIDATION_ERROR"),
-        (one(json!({"data": "fast"})).to_string(), "VALIDATION_ERROR"),
-        (one(json!({"data": deep})).to_string(), "TOO_DEEP"),
-        (one(json!({"data": wide})).to_string(), "TOO_MANY_SIGNALS"),
-        (one(json!({"timestamp": "yesterday"})).to_string(), "VALIDATION_ERROR"),
-        (one(json!({"timestamp": "1970-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
-        (one(json!({"timestamp": "2999-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
+        (one(&json!({"driverId": "a b"})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"driverId": 5})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"data": "fast"})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"data": deep})).to_string(), "TOO_DEEP"),
+        (one(&json!({"data": wide})).to_string(), "TOO_MANY_SIGNALS"),
+        (one(&json!({"timestamp": "yesterday"})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"timestamp": "1970-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
+        (one(&json!({"timestamp": "2999-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
         (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":1e999}}"#.into(), "INVALID_NUMBER"),
         (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":NaN}}"#.into(), "INVALID_JSON"),
         (json!({"type": "telemetry", "batch": vec![json!({}); 11]}).to_string(), "BATCH_TOO_LARGE"),
@@ -154,7 +154,7 @@ async fn rights_are_checked_per_channel_and_per_sample() {
     assert_eq!((error["code"].as_str(), error["seq"].as_u64()), (Some("FORBIDDEN"), Some(1)));
     assert_eq!(driver.message_of("telemetry").await["data"]["n"], 2);
     let mut viewer = gateway.client(Role::Viewer, WireFormat::Json).await;
-    viewer.send(one(json!({}))).await;
+    viewer.send(one(&json!({}))).await;
     assert_eq!(viewer.message().await["code"], "FORBIDDEN");
     viewer.is_well().await;
     gateway.stop().await;

@@ -1,4 +1,5 @@
 //! The gateway in this process, on a free port, with its own data folder; and clients of it.
+#![expect(clippy::missing_panics_doc, reason = "in a test a panic is how the unexpected is told")]
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A running gateway.
 pub struct Gateway {
     server: Option<RunningServer>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Gateway {
@@ -38,7 +39,7 @@ impl Gateway {
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let server = start_in(&data, change).await;
-        Self { server: Some(server), _data: data }
+        Self { server: Some(server), data }
     }
 
     /// The running server.
@@ -93,7 +94,7 @@ impl Gateway {
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }
-        self.server = Some(start_in(&self._data, |_| {}).await);
+        self.server = Some(start_in(&self.data, |_| {}).await);
     }
 }
 

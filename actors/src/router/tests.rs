@@ -30,8 +30,8 @@ impl Probe for Poison {
     }
 }
 
-fn poison(numbers: &[u64]) -> Option<Arc<dyn Probe>> {
-    Some(Arc::new(Poison(numbers.iter().copied().collect())))
+fn poison(numbers: &[u64]) -> Arc<dyn Probe> {
+    Arc::new(Poison(numbers.iter().copied().collect()))
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_session_room_hears_its_members_and_publishes_their_numbers() {
 
 #[tokio::test]
 async fn a_panic_costs_the_sample_that_caused_it_and_nothing_else() {
-    let (system, _) = system(SystemConfig { probe: poison(&[7, 8, 13]), ..config() });
+    let (system, _) = system(SystemConfig { probe: Some(poison(&[7, 8, 13])), ..config() });
     let router = system.router();
     let wild = outbox();
     let subscriber = router.connect(wild.clone());
@@ -110,7 +110,7 @@ async fn a_panic_costs_the_sample_that_caused_it_and_nothing_else() {
 #[tokio::test]
 async fn too_many_panics_cool_the_actor_down_and_the_door_is_told() {
     let all: Vec<u64> = (0..100).collect();
-    let limits = SystemConfig { probe: poison(&all), max_restarts: 3, restart_window: Duration::from_millis(300), ..config() };
+    let limits = SystemConfig { probe: Some(poison(&all)), max_restarts: 3, restart_window: Duration::from_millis(300), ..config() };
     let (system, _) = system(limits);
     let router = system.router();
     for n in 0..4 {

@@ -181,11 +181,12 @@ pub(crate) async fn measure(plan: &Plan, load: Load) -> Result<Row> {
         let given = if target.name == "node" { Load::Singles } else { load };
         stages.push(Stage::set(target, plan, given, &mut feed).await?);
     }
-    if load == Load::Batches && plan.measures("node") {
-        if let Some(target) = servers::node(false)? {
-            let stage = Stage::set(target, plan, load, &mut feed).await?;
-            stages.push(Stage { name: "node-corked", ..stage });
-        }
+    if load == Load::Batches
+        && plan.measures("node")
+        && let Some(target) = servers::node(false)?
+    {
+        let stage = Stage::set(target, plan, load, &mut feed).await?;
+        stages.push(Stage { name: "node-corked", ..stage });
     }
     let mut per_second: Vec<(&str, Vec<f64>)> = stages.iter().map(|s| (s.name, Vec::new())).collect();
     for _ in 0..plan.rounds {

@@ -27,9 +27,12 @@ struct Stage {
 
 /// One round's numbers.
 struct Measured {
-    per_second: f64,
-    per_cpu_second: f64,
-    per_cpu_second_with_database: f64,
+    /// Requests per second of wall time.
+    wall: f64,
+    /// Requests per second of the server's CPU time.
+    cpu: f64,
+    /// As `cpu`, the database's CPU time counted in.
+    cpu_with_database: f64,
 }
 
 impl Stage {
@@ -71,9 +74,9 @@ impl Stage {
         ensure!(heard() >= expected, "{}: {} of {expected} deliveries are missing", self.target.name, expected - heard());
         let (requests, cpu, database) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
         Ok(Measured {
-            per_second: requests / (after.3 - before.3).as_secs_f64(),
-            per_cpu_second: requests / cpu,
-            per_cpu_second_with_database: requests / (cpu + database),
+            wall: requests / (after.3 - before.3).as_secs_f64(),
+            cpu: requests / cpu,
+            cpu_with_database: requests / (cpu + database),
         })
     }
 }
@@ -92,10 +95,10 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     for _ in 0..plan.rounds {
         for stage in &stages {
             let measured = stage.round(plan, &mut feed).await?;
-            wall.add(stage.target.name, measured.per_second);
-            cpu.add(stage.target.name, measured.per_cpu_second);
+            wall.add(stage.target.name, measured.wall);
+            cpu.add(stage.target.name, measured.cpu);
             if stage.target.name == "node" {
-                with_database.push(measured.per_cpu_second_with_database);
+                with_database.push(measured.cpu_with_database);
             }
         }
     }

@@ -40,10 +40,10 @@ impl Connection {
         self.buffer.clear();
         loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
-            if let Some(length) = answer_length(&self.buffer)? {
-                if self.buffer.len() >= length {
-                    break;
-                }
+            if let Some(length) = answer_length(&self.buffer)?
+                && self.buffer.len() >= length
+            {
+                break;
             }
         }
         ensure!(self.buffer.starts_with(b"HTTP/1.1 201"), "refused: {}", String::from_utf8_lossy(&self.buffer));

@@ -40,7 +40,7 @@ pub struct Counters {
     pub ws_messages_in: Counter,
     /// WebSocket frames sent.
     pub ws_frames_out: Counter,
-    /// Bytes sent on WebSockets.
+    /// Bytes sent on all WebSocket connections.
     pub ws_bytes_out: Counter,
     /// System calls that sent them.
     pub ws_writes: Counter,

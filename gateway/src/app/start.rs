@@ -16,7 +16,7 @@ use super::{
 use crate::{
     auth::{Auth, AuthError},
     coach::Coaching,
-    config::Config,
+    config::{Config, Secret},
     http::{self, Listening},
     ingest::{DecoderPool, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
@@ -89,13 +89,17 @@ pub struct RunningServer {
 }
 
 /// Starts everything `config` asks for, in this process.
+///
+/// # Panics
+///
+/// Never: there always is a series store, the embedded one where no other is configured.
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     make_data_dir(&config)?;
 
     // Sinks.
-    let records = records::open(config.database_url.as_ref().map(|url| url.expose()), &config.data_dir).await?;
+    let records = records::open(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?;
     let stores = series::open(&series_config(&config)).await?;
     let (journal, recovery) = EmbeddedJournal::open(journal_config(&config))?;
     tracing::info!(records = recovery.records, position = recovery.position, elapsed = ?recovery.elapsed, "journal open");

@@ -22,6 +22,7 @@ const LOCAL_LIFE_S: i64 = 30 * 86_400;
 
 /// Where the server is and who asks.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
 pub(super) struct Access {
     /// Address of the server [default: this machine, at the configured port]
     #[arg(long, value_name = "URL", env = "SLIPSTREAM_URL")]

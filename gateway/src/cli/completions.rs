@@ -3,8 +3,6 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{Outcome, exit::Exit};
-
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  slipstream completions bash > /etc/bash_completion.d/slipstream")]
 pub(super) struct CompletionsArgs {
@@ -12,7 +10,6 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) -> Outcome {
+pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) {
     clap_complete::generate(args.shell, &mut command, "slipstream", &mut std::io::stdout());
-    Ok(Exit::Done)
 }

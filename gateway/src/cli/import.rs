@@ -24,6 +24,7 @@ Points go straight into every configured time-series store; live channels hear n
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
 pub(super) struct ImportArgs {
     /// CSV, JSON lines (plain or gzip) or Parquet
     #[arg(value_name = "FILE")]

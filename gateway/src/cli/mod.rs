@@ -104,7 +104,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Config(args)) => config::run(&args),
-        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Completions(args)) => {
+            completions::run(&args, Cli::command());
+            Ok(exit::Exit::Done)
+        }
     };
     exit::report(outcome)
 }

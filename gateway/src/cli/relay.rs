@@ -309,7 +309,7 @@ pub(super) fn words(report: &Report) -> String {
     let mut words = format!("{} sent, {} acknowledged ({:.0}/s)", report.sent, report.acknowledged, report.rate());
     for (count, what) in [(refused, "refused"), (report.skipped, "skipped"), (report.reconnects(), "reconnects")] {
         if count > 0 {
-            words.push_str(&format!(", {count} {what}"));
+            words.extend([", ", &count.to_string(), " ", what]);
         }
     }
     words

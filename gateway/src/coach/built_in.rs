@@ -33,7 +33,7 @@ impl Coach for BuiltInCoach {
             // Fitting a model takes milliseconds to seconds: not on a thread that serves others.
             let advice = tokio::task::spawn_blocking(move || advise(&laps, now)).await;
             let advice = advice.map_err(|ended| CoachError::Unavailable(format!("the coach stopped: {ended}")))?;
-            Ok(advice.unwrap_or_else(|known| not_yet(known, request)))
+            Ok(advice.unwrap_or_else(|known| not_yet(&known, request)))
         })
     }
 }
@@ -45,7 +45,7 @@ fn advise(laps: &LapBook, now: Timestamp) -> Result<Value, coach::CoachError> {
 }
 
 /// Says that there are not enough laps, and what the given telemetry does say.
-fn not_yet(error: coach::CoachError, request: &CoachRequest) -> Value {
+fn not_yet(error: &coach::CoachError, request: &CoachRequest) -> Value {
     let numbers = request.telemetry.iter().filter(|(_, value)| value.is_number());
     let given: Vec<String> = numbers.take(MAX_REPEATED).map(|(name, value)| format!("{name} {value}")).collect();
     let mut text = format!("No advice for {} yet: {error}.", request.driver);
@@ -68,7 +68,7 @@ mod tests {
         let telemetry = json!({ "speed_mps": 51.5, "driver": "x", "gear": 4 });
         let Value::Object(telemetry) = telemetry else { unreachable!() };
         let request = CoachRequest { driver: VehicleId::new("ALB").unwrap(), session: None, telemetry };
-        let said = not_yet(coach::CoachError::NotEnoughLaps { have: 1, need: 2 }, &request);
+        let said = not_yet(&coach::CoachError::NotEnoughLaps { have: 1, need: 2 }, &request);
         assert_eq!((&said["lapsKnown"], &said["lapsNeeded"]), (&json!(1), &json!(2)));
         let text = said["text"].as_str().unwrap();
         assert!(text.contains("ALB") && text.contains("speed_mps 51.5") && text.contains("gear 4"), "{text}");

@@ -6,6 +6,7 @@ use clap::Args;
 
 /// Settings on the command line; they win over the environment and the file.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
 pub struct Flags {
     /// TOML file with settings [default: slipstream.toml where there is one]
     #[arg(long, value_name = "FILE")]
@@ -27,11 +28,11 @@ pub struct Flags {
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
 
-    /// What is logged: error, warn, info, debug, trace, or a tracing filter [env: `LOG_LEVEL`] [default: info]
+    /// What is logged: error, warn, info, debug, trace, or a tracing filter [env: LOG_LEVEL] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
 
-    /// How it is logged: text or json [env: `SLIPSTREAM_LOG_FORMAT`] [default: text]
+    /// How it is logged: text or json [env: SLIPSTREAM_LOG_FORMAT] [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 

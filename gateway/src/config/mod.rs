@@ -254,6 +254,10 @@ impl Config {
     }
 
     /// The resolved settings as TOML, secrets redacted.
+    ///
+    /// # Panics
+    ///
+    /// Never: plain structs of strings and numbers always have a TOML form.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("plain structs of strings and numbers always have a TOML form")
     }

@@ -35,6 +35,12 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     Some(())
 }
 
+/// An empty value unsets an optional setting.
+fn put_optional<T>(place: &mut Option<T>, value: &str, parse: impl Fn(&str) -> Option<T>) -> Option<()> {
+    *place = if value.is_empty() { None } else { Some(parse(value)?) };
+    Some(())
+}
+
 fn number<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
@@ -52,13 +58,9 @@ fn text(value: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// An empty value unsets an optional setting.
-fn optional<T>(value: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    if value.is_empty() { Some(None) } else { parse(value).map(Some) }
-}
-
-fn secret(value: &str) -> Option<Option<Secret>> {
-    optional(value, |v| Some(Secret::new(v)))
+#[expect(clippy::unnecessary_wraps, reason = "the rows of the table have one form")]
+fn secret(value: &str) -> Option<Secret> {
+    Some(Secret::new(value))
 }
 
 fn url(value: &str) -> Option<String> {
@@ -96,25 +98,25 @@ pub const SETTINGS: &[Setting] = &[
     open("bind", "SLIPSTREAM_BIND", "an IP address", |c, v| put(&mut c.bind, number::<IpAddr>(v))),
     open("port", "PORT", "a port number from 0 to 65535", |c, v| put(&mut c.port, number(v))),
     open("data_dir", "DATA_DIR", "a directory", |c, v| put(&mut c.data_dir, (!v.is_empty()).then(|| PathBuf::from(v)))),
-    hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put(&mut c.jwt_secret, optional(v, jwt_secret))),
+    hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put_optional(&mut c.jwt_secret, v, jwt_secret)),
     open("cors_origins", "CORS_ORIGINS", "comma-separated origins such as https://pit.example, or *", |c, v| {
         put(&mut c.cors_origins, origins(v))
     }),
     open("log_level", "LOG_LEVEL", "error, warn, info, debug, trace or a tracing filter", |c, v| put(&mut c.log_level, log_level(v))),
     open("log_format", "SLIPSTREAM_LOG_FORMAT", "text or json", |c, v| put(&mut c.log_format, log_format(v))),
-    hidden("database_url", "DATABASE_URL", "postgres://... or sqlite:...", |c, v| put(&mut c.database_url, optional(v, database_url))),
-    open("ai_agent_url", "AI_AGENT_URL", URL, |c, v| put(&mut c.ai_agent_url, optional(v, url))),
-    hidden("gradient_ai_api_key", "GRADIENT_AI_API_KEY", TEXT, |c, v| put(&mut c.gradient_ai_api_key, secret(v))),
-    hidden("elevenlabs_api_key", "ELEVENLABS_API_KEY", TEXT, |c, v| put(&mut c.elevenlabs_api_key, secret(v))),
+    hidden("database_url", "DATABASE_URL", "postgres://... or sqlite:...", |c, v| put_optional(&mut c.database_url, v, database_url)),
+    open("ai_agent_url", "AI_AGENT_URL", URL, |c, v| put_optional(&mut c.ai_agent_url, v, url)),
+    hidden("gradient_ai_api_key", "GRADIENT_AI_API_KEY", TEXT, |c, v| put_optional(&mut c.gradient_ai_api_key, v, secret)),
+    hidden("elevenlabs_api_key", "ELEVENLABS_API_KEY", TEXT, |c, v| put_optional(&mut c.elevenlabs_api_key, v, secret)),
     open("elevenlabs_url", "SLIPSTREAM_ELEVENLABS_URL", URL, |c, v| put(&mut c.elevenlabs_url, url(v))),
-    open("influx2.url", "SLIPSTREAM_INFLUX2_URL", URL, |c, v| put(&mut c.influx2.url, optional(v, url))),
+    open("influx2.url", "SLIPSTREAM_INFLUX2_URL", URL, |c, v| put_optional(&mut c.influx2.url, v, url)),
     open("influx2.org", "SLIPSTREAM_INFLUX2_ORG", TEXT, |c, v| put(&mut c.influx2.org, text(v))),
     open("influx2.bucket", "SLIPSTREAM_INFLUX2_BUCKET", TEXT, |c, v| put(&mut c.influx2.bucket, text(v))),
-    hidden("influx2.token", "SLIPSTREAM_INFLUX2_TOKEN", TEXT, |c, v| put(&mut c.influx2.token, secret(v))),
-    open("influx1.url", "SLIPSTREAM_INFLUX1_URL", URL, |c, v| put(&mut c.influx1.url, optional(v, url))),
+    hidden("influx2.token", "SLIPSTREAM_INFLUX2_TOKEN", TEXT, |c, v| put_optional(&mut c.influx2.token, v, secret)),
+    open("influx1.url", "SLIPSTREAM_INFLUX1_URL", URL, |c, v| put_optional(&mut c.influx1.url, v, url)),
     open("influx1.db", "SLIPSTREAM_INFLUX1_DB", TEXT, |c, v| put(&mut c.influx1.db, text(v))),
-    open("influx1.user", "SLIPSTREAM_INFLUX1_USER", TEXT, |c, v| put(&mut c.influx1.user, optional(v, text))),
-    hidden("influx1.password", "SLIPSTREAM_INFLUX1_PASSWORD", TEXT, |c, v| put(&mut c.influx1.password, secret(v))),
+    open("influx1.user", "SLIPSTREAM_INFLUX1_USER", TEXT, |c, v| put_optional(&mut c.influx1.user, v, text)),
+    hidden("influx1.password", "SLIPSTREAM_INFLUX1_PASSWORD", TEXT, |c, v| put_optional(&mut c.influx1.password, v, secret)),
     open("ws.ping_after", "SLIPSTREAM_WS_PING_AFTER", TIME, |c, v| put(&mut c.ws.ping_after, time(v))),
     open("ws.idle_timeout", "SLIPSTREAM_WS_IDLE_TIMEOUT", TIME, |c, v| put(&mut c.ws.idle_timeout, time(v))),
     open("ws.window", "SLIPSTREAM_WS_WINDOW", COUNT, |c, v| put(&mut c.ws.window, positive_usize(v))),

@@ -51,7 +51,7 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let listing = services.records.drivers(page).await?;
-    Ok(listed(services.clock.now(), page, listing, "drivers", view))
+    Ok(listed(services.clock.now(), page, listing, "drivers", |driver| view(&driver)))
 }
 
 /// A driver, with what telemetry there is of it.
@@ -59,7 +59,7 @@ async fn read(services: &Services, id: &str) -> ApiResult {
     let id: VehicleId = path_id("id", id)?;
     let found = services.records.driver(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the driver '{id}'")))?;
     let spans = services.records.telemetry_spans(&id).await?;
-    let mut shown = view(found);
+    let mut shown = view(&found);
     shown["telemetry"] = spans.iter().map(span).collect();
     Ok(reply::ok(services.clock.now(), shown, "driver"))
 }
@@ -77,13 +77,13 @@ async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> Api
     };
     let now = services.clock.now();
     let kept = services.records.put_driver(Driver { id, name, team, created_at: now }).await?;
-    Ok(reply::ok(now, view(kept), "driver kept"))
+    Ok(reply::ok(now, view(&kept), "driver kept"))
 }
 
 async fn teams(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let listing = services.records.teams(page).await?;
-    Ok(listed(services.clock.now(), page, listing, "teams", team_view))
+    Ok(listed(services.clock.now(), page, listing, "teams", |team| team_view(&team)))
 }
 
 async fn put_team(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
@@ -97,14 +97,14 @@ async fn put_team(services: &Services, claims: &Claims, id: &str, body: &[u8]) -
     };
     let now = services.clock.now();
     let kept = services.records.put_team(Team { id, name, created_at: now }).await?;
-    Ok(reply::ok(now, team_view(kept), "team kept"))
+    Ok(reply::ok(now, team_view(&kept), "team kept"))
 }
 
-fn view(driver: Driver) -> Value {
+fn view(driver: &Driver) -> Value {
     json!({ "id": driver.id, "name": driver.name, "teamId": driver.team, "createdAt": driver.created_at })
 }
 
-fn team_view(team: Team) -> Value {
+fn team_view(team: &Team) -> Value {
     json!({ "id": team.id, "name": team.name, "createdAt": team.created_at })
 }
 

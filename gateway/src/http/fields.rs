@@ -28,22 +28,20 @@ impl Fields {
     }
 
     /// A field that must be there, read by `read`.
-    pub(super) fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
-        match self.optional(name, read)? {
-            Some(value) => Some(value),
-            None => {
-                self.broken.push(format!("Field '{name}' is required"));
-                None
-            }
+    pub(super) fn required<T>(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        let value = self.optional(name, read)?;
+        if value.is_none() {
+            self.broken.push(format!("Field '{name}' is required"));
         }
+        value
     }
 
     /// A field that may be absent or null: then it is `Some(None)`.
     #[expect(clippy::option_option, reason = "broken, absent and given are three things")]
-    pub(super) fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
+    pub(super) fn optional<T>(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<Option<T>> {
         match self.body.remove(name) {
             None | Some(Value::Null) => Some(None),
-            Some(value) => match read(value) {
+            Some(value) => match read(&value) {
                 Ok(value) => Some(Some(value)),
                 Err(why) => {
                     self.broken.push(format!("Field '{name}': {why}"));
@@ -65,14 +63,14 @@ impl Fields {
 }
 
 /// An id of any kind.
-pub(super) fn id<T: From<Id>>(value: Value) -> Result<T, String> {
-    Id::new(string(&value)?).map(T::from).map_err(|error| error.message)
+pub(super) fn id<T: From<Id>>(value: &Value) -> Result<T, String> {
+    Id::new(string(value)?).map(T::from).map_err(|error| error.message)
 }
 
 /// Text of 1 to `max` characters, not blank, without control characters but line breaks and tabs.
-pub(super) fn text(max: usize) -> impl FnOnce(Value) -> Result<String, String> {
-    move |value| {
-        let text = string(&value)?.trim();
+pub(super) fn text(max: usize) -> impl FnOnce(&Value) -> Result<String, String> {
+    move |value: &Value| {
+        let text = string(value)?.trim();
         let length = text.chars().count();
         if length == 0 || length > max {
             return Err(format!("1 to {max} characters are expected, it has {length}"));
@@ -85,20 +83,17 @@ pub(super) fn text(max: usize) -> impl FnOnce(Value) -> Result<String, String> {
 }
 
 /// An RFC 3339 time.
-pub(super) fn time(value: Value) -> Result<Timestamp, String> {
-    string(&value)?.parse().map_err(|error: ProtocolError| error.message)
+pub(super) fn time(value: &Value) -> Result<Timestamp, String> {
+    string(value)?.parse().map_err(|error: ProtocolError| error.message)
 }
 
 /// A JSON object.
-pub(super) fn object(value: Value) -> Result<Map<String, Value>, String> {
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err("a JSON object is expected".to_owned()),
-    }
+pub(super) fn object(value: &Value) -> Result<Map<String, Value>, String> {
+    value.as_object().cloned().ok_or_else(|| "a JSON object is expected".to_owned())
 }
 
 /// A number above zero.
-pub(super) fn positive(value: Value) -> Result<f64, String> {
+pub(super) fn positive(value: &Value) -> Result<f64, String> {
     value.as_f64().filter(|number| *number > 0.0).ok_or_else(|| "a number above 0 is expected".to_owned())
 }
 
@@ -140,9 +135,9 @@ mod tests {
 
     #[test]
     fn text_is_bounded_in_characters_and_free_of_control_characters() {
-        assert!(text(3)(Value::from("äöü")).is_ok());
-        assert!(text(3)(Value::from("äöüß")).is_err());
-        assert!(text(9)(Value::from("a\u{0}b")).is_err());
-        assert!(text(9)(Value::from("a\nb")).is_ok());
+        assert!(text(3)(&Value::from("äöü")).is_ok());
+        assert!(text(3)(&Value::from("äöüß")).is_err());
+        assert!(text(9)(&Value::from("a\u{0}b")).is_err());
+        assert!(text(9)(&Value::from("a\nb")).is_ok());
     }
 }

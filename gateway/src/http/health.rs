@@ -23,11 +23,10 @@ pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Respons
         let health = Health::of(&services).await;
         reply::ok(services.clock.now(), health, "health")
     });
-    let status = warp::path!("api" / "status")
-        .and(warp::get())
-        .and(with(services))
-        .and(caller())
-        .map(|services: Arc<Services>, claims: Arc<Claims>| reply::ok(services.clock.now(), Status::of(&services, &claims), "status"));
+    let status =
+        warp::path!("api" / "status").and(warp::get()).and(with(services)).and(caller()).map(
+            |services: Arc<Services>, claims: Arc<Claims>| reply::ok(services.clock.now(), Overview::of(&services, &claims), "status"),
+        );
     health.or(status).unify()
 }
 
@@ -185,7 +184,7 @@ impl Health {
 /// The server and who asks.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
+struct Overview<'a> {
     status: &'static str,
     version: &'static str,
     uptime_s: f64,
@@ -208,7 +207,7 @@ struct User<'a> {
     expires_at: Timestamp,
 }
 
-impl<'a> Status<'a> {
+impl<'a> Overview<'a> {
     fn of(services: &Services, claims: &'a Claims) -> Self {
         let stats = services.router.stats();
         Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use slipstream_actors::ports::ApiKey;
 use slipstream_protocol::{
@@ -97,8 +98,8 @@ fn owner(claims: &Claims) -> Option<&str> {
 }
 
 /// Vehicle ids, or `*`.
-fn publish(value: Value) -> Result<Vec<String>, String> {
-    let ids: Vec<String> = serde_json::from_value(value).map_err(|_| "a list of vehicle ids is expected".to_owned())?;
+fn publish(value: &Value) -> Result<Vec<String>, String> {
+    let ids: Vec<String> = Vec::deserialize(value).map_err(|_| "a list of vehicle ids is expected".to_owned())?;
     if ids.len() > MAX_PUBLISH {
         return Err(format!("at most {MAX_PUBLISH} vehicle ids are taken"));
     }

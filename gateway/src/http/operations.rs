@@ -42,16 +42,18 @@ const fn post(path: &'static str, tag: &'static str, access: Access, summary: &'
     Operation { method: "post", path, tag, summary, access, body, query: &[], status: "201", content: JSON }
 }
 
-const fn ok(operation: Operation) -> Operation {
-    Operation { status: "200", ..operation }
+const fn ok(mut operation: Operation) -> Operation {
+    operation.status = "200";
+    operation
 }
 
 const fn put(path: &'static str, tag: &'static str, summary: &'static str, body: &'static [Field]) -> Operation {
     Operation { method: "put", path, tag, summary, access: Access::Manager, body, query: &[], status: "200", content: JSON }
 }
 
-const fn content(content: &'static str, operation: Operation) -> Operation {
-    Operation { content, ..operation }
+const fn content(content: &'static str, mut operation: Operation) -> Operation {
+    operation.content = content;
+    operation
 }
 
 const PAGE: &[Field] = &[("page?", "integer", "page number, from 1"), ("per_page?", "integer", "entries a page")];

@@ -82,7 +82,12 @@ impl From<SeriesError> for ApiError {
 
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
-        Self::new(ErrorCode::Unavailable, error.to_string())
+        let code = match &error {
+            JournalError::Overloaded { .. } => ErrorCode::Busy,
+            JournalError::TooLarge { .. } => ErrorCode::TooLarge,
+            JournalError::Storage(_) | JournalError::Closed => ErrorCode::Unavailable,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -55,7 +55,7 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     }
     let session = Session { id: SessionId::from(new_id()), driver, name, track, created_at: now };
     let session = services.records.create_session(session).await?;
-    Ok(reply::created(now, view(session), "session created"))
+    Ok(reply::created(now, view(&session), "session created"))
 }
 
 async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
@@ -64,7 +64,7 @@ async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     }
     let page = page_of(query)?;
     let listing = services.records.sessions(None, page).await?;
-    Ok(listed(services.clock.now(), page, listing, "sessions", view))
+    Ok(listed(services.clock.now(), page, listing, "sessions", |session| view(&session)))
 }
 
 /// A session's id gives that session, a driver's id that driver's sessions.
@@ -76,7 +76,7 @@ async fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> Ap
         if !claims.may_hear(&Channel::one(ChannelKind::Session, session)) {
             return Err(ApiError::forbidden(format_args!("read the session '{id}'")));
         }
-        return Ok(reply::ok(now, view(found), "session"));
+        return Ok(reply::ok(now, view(&found), "session"));
     }
     let driver = VehicleId::from(id);
     if services.records.driver(&driver).await?.is_none() {
@@ -87,10 +87,10 @@ async fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> Ap
     }
     let page = page_of(query)?;
     let listing = services.records.sessions(Some(&driver), page).await?;
-    Ok(listed(now, page, listing, "sessions of the driver", view))
+    Ok(listed(now, page, listing, "sessions of the driver", |session| view(&session)))
 }
 
-fn view(session: Session) -> Value {
+fn view(session: &Session) -> Value {
     json!({
         "id": session.id,
         "driverId": session.driver,

@@ -41,13 +41,13 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let listing = services.records.tracks(page).await?;
-    Ok(listed(services.clock.now(), page, listing, "tracks", view))
+    Ok(listed(services.clock.now(), page, listing, "tracks", |track| view(&track)))
 }
 
 async fn read(services: &Services, id: &str) -> ApiResult {
     let id: Id = path_id("id", id)?;
     let found = services.records.track(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the track '{id}'")))?;
-    Ok(reply::ok(services.clock.now(), view(found), "track"))
+    Ok(reply::ok(services.clock.now(), view(&found), "track"))
 }
 
 async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
@@ -63,9 +63,9 @@ async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> Api
     };
     let now = services.clock.now();
     let kept = services.records.put_track(Track { id, name, length_m, created_at: now }).await?;
-    Ok(reply::ok(now, view(kept), "track kept"))
+    Ok(reply::ok(now, view(&kept), "track kept"))
 }
 
-fn view(track: Track) -> Value {
+fn view(track: &Track) -> Value {
     json!({ "id": track.id, "name": track.name, "lengthM": track.length_m, "createdAt": track.created_at })
 }

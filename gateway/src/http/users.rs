@@ -20,7 +20,7 @@ use super::{
 use crate::{app::Services, auth::password, media::new_id};
 
 /// How long a token from a login lives.
-const TOKEN_LIFE: Duration = Duration::from_hours(12);
+const TOKEN_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Longest email, characters (RFC 5321's bound on a path, less its brackets).
 const MAX_EMAIL: usize = 254;
@@ -73,7 +73,7 @@ async fn register(services: &Services, body: &[u8]) -> ApiResult {
 async fn login(services: &Services, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let email = fields.required("email", email);
-    let given = fields.required("password", |value| string(&value).map(ToOwned::to_owned));
+    let given = fields.required("password", |value| string(value).map(ToOwned::to_owned));
     let (Some(email), Some(given)) = (email, given) else {
         return Err(fields.refusal());
     };
@@ -123,7 +123,7 @@ impl NewUser {
     fn of(fields: &mut Fields) -> Option<Self> {
         let email = fields.required("email", email);
         let password = fields.required("password", |value| {
-            let given = string(&value)?;
+            let given = string(value)?;
             if given.chars().count() < password::MIN_CHARS || given.len() > password::MAX_BYTES {
                 return Err(format!("{} characters to {} bytes are expected", password::MIN_CHARS, password::MAX_BYTES));
             }
@@ -142,7 +142,7 @@ impl NewUser {
 }
 
 /// An email as far as its form tells: something, one `@`, something. Whether it exists only mail can tell.
-fn email(value: Value) -> Result<String, String> {
+fn email(value: &Value) -> Result<String, String> {
     let email = text(MAX_EMAIL)(value)?.to_lowercase();
     match email.split_once('@') {
         Some((name, host)) if !name.is_empty() && !host.is_empty() && !host.contains('@') && !email.contains(char::is_whitespace) => {
@@ -153,8 +153,8 @@ fn email(value: Value) -> Result<String, String> {
 }
 
 /// The word for a role.
-pub(super) fn role(value: Value) -> Result<Role, String> {
-    let word = string(&value)?;
+pub(super) fn role(value: &Value) -> Result<Role, String> {
+    let word = string(value)?;
     Role::ALL.into_iter().find(|role| role.as_str() == word).ok_or_else(|| {
         let words = Role::ALL.map(Role::as_str).join(", ");
         format!("one of {words} is expected")
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn emails_are_lower_cased_and_what_is_none_is_refused() {
-        assert_eq!(email(Value::from(" Ann@Example.ORG ")).unwrap(), "ann@example.org");
+        assert_eq!(email(&Value::from(" Ann@Example.ORG ")).unwrap(), "ann@example.org");
         for bad in ["ann", "@example.org", "ann@", "a@b@c", "a b@c.d", ""] {
-            assert!(email(Value::from(bad)).is_err(), "{bad}");
+            assert!(email(&Value::from(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn upload_of(body: &[u8], services: &Services, now: Timestamp) -> Result<VideoUp
     let mut fields = Fields::of(body)?;
     let vehicle = fields.required("driverId", id_field::<VehicleId>);
     let session = fields.required("sessionId", id_field::<SessionId>);
-    let image = fields.required("frameData", |value| image_bytes(string(&value)?).map_err(|error| error.message));
+    let image = fields.required("frameData", |value| image_bytes(string(value)?).map_err(|error| error.message));
     let timestamp = fields.required("timestamp", |value| {
         let taken_at = time(value)?;
         check_source_time(taken_at, now, &limits).map(|()| taken_at).map_err(|error| error.message)

@@ -37,7 +37,7 @@ async fn synthesize(services: &Services, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let text = fields.required("text", text(MAX_TEXT_CHARS));
     let voice = fields.optional("voiceId", |value| {
-        let name = string(&value)?;
+        let name = string(value)?;
         if is_voice_name(name) { Ok(name.to_owned()) } else { Err("1 to 64 letters, digits and _ - + are expected".to_owned()) }
     });
     let (Some(text), Some(voice)) = (text, voice) else {

@@ -128,12 +128,11 @@ impl Ticket {
         let outcome = append.await;
         let mut mark = mark.lock();
         if mark.run == run {
-            match &outcome {
-                Ok(_) => mark.synced = mark.synced.max(highest),
-                Err(_) => {
-                    mark.run += 1;
-                    mark.appended = mark.synced;
-                }
+            if outcome.is_ok() {
+                mark.synced = mark.synced.max(highest);
+            } else {
+                mark.run += 1;
+                mark.appended = mark.synced;
             }
         }
         outcome.map(Some)

@@ -23,7 +23,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     }
 }
 
-fn round(shared: &Shared) {
+pub(super) fn round(shared: &Shared) {
     let (snapshot, dirty) = {
         let mut positions = shared.positions.lock();
         (positions.snapshot(), std::mem::take(&mut positions.dirty))

@@ -83,7 +83,7 @@ async fn segments_go_when_every_consumer_has_passed_them_and_marks_stay() {
         append_all(&journal, start..start + 20).await;
     }
     read_to(&mut fast, 200).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    housekeeping::round(&journal.shared);
     assert_eq!((journal.stats().oldest, slow.lag(), fast.lag()), (1, 200, 0));
     assert_eq!(read_to(&mut slow, 200).await, (1..=200).collect::<Vec<_>>(), "from the disk, across segments");
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -159,11 +159,11 @@ mod tests {
         match payload.len() {
             len @ 0..=125 => frame.push(0x80 | len as u8),
             len @ 126..=0xFFFF => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 | 0x7E);
                 frame.extend_from_slice(&(len as u16).to_be_bytes());
             }
             len => {
-                frame.push(0x80 | 127);
+                frame.push(0x80 | 0x7F);
                 frame.extend_from_slice(&(len as u64).to_be_bytes());
             }
         }

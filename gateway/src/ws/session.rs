@@ -248,11 +248,11 @@ impl Session {
             ack: Option<serde_json::Value>,
         }
         if let Ok(Wishes { ack: Some(ack) }) = serde_json::from_str(&text) {
-            match ack.as_str().and_then(level_of) {
-                Some(level) => self.level = level,
-                None => {
-                    self.refuse(None, None, &ProtocolError::new(ErrorCode::ValidationError, "'ack' must be received, durable or stored"))
-                }
+            if let Some(level) = ack.as_str().and_then(level_of) {
+                self.level = level;
+            } else {
+                let error = ProtocolError::new(ErrorCode::ValidationError, "'ack' must be received, durable or stored");
+                self.refuse(None, None, &error);
             }
         }
         self.services.connections.describe(self.number, text);

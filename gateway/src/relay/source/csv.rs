@@ -110,6 +110,7 @@ impl<R: BufRead> Iterator for CsvRows<R> {
 }
 
 /// Of comma, semicolon and tab the one the first line has most of.
+#[expect(clippy::naive_bytecount, reason = "one line, once a file")]
 fn delimiter(first: &[u8]) -> u8 {
     let line = first.split(|b| *b == b'\n').next().unwrap_or_default();
     let count = |d: u8| line.iter().filter(|b| **b == d).count();

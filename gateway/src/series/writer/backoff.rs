@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_bound_and_differ() {
         let mut random = rand::rngs::StdRng::seed_from_u64(1);
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1_000));
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut waits = Vec::new();
         for span in [100, 200, 400, 800, 1_000, 1_000, 1_000] {
             let wait = backoff.next(&mut random);
