@@ -201,11 +201,11 @@ test('the rates and latencies are those of now', async () => {
   drive('rates');
   await open();
   await page.selectOption('#session', '');
-  const latency = await eventually('latency is measured', async () => {
+  await eventually('a latency that one machine can have', async () => {
     const { server: measured } = await page.evaluate(() => window.slipstream.latency());
-    return Number.isFinite(measured?.p50) && measured;
+    if (measured.p50 > -5 && measured.p50 < 2_000) return true;
+    throw new Error(`${measured.p50} ms`);
   });
-  assert.ok(latency.p50 > -5 && latency.p50 < 2_000, `${latency.p50} ms on one machine`);
   await eventually('a message rate', () => page.evaluate(() => window.slipstream.counts().rate > 20));
   assert.match(await page.textContent('#rates'), /messages\/s/);
 });

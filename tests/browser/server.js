@@ -19,11 +19,16 @@ export function token(role, more = {}) {
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`;
 }
 
+/** Servers that run: none of them outlives this process, however it ends. */
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
 /** What waiting does not mend. */
 class Hopeless extends Error {}
 
 /** Polls until `read()` gives something true; fails after `deadline` ms with what it gave last. */
-export async function eventually(what, read, deadline = 30_000) {
+export async function eventually(what, read, deadline = 60_000) {
   const until = Date.now() + deadline;
   for (;;) {
     let last;
@@ -67,12 +72,15 @@ export class Server {
     delete env.DATABASE_URL;
     const settings = ['--port', String(this.port), '--bind', '127.0.0.1', '--data-dir', this.folder];
     this.child = spawn(BINARY, ['serve', ...settings], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const { child } = this;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     this.said = '';
     this.child.stderr.on('data', (text) => (this.said += text));
     await eventually(`health of ${BINARY}`, async () => {
       if (this.child.exitCode !== null) throw new Hopeless(`${BINARY} exited: ${this.said}`);
       return (await fetch(`${this.address}/health`)).ok;
-    }, 60_000);
+    });
   }
 
   async kill(signal = 'SIGKILL') {

@@ -68,10 +68,6 @@ fn the_page_works_in_chromium_against_the_binary() {
     if !all_installed(&["node", "npm", "chromium"]) {
         return;
     }
-    // target/<profile>/deps/<this test> -> target/<profile>/slipstream
-    let here = std::env::current_exe().unwrap();
-    let binary = here.parent().and_then(Path::parent).unwrap().join("slipstream");
-    assert!(binary.is_file(), "{} is not built: cargo build -p slipstream-gateway", binary.display());
     install_packages("tests/browser");
-    run("tests/browser", "node", &["--test", "page.test.js"], &[("SLIPSTREAM_BIN", &binary)]);
+    run("tests/browser", "node", &["--test", "page.test.js"], &[("SLIPSTREAM_BIN", crate::cli::binary())]);
 }

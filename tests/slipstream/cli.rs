@@ -13,7 +13,7 @@ use slipstream_protocol::{Timestamp, VehicleId, token::Role};
 use slipstream_tests::gateway::now_s;
 
 /// The binary beside this test, built when it is not there or is older than this test.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let test = std::env::current_exe().unwrap();

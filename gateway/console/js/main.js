@@ -95,6 +95,7 @@ function take(frame, now) {
 function chooseSession(id) {
   view.session = id;
   chosen.clear();
+  view.current = '';
   view.choiceMade = false;
   map.clear();
   subscribe();
