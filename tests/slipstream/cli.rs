@@ -12,17 +12,23 @@ use slipstream_gateway::auth::Auth;
 use slipstream_protocol::{Timestamp, VehicleId, token::Role};
 use slipstream_tests::gateway::now_s;
 
-/// The binary beside this test, built when it is not there or is older than this test.
+/// The binary: the one `SLIPSTREAM_BIN` names (the test command sets it), else the one beside this
+/// test, built when it is not there or is older than this test.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(given) = std::env::var_os("SLIPSTREAM_BIN") {
+            return given.into();
+        }
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).expect("tests live in target/<profile>/deps");
         let path = profile.join("slipstream");
         let modified = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
         if modified(&path) < modified(&test) {
             let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "-q", "-p", "slipstream-gateway", "--bin", "slipstream"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            // All of it, because that is what the tests were built with: the binary alone would unify other features
+            // and build half the dependencies again.
+            build.args(["build", "-q", "--workspace", "--all-targets"]).current_dir(env!("CARGO_MANIFEST_DIR"));
             if profile.ends_with("release") {
                 build.arg("--release");
             }
