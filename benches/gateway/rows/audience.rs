@@ -88,7 +88,15 @@ async fn listen(stream: Rc<TcpStream>, place: usize, heard: Rc<Heard>) {
         heard.each.borrow_mut()[place] = (counter.payload_bytes, counter.frames);
         if counter.closed && !told {
             heard.close_code.set(close_code(bytes));
-            if place == 0 { eprintln!("closed after {} frames, read of {}: head {:?} tail {:?}", counter.frames, bytes.len(), String::from_utf8_lossy(&bytes[..bytes.len().min(90)]), String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(120)..])); }
+            if place == 0 {
+                eprintln!(
+                    "closed after {} frames, read of {}: head {:?} tail {:?}",
+                    counter.frames,
+                    bytes.len(),
+                    String::from_utf8_lossy(&bytes[..bytes.len().min(90)]),
+                    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(120)..])
+                );
+            }
             told = true;
             heard.ended.set(heard.ended.get() + 1);
         }

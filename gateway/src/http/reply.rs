@@ -155,3 +155,20 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
 /// The last resort where even the envelope could not be written.
 const INTERNAL_TEXT: &str =
     r#"{"success":false,"error":{"code":"INTERNAL","message":"the answer could not be written","details":[]},"timestamp":null}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_behind_asks_to_come_back_and_a_record_too_large_does_not() {
+        let answer = |error: JournalError| {
+            let response = fail(Timestamp::default(), error.into());
+            (response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER))
+        };
+        assert_eq!(answer(JournalError::Overloaded { waiting_bytes: 1 }), (429, true));
+        assert_eq!(answer(JournalError::Storage("full".into())), (503, true));
+        assert_eq!(answer(JournalError::Closed), (503, true));
+        assert_eq!(answer(JournalError::TooLarge { bytes: 2, most: 1 }), (413, false));
+    }
+}

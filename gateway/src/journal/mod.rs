@@ -170,6 +170,12 @@ impl EmbeddedJournal {
         *self.shared.durable.borrow()
     }
 
+    /// Whether at most half of what may wait for the disk does. A source that can wait should wait
+    /// for it: the other half is for those that cannot, and for those that looked at the same time.
+    pub fn has_room(&self) -> bool {
+        self.shared.counters.waiting_bytes.load(Ordering::Relaxed) <= self.shared.config.max_waiting_bytes / 2
+    }
+
     /// What it is doing.
     pub fn stats(&self) -> JournalStats {
         self.shared.stats()

@@ -141,6 +141,7 @@ async fn more_than_may_wait_is_refused_and_said_so() {
     assert!(kept > 0 && refused > 0);
     assert_eq!(journal.position(), kept);
     assert_eq!(journal.stats().waiting_bytes, 0);
+    assert!(journal.has_room());
 }
 
 #[tokio::test]
