@@ -144,7 +144,11 @@ impl Router {
             subscriber.outbox.reply(&Reply::Error { id: request.id, seq: None, code: ErrorCode::ValidationError, message });
             return;
         }
-        let subscription = Subscription::new(self.registry.next_key(), subscriber.connection, subscriber.outbox.clone(), request);
+        let older = subscriber.subscriptions.lock().get(&channel).filter(|s| s.channel().target == Target::All).cloned();
+        let subscription = match older {
+            Some(older) => Subscription::replacing(&older, request),
+            None => Subscription::new(self.registry.next_key(), subscriber.connection, subscriber.outbox.clone(), request),
+        };
         subscriber.subscriptions.lock().insert(channel.clone(), subscription.clone());
         if channel.target == Target::All {
             let reply =

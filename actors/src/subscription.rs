@@ -27,7 +27,7 @@ pub(crate) struct Subscription {
     request: Option<RequestId>,
     outbox: Arc<Outbox>,
     /// Written and read under the outbox's lock, so that nothing follows `unsubscribed`.
-    active: AtomicBool,
+    active: Arc<AtomicBool>,
 }
 
 impl Subscription {
@@ -41,7 +41,23 @@ impl Subscription {
             since: request.since,
             request: request.id,
             outbox,
-            active: AtomicBool::new(false),
+            active: Arc::default(),
+        })
+    }
+
+    /// A wildcard subscription in place of `older`, of the same connection and channel. They begin and
+    /// end as one: an owner that publishes at this very moment may still deliver through the older one.
+    pub(crate) fn replacing(older: &Self, request: SubscribeRequest) -> Arc<Self> {
+        Arc::new(Self {
+            key: older.key,
+            connection: older.connection,
+            channel: request.channel,
+            delivery: request.delivery,
+            on_slow: request.on_slow,
+            since: request.since,
+            request: request.id,
+            outbox: older.outbox.clone(),
+            active: older.active.clone(),
         })
     }
 

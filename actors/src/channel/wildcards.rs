@@ -28,8 +28,7 @@ impl Wildcards {
         (self.version.load(Ordering::Acquire), list.clone())
     }
 
-    /// Adds a subscription in place of an older one of the same connection. The older one stays
-    /// active: an owner that publishes at this very moment still delivers through it.
+    /// Adds a subscription, in place of an older one of the same connection.
     pub(crate) fn add(&self, subscription: Arc<Subscription>) {
         let mut list = self.list.lock();
         list.retain(|s| s.connection() != subscription.connection());
