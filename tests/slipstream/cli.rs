@@ -135,7 +135,7 @@ fn a_minted_token_says_what_was_asked_and_verifies_with_the_same_secret() {
 fn the_configuration_is_printed_without_its_secrets() {
     let data = tempfile::tempdir().unwrap();
     let out = slipstream(data.path())
-        .env("JWT_SECRET", "hunter2-hunter2")
+        .env("JWT_SECRET", "hunter2-hunter2-hunter2")
         .env("DATABASE_URL", "postgres://slip:hunter2@db/slip")
         .args(["config", "--port", "9123"])
         .output()

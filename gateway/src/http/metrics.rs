@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::StatusCode;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text::encode},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
@@ -149,15 +149,20 @@ impl Collector for Readings {
         for Reading { name, help, counts, values } in &self.0 {
             let kind = if *counts { MetricType::Counter } else { MetricType::Gauge };
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-            for (labels, value) in values {
-                let place = metric.encode_family(labels)?;
-                if *counts {
-                    ConstCounter::new(*value as u64).encode(place)?;
-                } else {
-                    ConstGauge::new(*value).encode(place)?;
+            match &values[..] {
+                // Encoded as a family it would carry an empty pair of braces.
+                [(labels, value)] if labels.is_empty() => put(metric, *counts, *value)?,
+                several => {
+                    for (labels, value) in several {
+                        put(metric.encode_family(labels)?, *counts, *value)?;
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+fn put(place: MetricEncoder<'_>, counts: bool, value: f64) -> Result<(), fmt::Error> {
+    if counts { ConstCounter::new(value as u64).encode(place) } else { ConstGauge::new(value).encode(place) }
 }
