@@ -35,7 +35,8 @@ pub(crate) struct Handle<A: Actor> {
     generation: AtomicU64,
     /// Too many restarts: refuses until supervision lets it go on.
     cooling: AtomicBool,
-    compacted: AtomicBool,
+    /// How often the actor gave memory back in this idle period.
+    compactions: AtomicU32,
 }
 
 impl<A: Actor> Default for Handle<A> {
@@ -48,7 +49,7 @@ impl<A: Actor> Default for Handle<A> {
             last_active: AtomicI64::new(0),
             generation: AtomicU64::new(0),
             cooling: AtomicBool::new(false),
-            compacted: AtomicBool::new(false),
+            compactions: AtomicU32::new(0),
         }
     }
 }
@@ -144,16 +145,16 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
 
     pub(crate) fn touch(&self, now: Timestamp) {
         self.last_active.store(now.micros(), Ordering::Relaxed);
-        self.compacted.store(false, Ordering::Relaxed);
+        self.compactions.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn last_active(&self) -> Timestamp {
         Timestamp::from_micros(self.last_active.load(Ordering::Relaxed))
     }
 
-    /// True once per idle period.
-    pub(crate) fn take_compaction(&self) -> bool {
-        !self.compacted.swap(true, Ordering::Relaxed)
+    /// Whether the actor has given memory back less than `times` in this idle period; counts one more.
+    pub(crate) fn take_compaction(&self, times: u32) -> bool {
+        self.compactions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |done| (done < times).then_some(times)).is_ok()
     }
 
     pub(crate) fn is_cooling(&self) -> bool {

@@ -89,6 +89,10 @@ impl RoomSlot {
 }
 
 impl Lifeline for RoomSlot {
+    fn name(&self) -> String {
+        format!("session:{}", self.id)
+    }
+
     fn restarted(&self) -> u64 {
         self.handle.restarted()
     }
@@ -174,10 +178,6 @@ impl Supervised for SessionRoomActor {
 }
 
 impl Supervisable for SessionRoomActor {
-    fn name(&self) -> String {
-        format!("session:{}", self.slot.id)
-    }
-
     fn lifeline(&self) -> Arc<dyn Lifeline> {
         self.slot.clone()
     }

@@ -8,7 +8,10 @@
 
 use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, Context, Supervised, dev::channel::channel};
+use actix::{
+    Actor, Addr, Context, Supervised,
+    dev::{ContextFut, channel::channel},
+};
 use actix_rt::ArbiterHandle;
 use futures_util::FutureExt;
 use slipstream_protocol::Timestamp;
@@ -32,14 +35,14 @@ impl RestartPolicy {
 
 /// An actor that can be supervised.
 pub(crate) trait Supervisable: Actor<Context = Context<Self>> + Supervised + Unpin {
-    /// `vehicle:ALB`
-    fn name(&self) -> String;
     /// What outlives its generations: tells senders of restarts and cooling.
     fn lifeline(&self) -> Arc<dyn Lifeline>;
 }
 
-/// The part of an actor's slot that supervision writes.
+/// The part of an actor's slot that supervision needs.
 pub(crate) trait Lifeline: Send + Sync {
+    /// `vehicle:ALB`
+    fn name(&self) -> String;
     /// Counts a restart; tells the new generation.
     fn restarted(&self) -> u64;
     /// While cooling, senders are refused.
@@ -55,10 +58,11 @@ pub(crate) fn spawn<A: Supervisable>(
 ) -> Addr<A> {
     let (tx, rx) = channel(mailbox);
     let running = arbiter.spawn_fn(move || {
-        actix_rt::spawn(async move {
-            let actor = make();
-            supervise(Context::with_receiver(rx), actor, &registry).await;
-        });
+        let actor = make();
+        let lifeline = actor.lifeline();
+        // On the heap once: a future that holds it by value keeps room for it in each of its states.
+        let context = Box::new(Context::with_receiver(rx).into_future(actor));
+        actix_rt::spawn(supervise(context, lifeline, registry));
     });
     if !running {
         tracing::warn!("an arbiter has stopped: the actor will not run");
@@ -66,21 +70,19 @@ pub(crate) fn spawn<A: Supervisable>(
     Addr::new(tx)
 }
 
-async fn supervise<A: Supervisable>(context: Context<A>, actor: A, registry: &Registry) {
-    let name = actor.name();
-    let policy = registry.restart_policy();
-    let lifeline = actor.lifeline();
-    let mut running = context.into_future(actor);
+async fn supervise<A: Supervisable>(mut running: Box<ContextFut<A, Context<A>>>, lifeline: Arc<dyn Lifeline>, registry: Arc<Registry>) {
     let mut recent: VecDeque<Timestamp> = VecDeque::new();
     loop {
         let Err(panic) = AssertUnwindSafe(&mut running).catch_unwind().await else { return };
+        let policy = registry.restart_policy();
         let now = registry.now();
         while recent.front().is_some_and(|at| now.since(*at) > policy.window) {
             recent.pop_front();
         }
         let given_up = recent.len() >= policy.max_restarts as usize;
         let generation = lifeline.restarted();
-        registry.note_incident(Incident { at: now, actor: name.clone(), generation, reason: reason(&*panic), given_up });
+        registry.note_incident(Incident { at: now, actor: lifeline.name(), generation, reason: reason(&*panic), given_up });
+        drop(panic);
         if given_up {
             lifeline.set_cooling(true);
             tokio::time::sleep(policy.window).await;

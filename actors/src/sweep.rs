@@ -21,6 +21,8 @@ pub(crate) async fn sweep_forever(registry: Arc<Registry>) {
 fn sweep(registry: &Registry) {
     let now = registry.now();
     let compact_before = now.minus(registry.config.compact_after);
+    // Once when it falls idle, once more when nothing it remembers is young enough to be kept.
+    let forgotten_before = compact_before.minus(registry.config.history_age);
     let passivate_before = now.minus(registry.config.passivate_after);
     for entry in &registry.vehicles {
         let handle = &entry.value().handle;
@@ -30,7 +32,7 @@ fn sweep(registry: &Registry) {
         }
         if active <= passivate_before {
             let _ = handle.try_send(VehicleMessage::Passivate, &registry.stats);
-        } else if handle.take_compaction() {
+        } else if handle.take_compaction(if active <= forgotten_before { 2 } else { 1 }) {
             let _ = handle.try_send(VehicleMessage::Compact, &registry.stats);
         }
     }
@@ -42,7 +44,7 @@ fn sweep(registry: &Registry) {
         }
         if active <= passivate_before {
             let _ = handle.try_send(RoomMessage::Passivate, &registry.stats);
-        } else if handle.take_compaction() {
+        } else if handle.take_compaction(if active <= forgotten_before { 2 } else { 1 }) {
             let _ = handle.try_send(RoomMessage::Compact, &registry.stats);
         }
     }

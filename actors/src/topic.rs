@@ -73,6 +73,10 @@ impl TopicSlot {
 }
 
 impl Lifeline for TopicSlot {
+    fn name(&self) -> String {
+        format!("{}:{}", self.kind, self.id)
+    }
+
     fn restarted(&self) -> u64 {
         self.handle.restarted()
     }
@@ -95,10 +99,6 @@ impl Actor for TopicActor {
 impl Supervised for TopicActor {}
 
 impl Supervisable for TopicActor {
-    fn name(&self) -> String {
-        format!("{}:{}", self.slot.kind, self.slot.id)
-    }
-
     fn lifeline(&self) -> Arc<dyn Lifeline> {
         self.slot.clone()
     }

@@ -259,10 +259,6 @@ impl Supervised for VehicleActor {
 }
 
 impl Supervisable for VehicleActor {
-    fn name(&self) -> String {
-        format!("vehicle:{}", self.slot.id)
-    }
-
     fn lifeline(&self) -> Arc<dyn Lifeline> {
         self.slot.clone()
     }

@@ -88,6 +88,10 @@ impl VehicleSlot {
 }
 
 impl Lifeline for VehicleSlot {
+    fn name(&self) -> String {
+        format!("vehicle:{}", self.id)
+    }
+
     fn restarted(&self) -> u64 {
         self.handle.restarted()
     }
