@@ -1,5 +1,6 @@
 //! A channel as its owner holds it: offsets, subscribers, history, and publications encoded once.
 
+mod bounds;
 mod history;
 mod wildcards;
 
@@ -17,6 +18,7 @@ use slipstream_protocol::{
 use tokio::sync::oneshot;
 
 use crate::{outbox::Delivered, registry::Registry, snapshot::ChannelSnapshot, subscription::Subscription};
+pub use bounds::{HistoryBound, HistoryBounds};
 use history::{Content, History};
 pub(crate) use wildcards::Wildcards;
 
@@ -153,7 +155,7 @@ impl Broadcast {
         if !self.targets.is_empty() {
             self.fan_out(first, content, registry);
         }
-        self.history.push(first, content.clone(), now, registry.config.history_len, registry.config.history_age);
+        self.history.push(first, content.clone(), now, registry.config.history.of(self.name.channel.kind));
     }
 
     /// Takes in changes of the wildcard's list.
@@ -276,7 +278,7 @@ impl Broadcast {
 
     /// Gives back memory that idle channels do not need.
     pub(crate) fn compact(&mut self, now: Timestamp, registry: &Registry) {
-        self.history.expire(now, registry.config.history_age);
+        self.history.expire(now, registry.config.history.of(self.name.channel.kind).age);
         self.history.shrink();
         self.own.retain(|s| s.is_active() && s.outbox().closing().is_none());
         self.own.shrink_to_fit();

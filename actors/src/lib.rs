@@ -24,7 +24,7 @@ mod topic;
 mod vehicle;
 pub mod views;
 
-pub use channel::ChannelHistory;
+pub use channel::{ChannelHistory, HistoryBound, HistoryBounds};
 pub use outbox::{Drained, Outbox, OutboxLimits};
 pub use router::Router;
 pub use snapshot::Snapshot;

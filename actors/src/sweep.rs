@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use slipstream_protocol::ChannelKind;
+
 use crate::{registry::Registry, room::RoomMessage, vehicle::VehicleMessage};
 
 /// How often the sweeper looks.
@@ -21,8 +23,11 @@ pub(crate) async fn sweep_forever(registry: Arc<Registry>) {
 fn sweep(registry: &Registry) {
     let now = registry.now();
     let compact_before = now.minus(registry.config.compact_after);
-    // Once when it falls idle, once more when nothing it remembers is young enough to be kept.
-    let forgotten_before = compact_before.minus(registry.config.history_age);
+    let history = &registry.config.history;
+    // Once when it falls idle, and again when what it remembers is too old to be kept: most of it, then all.
+    let forgotten_before = compact_before.minus(history.of(ChannelKind::Telemetry).age);
+    let all_forgotten_before = compact_before.minus(history.longest_of_a_vehicle());
+    let room_forgotten_before = compact_before.minus(history.of(ChannelKind::Session).age);
     let passivate_before = now.minus(registry.config.passivate_after);
     for entry in &registry.vehicles {
         let handle = &entry.value().handle;
@@ -32,7 +37,7 @@ fn sweep(registry: &Registry) {
         }
         if active <= passivate_before {
             let _ = handle.try_send(VehicleMessage::Passivate, &registry.stats);
-        } else if handle.take_compaction(if active <= forgotten_before { 2 } else { 1 }) {
+        } else if handle.take_compaction(1 + u32::from(active <= forgotten_before) + u32::from(active <= all_forgotten_before)) {
             let _ = handle.try_send(VehicleMessage::Compact, &registry.stats);
         }
     }
@@ -44,7 +49,7 @@ fn sweep(registry: &Registry) {
         }
         if active <= passivate_before {
             let _ = handle.try_send(RoomMessage::Passivate, &registry.stats);
-        } else if handle.take_compaction(if active <= forgotten_before { 2 } else { 1 }) {
+        } else if handle.take_compaction(if active <= room_forgotten_before { 2 } else { 1 }) {
             let _ = handle.try_send(RoomMessage::Compact, &registry.stats);
         }
     }

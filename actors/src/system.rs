@@ -6,8 +6,8 @@ use actix::{Arbiter, System};
 use slipstream_protocol::{Channel, Sample};
 
 use crate::{
-    outbox::OutboxLimits, ports::Clock, registry::Registry, room::RoomSlot, router::Router, snapshot::Snapshot, sweep::sweep_forever,
-    topic::TopicSlot, vehicle::VehicleSlot,
+    channel::HistoryBounds, outbox::OutboxLimits, ports::Clock, registry::Registry, room::RoomSlot, router::Router, snapshot::Snapshot,
+    sweep::sweep_forever, topic::TopicSlot, vehicle::VehicleSlot,
 };
 
 /// Looks at each sample just before it is applied. Tests use it to make a handler panic.
@@ -33,10 +33,8 @@ pub struct SystemConfig {
     pub restart_window: Duration,
     /// First back-off after a panic; doubles up to 64 times.
     pub restart_backoff: Duration,
-    /// Most publications a channel remembers.
-    pub history_len: usize,
-    /// How long a channel remembers.
-    pub history_age: Duration,
+    /// How much each kind of channel remembers.
+    pub history: HistoryBounds,
     /// How often session rooms publish their numbers.
     pub metrics_every: Duration,
     /// Most subscriptions of one connection.
@@ -63,8 +61,7 @@ impl Default for SystemConfig {
             max_restarts: 10,
             restart_window: Duration::from_secs(60),
             restart_backoff: Duration::from_millis(10),
-            history_len: 600,
-            history_age: Duration::from_secs(30),
+            history: HistoryBounds::default(),
             metrics_every: Duration::from_millis(500),
             max_subscriptions: 4_096,
             outbox: OutboxLimits::default(),

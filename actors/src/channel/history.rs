@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use slipstream_protocol::Timestamp;
 
+use super::HistoryBound;
 use crate::snapshot::Remembered;
 /// What was published; shared with whoever else holds it.
 pub(super) use crate::snapshot::RememberedContent as Content;
@@ -24,16 +25,16 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn push(&mut self, first: u64, content: Content, now: Timestamp, max_len: usize, max_age: Duration) {
-        if max_len == 0 {
+    pub(super) fn push(&mut self, first: u64, content: Content, now: Timestamp, bound: HistoryBound) {
+        if bound.len == 0 {
             return;
         }
         self.publications += content.len();
         self.entries.push_back(Remembered { first, at: now, content });
-        while self.publications > max_len && self.entries.len() > 1 {
+        while self.publications > bound.len && self.entries.len() > 1 {
             self.drop_oldest();
         }
-        self.expire(now, max_age);
+        self.expire(now, bound.age);
     }
 
     pub(super) fn expire(&mut self, now: Timestamp, max_age: Duration) {

@@ -6,6 +6,7 @@
 
 pub mod duration;
 mod flags;
+mod history;
 mod secret;
 mod settings;
 mod sources;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use slipstream_protocol::Limits;
 
 pub use flags::Flags;
+pub use history::{HistoryConfig, HistoryLimit};
 pub use secret::Secret;
 pub use settings::{SETTINGS, Setting};
 pub use sources::{ConfigError, resolve, resolve_from};
@@ -89,11 +91,6 @@ pub struct ActorsConfig {
     /// An idle vehicle leaves memory after this long.
     #[serde(serialize_with = "duration::serialize")]
     pub passivate_after: Duration,
-    /// Most publications a channel remembers.
-    pub history_len: usize,
-    /// How long a channel remembers.
-    #[serde(serialize_with = "duration::serialize")]
-    pub history_age: Duration,
     /// How often session rooms publish their numbers.
     #[serde(serialize_with = "duration::serialize")]
     pub metrics_every: Duration,
@@ -164,6 +161,8 @@ pub struct Config {
     pub ws: WsConfig,
     /// Bounds of the actor system.
     pub actors: ActorsConfig,
+    /// What channels remember.
+    pub history: HistoryConfig,
     /// Bounds of the journal.
     pub journal: JournalConfig,
     /// Bounds on what one client may send.
@@ -203,10 +202,9 @@ impl Default for Config {
                 arbiters: 0,
                 mailbox: 256,
                 passivate_after: Duration::from_secs(900),
-                history_len: 1_024,
-                history_age: Duration::from_secs(60),
                 metrics_every: Duration::from_millis(500),
             },
+            history: HistoryConfig::default(),
             journal: JournalConfig { sync_delay: Duration::from_millis(5), segment_bytes: 64 << 20, retain_bytes: 256 << 20 },
             limits: LimitsConfig {
                 max_frame_bytes: 8 << 20,
@@ -240,8 +238,7 @@ impl Config {
             arbiters: self.actors.arbiters,
             mailbox: self.actors.mailbox,
             passivate_after: self.actors.passivate_after,
-            history_len: self.actors.history_len,
-            history_age: self.actors.history_age,
+            history: self.history.bounds(),
             metrics_every: self.actors.metrics_every,
             outbox: self.outbox_limits(),
             ..slipstream_actors::SystemConfig::default()

@@ -93,6 +93,24 @@ fn log_format(value: &str) -> Option<LogFormat> {
     }
 }
 
+/// How many publications a kind of channel remembers.
+macro_rules! history_len {
+    ($kind:ident, $name:literal) => {
+        open(concat!("history.", stringify!($kind), ".len"), concat!("SLIPSTREAM_HISTORY_", $name, "_LEN"), "a whole number", |c, v| {
+            put(&mut c.history.$kind.len, number(v))
+        })
+    };
+}
+
+/// How long a kind of channel remembers.
+macro_rules! history_age {
+    ($kind:ident, $name:literal) => {
+        open(concat!("history.", stringify!($kind), ".age"), concat!("SLIPSTREAM_HISTORY_", $name, "_AGE"), TIME, |c, v| {
+            put(&mut c.history.$kind.age, time(v))
+        })
+    };
+}
+
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     open("bind", "SLIPSTREAM_BIND", "an IP address", |c, v| put(&mut c.bind, number::<IpAddr>(v))),
@@ -127,9 +145,25 @@ pub const SETTINGS: &[Setting] = &[
     open("actors.arbiters", "SLIPSTREAM_ACTORS_ARBITERS", "a whole number; 0: one per core", |c, v| put(&mut c.actors.arbiters, number(v))),
     open("actors.mailbox", "SLIPSTREAM_ACTORS_MAILBOX", COUNT, |c, v| put(&mut c.actors.mailbox, positive_usize(v))),
     open("actors.passivate_after", "SLIPSTREAM_ACTORS_PASSIVATE_AFTER", TIME, |c, v| put(&mut c.actors.passivate_after, time(v))),
-    open("actors.history_len", "SLIPSTREAM_ACTORS_HISTORY_LEN", "a whole number", |c, v| put(&mut c.actors.history_len, number(v))),
-    open("actors.history_age", "SLIPSTREAM_ACTORS_HISTORY_AGE", TIME, |c, v| put(&mut c.actors.history_age, time(v))),
     open("actors.metrics_every", "SLIPSTREAM_ACTORS_METRICS_EVERY", TIME, |c, v| put(&mut c.actors.metrics_every, time(v))),
+    history_len!(telemetry, "TELEMETRY"),
+    history_age!(telemetry, "TELEMETRY"),
+    history_len!(video, "VIDEO"),
+    history_age!(video, "VIDEO"),
+    history_len!(ai, "AI"),
+    history_age!(ai, "AI"),
+    history_len!(alerts, "ALERTS"),
+    history_age!(alerts, "ALERTS"),
+    history_len!(session, "SESSION"),
+    history_age!(session, "SESSION"),
+    history_len!(cell, "CELL"),
+    history_age!(cell, "CELL"),
+    history_len!(rl, "RL"),
+    history_age!(rl, "RL"),
+    history_len!(pipeline, "PIPELINE"),
+    history_age!(pipeline, "PIPELINE"),
+    history_len!(system, "SYSTEM"),
+    history_age!(system, "SYSTEM"),
     open("journal.sync_delay", "SLIPSTREAM_JOURNAL_SYNC_DELAY", "a length of time such as 5ms; 0ms: none", |c, v| {
         put(&mut c.journal.sync_delay, duration::parse(v))
     }),

@@ -105,6 +105,8 @@ impl Readings {
         self.counter("journal_syncs", "Group commits, each one write and one sync", stats.syncs);
         self.counter("journal_write_errors", "Group commits that failed", stats.write_errors);
         self.counter("journal_corrupt_records", "Records lost to damage on the disk", stats.corrupt);
+        self.counter("journal_quarantined", "Pieces of damage set aside", stats.quarantined);
+        self.counter("journal_quarantine_removed", "Pieces removed from quarantine to make room", stats.quarantine_removed);
         self.gauge("journal_waiting_bytes", "Bytes that wait for the disk now", stats.waiting_bytes as f64);
         self.gauge("journal_segments", "Segment files now", stats.segments as f64);
         self.gauge("journal_segment_bytes", "Bytes in segment files now", stats.segment_bytes as f64);
@@ -137,9 +139,13 @@ impl Readings {
         };
         by_store("sink_points_written", "Points a time-series store has", true, &|s| s.points_written as f64);
         by_store("sink_points_rejected", "Points a time-series store refused for good", true, &|s| s.points_rejected as f64);
+        by_store("sink_dead_letters_removed", "Dead letters removed to make room for newer ones", true, &|s| s.dead_letters_removed as f64);
+        by_store("sink_dead_letter_errors", "Times the dead-letter file could not be written", true, &|s| s.dead_letter_errors as f64);
         by_store("sink_retries", "Writes that failed and are repeated", true, &|s| s.retries as f64);
         by_store("sink_lag_records", "Journal records that wait for the store", false, &|s| s.lag_records as f64);
-        by_store("sink_lag_seconds", "How long the oldest sample of the last write had waited", false, &|s| s.lag_seconds);
+        by_store("sink_lag_seconds", "How long the oldest sample that waits for the store has waited; 0 when it has all", false, &|s| {
+            s.lag_seconds
+        });
         by_store("sink_up", "Whether the last write worked", false, &|s| f64::from(u8::from(s.last_error.is_empty())));
     }
 }

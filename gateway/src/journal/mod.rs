@@ -66,6 +66,8 @@ pub struct JournalConfig {
     pub retain_bytes: u64,
     /// The newest records kept in memory for consumers that keep up.
     pub tail_bytes: usize,
+    /// Damage set aside is kept up to this, the newest.
+    pub quarantine_bytes: u64,
     /// Appends are refused when more than this waits for the disk.
     pub max_waiting_bytes: u64,
 }
@@ -80,6 +82,7 @@ impl JournalConfig {
             segment_age: Duration::from_secs(3_600),
             retain_bytes: 256 << 20,
             tail_bytes: 32 << 20,
+            quarantine_bytes: 64 << 20,
             max_waiting_bytes: 64 << 20,
         }
     }
@@ -106,7 +109,7 @@ impl EmbeddedJournal {
         fs::create_dir_all(&dir).map_err(|e| storage(&e))?;
         let lock = lock(&dir)?;
         let counters = Arc::new(Counters::default());
-        let quarantine = Quarantine::new(dir.join(files::QUARANTINE), counters.clone());
+        let quarantine = Quarantine::new(dir.join(files::QUARANTINE), config.quarantine_bytes, counters.clone());
         let recovered = recovery::recover(&dir, &quarantine, &counters).map_err(|e| storage(&e))?;
         let position = recovered.next - 1;
         let recovery = Recovery {

@@ -66,6 +66,7 @@ pub(super) struct Counters {
     pub(super) waiting_bytes: AtomicU64,
     pub(super) corrupt: AtomicU64,
     pub(super) quarantined: AtomicU64,
+    pub(super) quarantine_removed: AtomicU64,
     pub(super) torn_bytes: AtomicU64,
     pub(super) segments_removed: AtomicU64,
     pub(super) tail_reads: AtomicU64,
@@ -118,6 +119,8 @@ pub struct JournalStats {
     pub corrupt: u64,
     /// Files set aside under `quarantine/`.
     pub quarantined: u64,
+    /// Files removed from there to make room for newer ones.
+    pub quarantine_removed: u64,
     /// Bytes of unfinished writes cut off at the start.
     pub torn_bytes: u64,
     /// Reads served from memory.
@@ -148,6 +151,7 @@ impl Counters {
             segments_removed: self.segments_removed.load(Relaxed),
             corrupt: self.corrupt.load(Relaxed),
             quarantined: self.quarantined.load(Relaxed),
+            quarantine_removed: self.quarantine_removed.load(Relaxed),
             torn_bytes: self.torn_bytes.load(Relaxed),
             tail_reads: self.tail_reads.load(Relaxed),
             disk_reads: self.disk_reads.load(Relaxed),

@@ -67,9 +67,9 @@ enum Order {
 }
 
 /// A running writer. Dropping it stops the task; what is not written yet stays in the journal.
-#[derive(Debug)]
 pub struct SeriesWriter {
     journal: Arc<EmbeddedJournal>,
+    clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     orders: watch::Sender<Order>,
     task: parking_lot::Mutex<Option<JoinHandle<()>>>,
@@ -86,19 +86,19 @@ impl SeriesWriter {
             consumer,
             dead_letters: DeadLetters::new(&config.dead_letter_dir, store.name(), config.dead_letter_bytes),
             store,
-            clock,
+            clock: clock.clone(),
             config,
             counters: counters.clone(),
             orders: received,
         };
         let task = parking_lot::Mutex::new(Some(tokio::spawn(feed.run())));
-        Self { journal: journal.clone(), counters, orders, task }
+        Self { journal: journal.clone(), clock, counters, orders, task }
     }
 
     /// What it is doing.
     pub fn stats(&self) -> SeriesWriterStats {
         let lag = self.journal.stats().consumers.get(self.counters.store()).map_or(0, |c| c.lag);
-        self.counters.read(lag)
+        self.counters.read(lag, self.clock.now())
     }
 
     /// Writes what is in the journal now, then stops; at most until `deadline` has passed. True where
@@ -172,7 +172,7 @@ impl Feed {
                     // The journal is closed and read to its end.
                     Ok(None) => return batch,
                     Err(error) => {
-                        self.counters.failed(error.to_string(), WriterState::Retrying, self.clock.now());
+                        self.counters.failed(error.to_string(), WriterState::Retrying);
                         if batch.is_some() {
                             return batch;
                         }
@@ -206,7 +206,7 @@ impl Feed {
             } else {
                 (WriterState::Refused, self.config.refused_retry)
             };
-            if self.counters.failed(error.to_string(), state, self.clock.now()) {
+            if self.counters.failed(error.to_string(), state) {
                 tracing::warn!(store = self.store.name(), %error, ?state, "the time-series store does not take samples; they wait in the journal");
             }
             if !self.pause(wait).await {
@@ -230,9 +230,16 @@ impl Feed {
             return;
         }
         tracing::warn!(store = self.store.name(), rejected = report.rejected, "the time-series store refused points for good");
-        if let Err(error) = self.dead_letters.keep(report, batch.first, batch.last, self.clock.now()) {
-            self.counters.dead_letter_failed();
-            tracing::error!(store = self.store.name(), %error, ?report, "the dead-letter file cannot be written");
+        match self.dead_letters.keep(report, batch.first, batch.last, self.clock.now()) {
+            Ok(0) => {}
+            Ok(removed) => {
+                self.counters.dead_letters_removed(removed);
+                tracing::warn!(store = self.store.name(), removed, "the oldest dead letters are removed to make room");
+            }
+            Err(error) => {
+                self.counters.dead_letter_failed();
+                tracing::error!(store = self.store.name(), %error, ?report, "the dead-letter file cannot be written");
+            }
         }
     }
 }

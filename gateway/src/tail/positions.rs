@@ -54,10 +54,8 @@ impl Positions {
         let (epoch, offset) = (value.get("epoch")?.as_u64()?, value.get("offset")?.as_u64()?);
         let recovered = value.get("recovered").and_then(Value::as_bool).unwrap_or(false);
         let before = self.since.get(name).copied();
-        // What is recovered follows this answer: the old offset stands until it has come.
-        if !(recovered && before.is_some()) {
-            self.since.insert(name.to_owned(), Since { epoch, offset });
-        }
+        // What is recovered follows this answer, from the offset it names; the epoch may be another.
+        self.since.insert(name.to_owned(), Since { epoch, offset });
         (before.is_some() && !recovered).then(|| name.to_owned())
     }
 
@@ -94,9 +92,9 @@ mod tests {
         let again = requests(&positions);
         assert_eq!(again[0]["since"], json!({"epoch": 7, "offset": 12}));
         assert_eq!(again[1].get("since"), None, "a wildcard is heard from now on");
-        let recovered = json!({"channel": "telemetry:a", "epoch": 7, "offset": 20, "recovered": true});
+        let recovered = json!({"channel": "telemetry:a", "epoch": 9, "offset": 12, "recovered": true});
         assert_eq!(positions.subscribed(&recovered), None);
-        assert_eq!(requests(&positions)[0]["since"]["offset"], 12, "until the missed ones have come");
+        assert_eq!(requests(&positions)[0]["since"], json!({"epoch": 9, "offset": 12}), "until the missed ones have come");
     }
 
     #[test]

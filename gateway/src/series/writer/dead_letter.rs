@@ -27,12 +27,14 @@ impl DeadLetters {
         Self { store, file: dir.join(format!("{store}.jsonl")), rotated: dir.join(format!("{store}.1.jsonl")), most_bytes }
     }
 
-    /// Keeps the rejections among the records `first..=last`.
-    pub(super) fn keep(&self, report: &WriteReport, first: u64, last: u64, now: Timestamp) -> io::Result<()> {
+    /// Keeps the rejections among the records `first..=last`. Tells how many older letters went for them.
+    pub(super) fn keep(&self, report: &WriteReport, first: u64, last: u64, now: Timestamp) -> io::Result<u64> {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;
         }
+        let mut removed = 0;
         if self.file.metadata().is_ok_and(|m| m.len() >= self.most_bytes) {
+            removed = letters(&self.rotated);
             fs::rename(&self.file, &self.rotated)?;
         }
         let mut lines = Vec::new();
@@ -55,8 +57,14 @@ impl DeadLetters {
         if report.rejected > told {
             line(&format!("{} more points", report.rejected - told), "the store did not say which")?;
         }
-        OpenOptions::new().create(true).append(true).open(&self.file)?.write_all(&lines)
+        OpenOptions::new().create(true).append(true).open(&self.file)?.write_all(&lines)?;
+        Ok(removed)
     }
+}
+
+/// How many letters a file holds; 0 where there is none.
+fn letters(path: &Path) -> u64 {
+    fs::read(path).map_or(0, |bytes| bytes.iter().filter(|b| **b == b'\n').count() as u64)
 }
 
 #[cfg(test)]
@@ -79,9 +87,9 @@ mod tests {
         let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!((lines[0]["reason"].as_str(), lines[0]["last"].as_u64()), (Some("type conflict"), Some(9)));
         assert_eq!(lines[1]["what"], "2 more points");
-        for _ in 0..50 {
-            letters.keep(&report, 4, 9, Timestamp::from_millis(0)).unwrap();
-        }
+        let removed: u64 = (0..50).map(|_| letters.keep(&report, 4, 9, Timestamp::from_millis(0)).unwrap()).sum();
+        let left: u64 = ["influxdb1.jsonl", "influxdb1.1.jsonl"].iter().map(|name| super::letters(&dir.path().join(name))).sum();
+        assert_eq!(removed + left, 2 * 51, "what went is counted");
         let bytes: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert!(bytes < 3_000, "{bytes}");
     }

@@ -49,13 +49,15 @@ pub struct SeriesWriterStats {
     pub retries: u64,
     /// Times the dead-letter file could not be written.
     pub dead_letter_errors: u64,
+    /// Dead letters removed to make room for newer ones.
+    pub dead_letters_removed: u64,
     /// Time spent in writes that worked, in seconds.
     pub write_seconds: f64,
     /// Position of the last record written.
     pub position: u64,
     /// Records in the journal that wait for the store.
     pub lag_records: u64,
-    /// How long the oldest sample of the last write had waited, or has been waiting by the last failure.
+    /// How long the oldest sample that waits has been waiting; 0 when nothing waits.
     pub lag_seconds: f64,
     /// What the last failure said; empty after a write that worked.
     pub last_error: String,
@@ -77,6 +79,7 @@ pub(super) struct Counters {
     writes: AtomicU64,
     retries: AtomicU64,
     dead_letter_errors: AtomicU64,
+    dead_letters_removed: AtomicU64,
     write_us: AtomicU64,
     position: AtomicU64,
     condition: Mutex<Condition>,
@@ -91,6 +94,7 @@ impl Counters {
             writes: AtomicU64::default(),
             retries: AtomicU64::default(),
             dead_letter_errors: AtomicU64::default(),
+            dead_letters_removed: AtomicU64::default(),
             write_us: AtomicU64::default(),
             position: AtomicU64::default(),
             condition: Mutex::default(),
@@ -122,13 +126,10 @@ impl Counters {
     }
 
     /// Notes a failure. True where it is news: the first of its kind since the last success.
-    pub(super) fn failed(&self, error: String, state: WriterState, now: Timestamp) -> bool {
+    pub(super) fn failed(&self, error: String, state: WriterState) -> bool {
         self.retries.fetch_add(1, Relaxed);
         let mut condition = self.condition.lock();
         let news = condition.state != state;
-        if let Some(since) = condition.waiting_since {
-            condition.lag = now.since(since);
-        }
         condition.state = state;
         condition.last_error = error;
         news
@@ -138,8 +139,17 @@ impl Counters {
         self.dead_letter_errors.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn read(&self, lag_records: u64) -> SeriesWriterStats {
+    pub(super) fn dead_letters_removed(&self, letters: u64) {
+        self.dead_letters_removed.fetch_add(letters, Relaxed);
+    }
+
+    pub(super) fn read(&self, lag_records: u64, now: Timestamp) -> SeriesWriterStats {
         let condition = self.condition.lock();
+        let lag = match condition.waiting_since {
+            _ if lag_records == 0 => Duration::ZERO,
+            Some(since) => now.since(since),
+            None => condition.lag,
+        };
         SeriesWriterStats {
             store: self.store,
             state: condition.state,
@@ -148,10 +158,11 @@ impl Counters {
             writes: self.writes.load(Relaxed),
             retries: self.retries.load(Relaxed),
             dead_letter_errors: self.dead_letter_errors.load(Relaxed),
+            dead_letters_removed: self.dead_letters_removed.load(Relaxed),
             write_seconds: self.write_us.load(Relaxed) as f64 / 1e6,
             position: self.position(),
             lag_records,
-            lag_seconds: condition.lag.as_secs_f64(),
+            lag_seconds: lag.as_secs_f64(),
             last_error: condition.last_error.clone(),
         }
     }
