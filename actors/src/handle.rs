@@ -1,7 +1,7 @@
 //! A typed handle to whatever generation of an actor is alive, with a bounded mailbox behind it.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -33,8 +33,6 @@ pub(crate) struct Handle<A: Actor> {
     depth: AtomicU32,
     last_active: AtomicI64,
     generation: AtomicU64,
-    /// Too many restarts: refuses until supervision lets it go on.
-    cooling: AtomicBool,
     /// How often the actor gave memory back in this idle period.
     compactions: AtomicU32,
 }
@@ -48,7 +46,6 @@ impl<A: Actor> Default for Handle<A> {
             depth: AtomicU32::new(0),
             last_active: AtomicI64::new(0),
             generation: AtomicU64::new(0),
-            cooling: AtomicBool::new(false),
             compactions: AtomicU32::new(0),
         }
     }
@@ -157,12 +154,9 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         self.compactions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |done| (done < times).then_some(times)).is_ok()
     }
 
-    pub(crate) fn is_cooling(&self) -> bool {
-        self.cooling.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_cooling(&self, cooling: bool) {
-        self.cooling.store(cooling, Ordering::Relaxed);
+    /// Messages in the mailbox, the one now handled included.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed) as usize
     }
 }
 

@@ -66,6 +66,11 @@ pub(crate) fn sample(vehicle: &str, n: u64) -> Sample {
     }
 }
 
+/// Samples numbered so.
+pub(crate) fn samples(vehicle: &str, numbers: std::ops::Range<u64>) -> Vec<Sample> {
+    numbers.map(|n| sample(vehicle, n)).collect()
+}
+
 pub(crate) fn in_session(mut sample: Sample, session: &str) -> Sample {
     sample.session = Some(SessionId::new(session).unwrap());
     sample

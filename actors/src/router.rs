@@ -21,7 +21,7 @@ use crate::{
     stats::Stats,
     subscription::{Subscriber, Subscription},
     topic::TopicMessage,
-    vehicle::{VehicleMessage, VehicleSlot},
+    vehicle::VehicleMessage,
     views::Views,
 };
 
@@ -46,9 +46,9 @@ impl Router {
     /// Routes samples to their vehicles' actors, which are activated on first use. Order per vehicle
     /// is the order of calls. Waits where a mailbox is full: that is how back-pressure reaches a door.
     ///
-    /// Tells which samples were refused, by their place in the batch: with [`ErrorCode::Busy`] while
-    /// draining, with [`ErrorCode::Unavailable`] for a vehicle that is cooling down after too many
-    /// panics. The others went on.
+    /// What is for a vehicle that cools down after too many panics waits for it, and the others go on.
+    ///
+    /// Refuses all of it with [`ErrorCode::Busy`] while draining, nothing else.
     pub async fn route(&self, batch: SampleBatch) -> Vec<Refusal> {
         let mut refused = Vec::new();
         if self.registry.is_draining() {
@@ -60,39 +60,19 @@ impl Router {
         if one_vehicle {
             if let Some(first) = batch.samples.first() {
                 let slot = self.registry.vehicle(&first.vehicle.clone());
-                self.hand_over(&slot, batch.samples, |place| place, &mut refused).await;
+                slot.hand_over(batch.samples, &self.registry).await;
             }
             return refused;
         }
-        for (vehicle, places, samples) in by_vehicle(batch.samples) {
-            let slot = self.registry.vehicle(&vehicle);
-            self.hand_over(&slot, samples, |place| places[place], &mut refused).await;
+        for (vehicle, samples) in by_vehicle(batch.samples) {
+            self.registry.vehicle(&vehicle).hand_over(samples, &self.registry).await;
         }
-        refused.sort_by_key(|r| r.index);
         refused
     }
 
-    async fn hand_over(&self, slot: &Arc<VehicleSlot>, samples: Vec<Sample>, place: impl Fn(usize) -> usize, refused: &mut Vec<Refusal>) {
-        if slot.handle.is_cooling() {
-            let error = ProtocolError::new(
-                ErrorCode::Unavailable,
-                format!("vehicle {} is set aside for a while after too many faults, try again later", slot.id),
-            );
-            refused.extend(samples.iter().enumerate().map(|(i, s)| Refusal { index: place(i), seq: s.seq, error: error.clone() }));
-            return;
-        }
-        self.tell_vehicle(slot, VehicleMessage::Routed(samples)).await;
-    }
-
-    async fn tell_vehicle(&self, slot: &Arc<VehicleSlot>, mut message: VehicleMessage) {
-        while let Err(back) = slot.handle.deliver(message, &self.registry.stats).await {
-            // It was passivated between look-up and delivery.
-            message = back;
-            if self.registry.is_draining() {
-                return;
-            }
-            slot.activate(&self.registry);
-        }
+    /// Whether the mailbox of a vehicle is full: who can come back later should.
+    pub fn is_full(&self, vehicle: &VehicleId) -> bool {
+        self.registry.vehicles.get(vehicle).is_some_and(|slot| slot.handle.depth() >= self.registry.config.mailbox)
     }
 
     /// Publishes an event on its owner's channel (and the session's, when it has one).
@@ -118,7 +98,7 @@ impl Router {
             }
         };
         let slot = self.registry.vehicle(&vehicle);
-        self.tell_vehicle(&slot, VehicleMessage::Publish(event)).await;
+        slot.deliver(VehicleMessage::Publish(event), &self.registry).await;
         Ok(())
     }
 
@@ -213,7 +193,7 @@ impl Router {
                     Told::Unsubscribe(subscription, id) => VehicleMessage::Unsubscribe(subscription, id),
                     Told::History(request) => VehicleMessage::History(channel.kind, request),
                 };
-                self.tell_vehicle(&slot, message).await;
+                slot.deliver(message, &self.registry).await;
             }
             ChannelKind::Session => {
                 let session = id.clone().into();
@@ -341,19 +321,18 @@ enum Told {
 }
 
 /// Samples of a mixed batch, by vehicle in order of first appearance, with their places in the batch.
-fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<usize>, Vec<Sample>)> {
+fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<Sample>)> {
     let mut places: HashMap<VehicleId, usize> = HashMap::new();
-    let mut groups: Vec<(VehicleId, Vec<usize>, Vec<Sample>)> = Vec::new();
-    for (index, sample) in samples.into_iter().enumerate() {
+    let mut groups: Vec<(VehicleId, Vec<Sample>)> = Vec::new();
+    for sample in samples {
         let at = if let Some(at) = places.get(&sample.vehicle) {
             *at
         } else {
             places.insert(sample.vehicle.clone(), groups.len());
-            groups.push((sample.vehicle.clone(), Vec::new(), Vec::new()));
+            groups.push((sample.vehicle.clone(), Vec::new()));
             groups.len() - 1
         };
-        groups[at].1.push(index);
-        groups[at].2.push(sample);
+        groups[at].1.push(sample);
     }
     groups
 }

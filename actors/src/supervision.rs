@@ -4,7 +4,7 @@
 //! An actor's context is polled under `catch_unwind`. After a panic the same mailbox, with all that
 //! waits in it, is given to the restarted actor: `restarting` rebuilds its state from a checkpoint,
 //! `started` finishes what the panic interrupted. Restarts back off; too many of them within a
-//! window cool the actor down, which senders are told.
+//! window cool the actor down; what is sent meanwhile waits for it.
 
 use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ impl RestartPolicy {
 
 /// An actor that can be supervised.
 pub(crate) trait Supervisable: Actor<Context = Context<Self>> + Supervised + Unpin {
-    /// What outlives its generations: tells senders of restarts and cooling.
+    /// What outlives its generations: tells senders of restarts.
     fn lifeline(&self) -> Arc<dyn Lifeline>;
 }
 
@@ -45,8 +45,8 @@ pub(crate) trait Lifeline: Send + Sync {
     fn name(&self) -> String;
     /// Counts a restart; tells the new generation.
     fn restarted(&self) -> u64;
-    /// While cooling, senders are refused.
-    fn set_cooling(&self, cooling: bool);
+    /// The actor is given up for a while: what is sent to it waits.
+    fn cool_down(&self) {}
 }
 
 /// Starts a supervised actor on `arbiter`. The mailbox takes messages at once.
@@ -84,9 +84,8 @@ async fn supervise<A: Supervisable>(mut running: Box<ContextFut<A, Context<A>>>,
         registry.note_incident(Incident { at: now, actor: lifeline.name(), generation, reason: reason(&*panic), given_up });
         drop(panic);
         if given_up {
-            lifeline.set_cooling(true);
+            lifeline.cool_down();
             tokio::time::sleep(policy.window).await;
-            lifeline.set_cooling(false);
             recent.clear();
         } else {
             tokio::time::sleep(policy.delay(recent.len())).await;

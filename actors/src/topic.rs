@@ -80,10 +80,6 @@ impl Lifeline for TopicSlot {
     fn restarted(&self) -> u64 {
         self.handle.restarted()
     }
-
-    fn set_cooling(&self, cooling: bool) {
-        self.handle.set_cooling(cooling);
-    }
 }
 
 pub(crate) struct TopicActor {

@@ -1,6 +1,7 @@
 //! The vehicle's actor: a thin shell around [`slipstream_engine::vehicle::Vehicle`].
 
 mod checkpoint;
+mod parking;
 mod slot;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -242,6 +243,7 @@ impl Actor for VehicleActor {
         if !self.to_rooms.is_empty() {
             self.wait_for_rooms(ctx);
         }
+        self.slot.leave_parking(&self.registry);
     }
 }
 

@@ -1,13 +1,19 @@
 //! What outlives the generations of a vehicle's actor.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use slipstream_engine::{coach::LapBook, twin::Twin, vehicle::Vehicle};
-use slipstream_protocol::{ChannelKind, VehicleId};
+use slipstream_protocol::{ChannelKind, Sample, VehicleId};
 
-use super::{VehicleActor, VehicleMessage};
+use super::{
+    VehicleActor, VehicleMessage,
+    parking::{Parked, Parking},
+};
 use crate::{
     handle::Handle,
     registry::Registry,
@@ -23,7 +29,12 @@ pub(crate) struct VehicleSlot {
     pub(crate) laps: ArcSwapOption<LapBook>,
     /// The state of a vehicle that left memory, for idleness or with a system before this one.
     dormant: Mutex<Option<Box<Dormant>>>,
+    /// Made when the vehicle first cools down: few ever do.
+    parking: OnceLock<Box<Parking>>,
 }
+
+/// How often a door looks whether a full parking has room again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a vehicle's next actor begins with.
 #[derive(Default)]
@@ -34,7 +45,14 @@ pub(super) struct Dormant {
 
 impl VehicleSlot {
     pub(crate) fn new(id: VehicleId) -> Self {
-        Self { id, handle: Handle::default(), twin: ArcSwapOption::empty(), laps: ArcSwapOption::empty(), dormant: Mutex::default() }
+        Self {
+            id,
+            handle: Handle::default(),
+            twin: ArcSwapOption::empty(),
+            laps: ArcSwapOption::empty(),
+            dormant: Mutex::default(),
+            parking: OnceLock::new(),
+        }
     }
 
     pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
@@ -46,6 +64,48 @@ impl VehicleSlot {
             self.handle.touch(registry.now());
             spawn(&arbiter, mailbox, registry.clone(), move || VehicleActor::new(slot, registry))
         });
+    }
+
+    /// Puts a message into the mailbox, waiting for room; activates the actor where none is resident.
+    pub(crate) async fn deliver(self: &Arc<Self>, mut message: VehicleMessage, registry: &Arc<Registry>) {
+        while let Err(back) = self.handle.deliver(message, &registry.stats).await {
+            // It was passivated between look-up and delivery.
+            message = back;
+            if registry.is_draining() {
+                return;
+            }
+            self.activate(registry);
+        }
+    }
+
+    /// Hands samples to the actor. They are never refused: what a door hands over is in the journal.
+    pub(crate) async fn hand_over(self: &Arc<Self>, mut samples: Vec<Sample>, registry: &Arc<Registry>) {
+        while let Some(parking) = self.parking.get() {
+            samples = match parking.park(samples) {
+                Parked::Yes => return registry.stats.mailbox_depth.add(1),
+                Parked::NotNeeded(samples) => {
+                    return self.deliver(VehicleMessage::Routed(samples), registry).await;
+                }
+                Parked::Full(samples) => samples,
+            };
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        self.deliver(VehicleMessage::Routed(samples), registry).await;
+    }
+
+    /// Takes what waited while the actor cooled down to its mailbox, before anything that is sent from now on.
+    pub(super) fn leave_parking(self: &Arc<Self>, registry: &Arc<Registry>) {
+        if !self.parking.get().is_some_and(|parking| parking.start_leaving()) {
+            return;
+        }
+        let (slot, registry) = (self.clone(), registry.clone());
+        // Runs beside the actor on its own thread, and ends when nothing waits.
+        drop(actix_rt::spawn(async move {
+            while let Some(samples) = slot.parking.get().and_then(|parking| parking.next()) {
+                slot.deliver(VehicleMessage::Routed(samples), &registry).await;
+                registry.stats.mailbox_depth.sub(1);
+            }
+        }));
     }
 
     /// Leaves the vehicle's state for readers.
@@ -96,7 +156,7 @@ impl Lifeline for VehicleSlot {
         self.handle.restarted()
     }
 
-    fn set_cooling(&self, cooling: bool) {
-        self.handle.set_cooling(cooling);
+    fn cool_down(&self) {
+        self.parking.get_or_init(Box::default).open();
     }
 }

@@ -36,6 +36,8 @@ pub struct Counters {
     pub ws_connections: Gauge,
     /// WebSocket connections opened since the start.
     pub ws_opened: Counter,
+    /// Times a WebSocket connection waited in line for room in the journal.
+    pub ws_backpressure: Counter,
     /// WebSocket messages received.
     pub ws_messages_in: Counter,
     /// WebSocket frames sent.
@@ -74,6 +76,7 @@ impl Counters {
         registry.register("http_handler_panics", "HTTP handlers that panicked; each was answered 500", self.handler_panics.clone());
         registry.register("ws_connections", "WebSocket connections open now", self.ws_connections.clone());
         registry.register("ws_opened", "WebSocket connections opened", self.ws_opened.clone());
+        registry.register("ws_backpressure", "Times a WebSocket waited in line for room in the journal", self.ws_backpressure.clone());
         registry.register("ws_messages_in", "WebSocket messages received", self.ws_messages_in.clone());
         registry.register("ws_frames_out", "WebSocket frames sent", self.ws_frames_out.clone());
         registry.register("ws_bytes_out", "Bytes sent on WebSockets", self.ws_bytes_out.clone());

@@ -13,7 +13,7 @@ use crate::{
     auth::Auth,
     coach::Coaching,
     config::Config,
-    ingest::{DecoderPool, Ledger},
+    ingest::{DecoderPool, Intake, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
     series::writer::SeriesWriter,
@@ -47,6 +47,8 @@ pub struct Services {
     pub voice: Voice,
     /// Who sent what already.
     pub ledger: Ledger,
+    /// The way from the doors to journal and actors.
+    pub intake: Arc<Intake>,
     /// Decoders to borrow.
     pub decoders: DecoderPool,
     /// The WebSocket connections.

@@ -14,6 +14,7 @@ use slipstream_actors::{ActorSystem, Router, Snapshot, ports::JournalError};
 use slipstream_protocol::{SampleBatch, Timestamp, VehicleId};
 use tokio::task::JoinHandle;
 
+use crate::ingest::Intake;
 use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal};
 
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
@@ -140,7 +141,13 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
 }
 
 /// Saves the state now and then, so that a start after a kill has little to catch up with.
-pub(super) fn keep_saving(router: Router, journal: Arc<EmbeddedJournal>, file: SnapshotFile, consumer: Consumer) -> JoinHandle<()> {
+pub(super) fn keep_saving(
+    router: Router,
+    journal: Arc<EmbeddedJournal>,
+    intake: Arc<Intake>,
+    file: SnapshotFile,
+    consumer: Consumer,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -148,6 +155,8 @@ pub(super) fn keep_saving(router: Router, journal: Arc<EmbeddedJournal>, file: S
             ticks.tick().await;
             // Before the state: what comes in between is in both, and told apart by its receive time.
             let position = journal.position();
+            // What is journalled up to there is in the mailboxes then, before the question for the state.
+            intake.routed().await;
             let snapshot = router.snapshot().await;
             save_and_commit(&file, &consumer, snapshot, position, false).await;
         }

@@ -18,7 +18,7 @@ use crate::{
     coach::Coaching,
     config::{Config, Secret},
     http::{self, Listening},
-    ingest::{DecoderPool, Ledger},
+    ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
     records,
@@ -111,7 +111,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let router = system.router();
     let snapshots = SnapshotFile::new(&config.data_dir);
     let consumer = snapshot::take_up(&system, &journal, &snapshots).await?;
-    let saving = snapshot::keep_saving(router.clone(), journal.clone(), snapshots.clone(), consumer);
+    let intake = Arc::<Intake>::default();
+    let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer);
 
     // Sources.
     let series = stores.first().cloned().expect("series::open yields at least the embedded store");
@@ -122,6 +123,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         voice: Voice::from_config(&config, records.clone()),
         ledger: Ledger::restore(recovery.publishers),
         decoders: DecoderPool::new(config.decoder_limits()),
+        intake: intake.clone(),
         connections: Connections::default(),
         counters: Counters::default(),
         clock,
@@ -169,6 +171,7 @@ fn journal_config(config: &Config) -> JournalConfig {
         commit_delay: config.journal.sync_delay,
         segment_bytes: config.journal.segment_bytes,
         retain_bytes: config.journal.retain_bytes,
+        max_waiting_bytes: config.journal.queue_bytes,
         ..JournalConfig::new(config.data_dir.join("journal"))
     }
 }
@@ -201,9 +204,13 @@ impl RunningServer {
         let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         tracing::info!("draining");
         services.connections.stop_reading();
-        listening.stop(left()).await;
+        // A client that stalls in the middle of a request or an answer must not cost the others their share.
+        listening.stop(left() / 2).await;
+        let routed = tokio::time::timeout(left() / 2, services.intake.close()).await.is_ok();
         saving.abort();
-        if let Some(state) = system.drain(left()).await {
+        let state = system.drain(left()).await;
+        // Where something journalled was not routed, the state is not the whole: the next start begins with the one before.
+        if let Some(state) = state.filter(|_| routed) {
             snapshot::save_drained(&services.journal, &snapshots, state).await;
         }
         if tokio::time::timeout(left(), services.connections.close()).await.is_err() {

@@ -70,6 +70,8 @@ pub struct WsConfig {
     pub idle_timeout: Duration,
     /// Telemetry frames of one connection that may wait for their promised level before reading stops.
     pub window: usize,
+    /// Bytes of telemetry frames that may wait so; one frame may always.
+    pub window_bytes: usize,
     /// Frames refused in a row before the connection is closed.
     pub max_refusals: u32,
     /// A reader that takes nothing for this long is dropped.
@@ -106,6 +108,8 @@ pub struct JournalConfig {
     pub segment_bytes: u64,
     /// Segments every consumer has passed are kept until all together are larger than this, bytes.
     pub retain_bytes: u64,
+    /// Bytes that may wait for the disk before publishers are slowed down and refused.
+    pub queue_bytes: u64,
 }
 
 /// Bounds on what one client may send.
@@ -193,6 +197,7 @@ impl Default for Config {
                 ping_after: Duration::from_secs(30),
                 idle_timeout: Duration::from_secs(75),
                 window: 64,
+                window_bytes: 4 << 20,
                 max_refusals: 100,
                 stall_timeout: Duration::from_secs(30),
                 outbox_bytes: 4 << 20,
@@ -205,7 +210,12 @@ impl Default for Config {
                 metrics_every: Duration::from_millis(500),
             },
             history: HistoryConfig::default(),
-            journal: JournalConfig { sync_delay: Duration::from_millis(5), segment_bytes: 64 << 20, retain_bytes: 256 << 20 },
+            journal: JournalConfig {
+                sync_delay: Duration::from_millis(5),
+                segment_bytes: 64 << 20,
+                retain_bytes: 256 << 20,
+                queue_bytes: 64 << 20,
+            },
             limits: LimitsConfig {
                 max_frame_bytes: 8 << 20,
                 max_batch: 4_096,

@@ -90,6 +90,7 @@ impl Readings {
         let depth = services.router.outbox_depth();
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
         self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);
+        self.gauge("ingest_waiting", "Connections that wait in line for room in the journal now", services.intake.waiting() as f64);
         self.gauge("publishers", "Numbered publishers known", services.ledger.len() as f64);
         let uptime = services.clock.now().since(services.started_at);
         self.gauge("uptime_seconds", "Seconds since the start", uptime.as_secs_f64());

@@ -9,6 +9,8 @@ use slipstream_protocol::{
     envelope::{Failure, Pagination, Success},
 };
 
+use crate::ingest::AcceptError;
+
 /// What every handler answers with.
 pub type Response = warp::reply::Response;
 
@@ -88,6 +90,15 @@ impl From<JournalError> for ApiError {
             JournalError::Storage(_) | JournalError::Closed => ErrorCode::Unavailable,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Refused(error) => error.into(),
+            AcceptError::Journal(error) => error.into(),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ struct RefusedSample {
     message: String,
 }
 
-async fn publish(services: &Services, claims: &Claims, body: &Bytes) -> ApiResult {
+async fn publish(services: &Arc<Services>, claims: &Claims, body: &Bytes) -> ApiResult {
     let now = services.clock.now();
     let TelemetryFrame { mut samples, mut refused } = services.decoders.with(|decoder| decoder.decode_telemetry_body(body, now))?;
     let mut index = 0;
@@ -85,15 +85,10 @@ async fn publish(services: &Services, claims: &Claims, body: &Bytes) -> ApiResul
         return Err(nothing_taken(refused));
     }
     let taken = samples.len();
-    let accepted = ingest::accept(services, samples).await?;
-    let lost = accepted.refused.len();
-    refused.extend(accepted.refused);
-    if lost == taken {
-        return Err(nothing_taken(refused));
-    }
+    let position = ingest::accept(services, samples).await?;
     let refused =
         refused.into_iter().map(|r| RefusedSample { index: r.index, code: r.error.code.as_str(), message: r.error.message }).collect();
-    let answer = Published { id: accepted.position.to_string(), accepted: taken - lost, refused };
+    let answer = Published { id: position.to_string(), accepted: taken, refused };
     Ok(reply::created(now, answer, "telemetry stored"))
 }
 

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use slipstream_actors::ports::{Journal, JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
@@ -73,6 +74,15 @@ pub struct Admitted {
     pub duplicates: u64,
 }
 
+impl Admitted {
+    /// Of a batch that the journal can never keep. Its ticket changes no mark.
+    fn never(error: JournalError, publisher: &Publisher, duplicates: u64) -> Self {
+        let append: JournalTicket = Box::pin(std::future::ready(Err(error)));
+        let ticket = Ticket { mark: publisher.mark.clone(), append: Some(append), highest: None, run: u64::MAX };
+        Self { batch: SampleBatch { publisher: publisher.id.clone(), samples: Vec::new() }, ticket, duplicates }
+    }
+}
+
 impl Publisher {
     /// A publisher that lives as long as its connection.
     pub fn anonymous() -> Self {
@@ -80,7 +90,10 @@ impl Publisher {
     }
 
     /// Drops duplicates, appends the rest to the journal, and says what is to be routed.
-    pub fn admit(&self, mut samples: Vec<Sample>, journal: &dyn Journal) -> Admitted {
+    ///
+    /// Where the journal is behind, nothing has happened: the numbers count as never sent. What it can
+    /// never keep is not routed either, and its ticket says why.
+    pub fn admit(&self, mut samples: Vec<Sample>, journal: &dyn Journal) -> Result<Admitted, Refused> {
         let highest = samples.iter().filter_map(|s| s.seq).max();
         let mut mark = self.mark.lock();
         let before = samples.len();
@@ -94,7 +107,15 @@ impl Publisher {
         });
         let duplicates = (before - samples.len()) as u64;
         let mut batch = SampleBatch { publisher: self.id.clone(), samples };
-        let append = (!batch.samples.is_empty()).then(|| journal.append(&batch));
+        let mut append = (!batch.samples.is_empty()).then(|| journal.append(&batch));
+        // A ticket that is ready at once is ready because it was refused: no disk is so fast.
+        match append.as_mut().and_then(FutureExt::now_or_never) {
+            Some(Err(JournalError::Overloaded { .. })) => return Err(Refused { samples: batch.samples, duplicates }),
+            Some(Err(error)) => return Ok(Admitted::never(error, self, duplicates)),
+            // Polled to its end, it is not to be polled again.
+            Some(Ok(position)) => append = Some(Box::pin(std::future::ready(Ok(position)))),
+            None => {}
+        }
         mark.appended = newest;
         let run = mark.run;
         if mark.routed > appended {
@@ -104,8 +125,17 @@ impl Publisher {
         }
         mark.routed = mark.routed.max(newest);
         drop(mark);
-        Admitted { batch, ticket: Ticket { mark: self.mark.clone(), append, highest, run }, duplicates }
+        Ok(Admitted { batch, ticket: Ticket { mark: self.mark.clone(), append, highest, run }, duplicates })
     }
+}
+
+/// What the journal, being behind, did not take.
+#[derive(Debug)]
+pub struct Refused {
+    /// What was to be kept, duplicates removed.
+    pub samples: Vec<Sample>,
+    /// Samples that were sent before.
+    pub duplicates: u64,
 }
 
 /// A batch on its way to the disk.
@@ -161,22 +191,33 @@ mod tests {
     use slipstream_actors::ports::PortFuture;
     use slipstream_protocol::{Quality, Timestamp, VehicleId};
 
-    /// Remembers what was appended; fails while told to.
+    /// Remembers what was appended; fails or refuses while told to.
     #[derive(Default)]
     struct Book {
         batches: Mutex<Vec<Vec<Option<u64>>>>,
         full: Mutex<bool>,
+        behind: Mutex<bool>,
     }
 
     impl Journal for Book {
         fn append(&self, batch: &SampleBatch) -> JournalTicket {
+            if *self.behind.lock() {
+                return Box::pin(async { Err(JournalError::Overloaded { waiting_bytes: 1 }) });
+            }
             if *self.full.lock() {
-                return Box::pin(async { Err(JournalError::Storage("full".into())) });
+                return Box::pin(async {
+                    // The disk says so later.
+                    tokio::task::yield_now().await;
+                    Err(JournalError::Storage("full".into()))
+                });
             }
             let mut batches = self.batches.lock();
             batches.push(batch.samples.iter().map(|s| s.seq).collect());
             let position = batches.len() as u64;
-            Box::pin(async move { Ok(position) })
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                Ok(position)
+            })
         }
 
         fn stored(&self, _: u64) -> PortFuture<'static, Result<(), JournalError>> {
@@ -207,10 +248,10 @@ mod tests {
     async fn a_number_counts_once_within_and_across_batches_and_connections() {
         let (ledger, book) = (Ledger::default(), Book::default());
         let id = PublisherId::new("garage").unwrap();
-        let first = ledger.publisher(&id).admit(samples(&[0, 1, 1, 2]), &book);
+        let first = ledger.publisher(&id).admit(samples(&[0, 1, 1, 2]), &book).ok().unwrap();
         assert_eq!((seqs(&first.batch), first.duplicates), (vec![0, 1, 2], 1));
         first.ticket.settled().await.unwrap();
-        let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), &book);
+        let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), &book).ok().unwrap();
         assert_eq!((seqs(&again.batch), again.duplicates), (vec![3], 2));
         assert_eq!(*book.batches.lock(), [vec![Some(0), Some(1), Some(2)], vec![Some(3)]]);
     }
@@ -219,7 +260,7 @@ mod tests {
     async fn marks_restored_from_the_journal_hold() {
         let id = PublisherId::new("garage").unwrap();
         let ledger = Ledger::restore([(id.clone(), 9)]);
-        let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), &Book::default());
+        let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), &Book::default()).ok().unwrap();
         assert!(admitted.batch.samples.is_empty());
         assert_eq!(admitted.ticket.settled().await.unwrap(), None);
     }
@@ -229,11 +270,11 @@ mod tests {
         let (ledger, book) = (Ledger::default(), Book::default());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
         *book.full.lock() = true;
-        let failed = publisher.admit(samples(&[1, 2]), &book);
+        let failed = publisher.admit(samples(&[1, 2]), &book).ok().unwrap();
         assert_eq!(seqs(&failed.batch), [1, 2]);
         assert!(failed.ticket.settled().await.is_err());
         *book.full.lock() = false;
-        let resent = publisher.admit(samples(&[1, 2, 3]), &book);
+        let resent = publisher.admit(samples(&[1, 2, 3]), &book).ok().unwrap();
         assert_eq!(seqs(&resent.batch), [3], "the actors have 1 and 2");
         resent.ticket.settled().await.unwrap();
         assert_eq!(*book.batches.lock(), [vec![Some(1), Some(2), Some(3)]]);
@@ -243,12 +284,25 @@ mod tests {
     async fn a_duplicate_is_not_promised_before_its_first_sending_is_durable() {
         let (ledger, book) = (Ledger::default(), Book::default());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
-        let first = publisher.admit(samples(&[1]), &book);
-        let second = publisher.admit(samples(&[1]), &book);
+        let first = publisher.admit(samples(&[1]), &book).ok().unwrap();
+        let second = publisher.admit(samples(&[1]), &book).ok().unwrap();
         let waiting = tokio::spawn(second.ticket.settled());
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         first.ticket.settled().await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_at_once_was_never_sent() {
+        let (ledger, book) = (Ledger::default(), Book::default());
+        let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
+        publisher.admit(samples(&[1]), &book).ok().unwrap().ticket.settled().await.unwrap();
+        *book.behind.lock() = true;
+        let Err(refused) = publisher.admit(samples(&[1, 2, 3]), &book) else { panic!("the journal is behind") };
+        assert_eq!((refused.samples.len(), refused.duplicates), (2, 1));
+        *book.behind.lock() = false;
+        let again = publisher.admit(refused.samples, &book).ok().unwrap();
+        assert_eq!((seqs(&again.batch), again.duplicates), (vec![2, 3], 0), "kept and routed");
     }
 }

@@ -88,6 +88,9 @@ impl JournalConfig {
     }
 }
 
+/// How often somebody who waits for room looks, whatever becomes durable.
+const ROOM_POLL: Duration = Duration::from_millis(5);
+
 /// The journal in segment files under one folder.
 #[derive(Debug)]
 pub struct EmbeddedJournal {
@@ -177,6 +180,15 @@ impl EmbeddedJournal {
     /// for it: the other half is for those that cannot, and for those that looked at the same time.
     pub fn has_room(&self) -> bool {
         self.shared.counters.waiting_bytes.load(Ordering::Relaxed) <= self.shared.config.max_waiting_bytes / 2
+    }
+
+    /// Resolves when there is room, in the sense of [`Self::has_room`].
+    pub async fn room(&self) {
+        let mut durable = self.shared.durable.subscribe();
+        while !self.has_room() {
+            // A group that fails makes room without becoming durable: hence the look now and then.
+            let _ = tokio::time::timeout(ROOM_POLL, durable.changed()).await;
+        }
     }
 
     /// What it is doing.

@@ -24,14 +24,23 @@ pub(super) struct Broken {
 /// Frames of one connection whose promised level is not reached yet.
 #[derive(Default)]
 pub(super) struct Acks {
-    /// The highest number of each frame (`None`: nothing in it was numbered) and its promise.
-    waiting: VecDeque<(Option<u64>, Promise)>,
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+/// A frame whose promise is open.
+struct Waiting {
+    /// The highest number in it; `None` where nothing is to be acknowledged.
+    seq: Option<u64>,
+    /// Its size on the wire.
+    bytes: usize,
+    promise: Promise,
 }
 
 impl Acks {
-    /// Frames waiting.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+    /// Whether as many wait as one connection may have on their way: `frames`, or `bytes` altogether.
+    pub(super) fn is_full(&self, frames: usize, bytes: usize) -> bool {
+        self.waiting.len() >= frames || (self.bytes >= bytes && !self.waiting.is_empty())
     }
 
     /// Whether none waits.
@@ -39,8 +48,8 @@ impl Acks {
         self.waiting.is_empty()
     }
 
-    /// A frame whose highest number is `seq` waits for `ticket` and then for `level`.
-    pub(super) fn push(&mut self, seq: Option<u64>, ticket: Ticket, level: AckLevel, journal: Arc<dyn Journal>) {
+    /// A frame of `bytes` whose highest number is `seq` waits for `ticket` and then for `level`.
+    pub(super) fn push(&mut self, seq: Option<u64>, bytes: usize, ticket: Ticket, level: AckLevel, journal: Arc<dyn Journal>) {
         let promise = async move {
             let position = ticket.settled().await?;
             match (level, position) {
@@ -48,7 +57,8 @@ impl Acks {
                 _ => Ok(()),
             }
         };
-        self.waiting.push_back((seq, promise.boxed()));
+        self.bytes += bytes;
+        self.waiting.push_back(Waiting { seq, bytes, promise: promise.boxed() });
     }
 
     /// Waits for the oldest frame, then takes all that are ready behind it. Returns the highest
@@ -56,17 +66,18 @@ impl Acks {
     ///
     /// Cancel safe: a promise that is not kept yet stays in its place.
     pub(super) async fn next(&mut self) -> Result<Option<u64>, Broken> {
-        let Some((_, oldest)) = self.waiting.front_mut() else { return std::future::pending().await };
-        let mut outcome = oldest.await;
+        let Some(oldest) = self.waiting.front_mut() else { return std::future::pending().await };
+        let mut outcome = (&mut oldest.promise).await;
         let mut highest = None;
         loop {
             // Whether kept or broken, it is done: a finished promise is never polled again.
-            let Some((seq, _)) = self.waiting.pop_front() else { return Ok(highest) };
+            let Some(Waiting { seq, bytes, .. }) = self.waiting.pop_front() else { return Ok(highest) };
+            self.bytes -= bytes;
             if let Err(error) = outcome {
                 return Err(Broken { kept: highest, seq, error });
             }
             highest = highest.max(seq);
-            outcome = match self.waiting.front_mut().and_then(|(_, promise)| promise.now_or_never()) {
+            outcome = match self.waiting.front_mut().and_then(|next| (&mut next.promise).now_or_never()) {
                 Some(outcome) => outcome,
                 None => return Ok(highest),
             };

@@ -33,7 +33,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Why reading ended.
-enum End {
+pub(super) enum End {
     /// The peer is gone.
     Gone,
     /// The connection is to be closed with this code.
@@ -51,6 +51,8 @@ pub(super) struct Session {
     pub(super) publisher: Publisher,
     pub(super) level: AckLevel,
     pub(super) acks: Acks,
+    /// Samples since others on this thread last had their turn.
+    pub(super) unshared: usize,
     number: u64,
     outbox: Arc<Outbox>,
     subscriber: Subscriber,
@@ -79,6 +81,7 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
         subscriber: services.router.connect(outbox.clone()),
         level: admission.level,
         acks: Acks::default(),
+        unshared: 0,
         decoder: None,
         refused_in_a_row: 0,
         refused_now: false,
@@ -127,7 +130,6 @@ impl Session {
 
     async fn read_until_end(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader, writer: &mut JoinHandle<()>) -> End {
         let stop = self.services.connections.stop_reading.clone();
-        let window = self.services.config.ws.window;
         loop {
             if let Err(end) = self.take_all(frames).await {
                 return end;
@@ -142,7 +144,7 @@ impl Session {
                         return end;
                     }
                 }
-                ready = read.readable(), if self.acks.len() < window => {
+                ready = read.readable(), if !self.is_window_full() => {
                     if let Err(end) = ready.map_err(|_| End::Gone).and_then(|()| self.read(read, frames)) {
                         return end;
                     }
@@ -173,6 +175,7 @@ impl Session {
 
     /// Takes every whole message that has arrived; stops early where the window of promises is full.
     async fn take_all(&mut self, frames: &mut FrameReader) -> Result<(), End> {
+        let mut waited = false;
         while let Some(incoming) = frames.next().map_err(End::Close)? {
             match incoming {
                 Incoming::Message(format, payload) => self.message(format, &payload).await?,
@@ -180,12 +183,23 @@ impl Session {
                 Incoming::Pong => {}
                 Incoming::Close => return Err(End::Close(CloseCode::Normal)),
             }
-            while self.acks.len() >= self.services.config.ws.window {
+            while self.is_window_full() {
                 let kept = self.acks.next().await;
                 self.promise_kept(kept)?;
             }
+            waited = true;
+        }
+        if waited {
+            // It may have taken long, and nobody listened meanwhile.
+            self.last_heard = Instant::now();
         }
         Ok(())
+    }
+
+    /// Whether nothing more is read until a promise is kept.
+    fn is_window_full(&self) -> bool {
+        let bounds = &self.services.config.ws;
+        self.acks.is_full(bounds.window, bounds.window_bytes)
     }
 
     async fn message(&mut self, format: WireFormat, payload: &Bytes) -> Result<(), End> {
@@ -194,10 +208,10 @@ impl Session {
         let decoder = self.decoder.get_or_insert_with(|| Box::new(Decoder::new(self.services.config.decoder_limits())));
         self.refused_now = false;
         let good = match decoder.decode(format, payload, now) {
-            Ok(ClientFrame::Telemetry(frame)) => self.telemetry(frame).await,
+            Ok(ClientFrame::Telemetry(frame)) => self.telemetry(frame, payload.len()).await?,
             Ok(frame) => {
                 // Boxed: rare, and its states would otherwise be kept in every connection's task.
-                Box::pin(self.other(frame)).await;
+                Box::pin(self.other(frame)).await?;
                 !self.refused_now
             }
             Err(refused) => {
@@ -216,7 +230,7 @@ impl Session {
         Ok(())
     }
 
-    async fn other(&mut self, frame: ClientFrame) {
+    async fn other(&mut self, frame: ClientFrame) -> Result<(), End> {
         match frame {
             ClientFrame::Subscribe(request) => {
                 if self.admission.claims.may_hear(&request.channel) {
@@ -236,9 +250,10 @@ impl Session {
             }
             // Taken by `message` before.
             ClientFrame::Telemetry(frame) => {
-                self.telemetry(frame).await;
+                self.telemetry(frame, 0).await?;
             }
         }
+        Ok(())
     }
 
     fn configure(&mut self, text: String) {
@@ -320,6 +335,10 @@ impl Session {
     fn check_deadlines(&mut self) -> Result<(), End> {
         if self.admission.claims.exp.saturating_mul(1_000_000) <= self.services.clock.now().micros() {
             return Err(End::Close(CloseCode::TokenExpired));
+        }
+        if self.is_window_full() {
+            // It is we who do not listen.
+            self.last_heard = Instant::now();
         }
         let (quiet, limits) = (self.last_heard.elapsed(), &self.services.config.ws);
         if quiet >= limits.idle_timeout {

@@ -1,22 +1,22 @@
 //! Telemetry frames: refuse what may not be, keep the rest, route it, and promise.
 
-use std::time::Duration;
-
 use slipstream_protocol::{ErrorCode, ProtocolError, client::TelemetryFrame, server::AckLevel};
 
-use tokio::time::{Instant, sleep};
+use super::session::{End, Session};
+use crate::{
+    app::Services,
+    ingest::{Admitted, Pass, Refused},
+};
 
-use super::session::Session;
-use crate::journal::EmbeddedJournal;
-
-/// How often a connection that waits for room in the journal looks again.
-const ROOM_POLL: Duration = Duration::from_millis(2);
-/// How long it waits: a disk that takes nothing for so long is failing, and the publisher is told.
-const ROOM_PATIENCE: Duration = Duration::from_secs(10);
+/// Samples a connection may bring in before the others on its thread have their turn.
+const SHARE: usize = 1_024;
 
 impl Session {
-    /// Takes one telemetry frame. Returns whether anything in it was good.
-    pub(super) async fn telemetry(&mut self, mut frame: TelemetryFrame) -> bool {
+    /// Takes one telemetry frame of `bytes`. Returns whether anything in it was good.
+    ///
+    /// Waits where the journal is behind or a vehicle's mailbox is full. Nothing more is read
+    /// meanwhile, so the peer's sends slow down to what the engine takes.
+    pub(super) async fn telemetry(&mut self, mut frame: TelemetryFrame, bytes: usize) -> Result<bool, End> {
         let mut highest = frame.refused.iter().filter_map(|r| r.seq).max();
         for refusal in frame.refused.drain(..) {
             self.refuse(None, refusal.seq, &refusal.error);
@@ -28,38 +28,71 @@ impl Session {
             self.refuse(None, sample.seq, &ProtocolError::new(ErrorCode::Forbidden, message));
         }
         let any_good = !frame.samples.is_empty();
-        if !self.services.journal.has_room() {
-            // Boxed: rare, and its timer would otherwise be kept in every connection's task.
-            Box::pin(wait_for_room(&self.services.journal)).await;
-        }
-        // Numbers of refused samples are acknowledged past, too: in order behind what came before.
-        let admitted = self.publisher.admit(frame.samples, &*self.services.journal);
+        self.share_out(frame.samples.len()).await;
+        // Not let in any more: what is not acknowledged is sent again after the restart.
+        let Some(pass) = self.services.intake.enter() else { return Err(End::Draining) };
+        let first = if self.services.intake.is_clear(&self.services.journal) {
+            self.publisher.admit(frame.samples, &*self.services.journal)
+        } else {
+            Err(Refused { samples: frame.samples, duplicates: 0 })
+        };
+        let (admitted, pass) = match first {
+            Ok(admitted) => (admitted, pass),
+            Err(refused) => {
+                drop(pass);
+                // Boxed: rare, and its states would otherwise be kept in every connection's task.
+                Box::pin(self.admit_in_turn(refused)).await?
+            }
+        };
         let counters = &self.services.counters;
         counters.duplicates.inc_by(admitted.duplicates);
         counters.samples_in.inc_by(admitted.batch.samples.len() as u64);
-        if self.level == AckLevel::Received {
-            // The frame still goes through the queue so that a failing journal is noticed.
-            self.acks.push(None, admitted.ticket, self.level, self.services.journal.clone());
-        } else {
-            self.acks.push(highest, admitted.ticket, self.level, self.services.journal.clone());
+        // Numbers of refused samples are acknowledged past, too: in order behind what came before.
+        // Promised already, the frame still goes through the queue so that a failing journal is noticed.
+        let numbered = highest.filter(|_| self.level != AckLevel::Received);
+        self.acks.push(numbered, bytes, admitted.ticket, self.level, self.services.journal.clone());
+        if !admitted.batch.samples.is_empty() && !self.services.router.route(admitted.batch).await.is_empty() {
+            // Journalled and never refused: the next start applies it.
+            tracing::debug!("samples came in while the actors drained");
         }
-        if !admitted.batch.samples.is_empty() {
-            for refusal in self.services.router.route(admitted.batch).await {
-                self.refuse(None, refusal.seq, &refusal.error);
-            }
-        }
+        drop(pass);
         if let (AckLevel::Received, Some(seq)) = (self.level, highest) {
             self.acknowledge(seq);
         }
-        any_good
+        Ok(any_good)
     }
-}
 
-/// Waits while the journal is behind. Nothing more is read meanwhile, so the peer's sends slow down
-/// to what the disk takes.
-async fn wait_for_room(journal: &EmbeddedJournal) {
-    let deadline = Instant::now() + ROOM_PATIENCE;
-    while !journal.has_room() && Instant::now() < deadline {
-        sleep(ROOM_POLL).await;
+    /// Lets the others on this thread go on after every [`SHARE`] samples: between two frames that have
+    /// arrived nothing else would.
+    async fn share_out(&mut self, samples: usize) {
+        self.unshared += samples;
+        if self.unshared >= SHARE {
+            self.unshared = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits in line until the journal takes what it did not.
+    async fn admit_in_turn(&mut self, refused: Refused) -> Result<(Admitted, Pass), End> {
+        let Services { intake, journal, connections, counters, .. } = &*self.services;
+        let Refused { mut samples, mut duplicates } = refused;
+        counters.ws_backpressure.inc();
+        loop {
+            let turn = tokio::select! {
+                () = connections.stop_reading.cancelled() => return Err(End::Draining),
+                turn = intake.turn(journal) => turn,
+            };
+            let pass = intake.enter().ok_or(End::Draining)?;
+            let outcome = self.publisher.admit(samples, &**journal);
+            drop(turn);
+            match outcome {
+                Ok(admitted) => return Ok((Admitted { duplicates: duplicates + admitted.duplicates, ..admitted }, pass)),
+                // Doors that cannot wait took the room.
+                Err(again) => {
+                    duplicates += again.duplicates;
+                    samples = again.samples;
+                }
+            }
+        }
     }
 }
