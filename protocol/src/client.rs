@@ -2,7 +2,7 @@
 
 use crate::{
     channel::Channel,
-    error::ProtocolError,
+    error::{ErrorCode, ProtocolError},
     id::{SessionId, VehicleId},
     sample::Sample,
     time::Timestamp,
@@ -21,7 +21,9 @@ impl RequestId {
     /// An id from JSON text, when it is a short string or a number.
     pub fn from_json(text: &str) -> Option<Self> {
         let first = *text.as_bytes().first()?;
-        (text.len() <= 128 && (first == b'"' || first == b'-' || first.is_ascii_digit())).then(|| Self(text.into()))
+        let is_short = text.len() <= 128 && (first == b'"' || first == b'-' || first.is_ascii_digit());
+        // It is echoed as it is: what no reader takes (half a surrogate pair, `1e999`) would spoil the answer.
+        (is_short && serde_json::from_str::<serde_json::Value>(text).is_ok()).then(|| Self(text.into()))
     }
 
     /// An id from a number.
@@ -49,6 +51,19 @@ pub enum Delivery {
     Latest,
     /// At most so many publications a second, the newest of each interval.
     MaxRate(f64),
+}
+
+impl Delivery {
+    /// At most `hz` publications a second.
+    ///
+    /// Fails with [`ErrorCode::ValidationError`] where `hz` is not from 0.001 to 10000: an interval has
+    /// to be a time that somebody waits for.
+    pub fn max_rate(hz: f64) -> Result<Self, ProtocolError> {
+        if (0.001..=10_000.0).contains(&hz) {
+            return Ok(Self::MaxRate(hz));
+        }
+        Err(ProtocolError::new(ErrorCode::ValidationError, "'max_rate' must be from 0.001 to 10000 publications a second"))
+    }
 }
 
 /// What happens when the subscriber reads slower than it is sent to.

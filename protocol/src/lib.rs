@@ -11,6 +11,8 @@ pub mod close;
 pub mod codec;
 pub mod envelope;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod id;
 pub mod limits;
 pub mod sample;

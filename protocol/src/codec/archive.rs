@@ -237,8 +237,7 @@ pub(super) fn decode(aligned: &[u8], now: Timestamp, limits: &Limits, interner: 
             let delivery = match max_rate.as_ref().map(|r| r.to_native()) {
                 None if *latest => Delivery::Latest,
                 None => Delivery::All,
-                Some(hz) if hz > 0.0 && hz <= 10_000.0 => Delivery::MaxRate(hz),
-                Some(_) => return Err(invalid("max_rate must be above 0 and at most 10000")),
+                Some(hz) => Delivery::max_rate(hz)?,
             };
             ClientFrame::Subscribe(SubscribeRequest {
                 channel: channel.parse()?,

@@ -167,8 +167,8 @@ fn parse_delivery(json: &str) -> Result<Delivery, ProtocolError> {
         _ => {}
     }
     match serde_json::from_str::<Rate>(json) {
-        Ok(Rate { max_rate }) if max_rate > 0.0 && max_rate <= 10_000.0 => Ok(Delivery::MaxRate(max_rate)),
-        _ => Err(invalid("'delivery' must be \"all\", \"latest\" or {\"max_rate\": hz} with hz above 0 and at most 10000")),
+        Ok(Rate { max_rate }) => Delivery::max_rate(max_rate),
+        Err(_) => Err(invalid("'delivery' must be \"all\", \"latest\" or {\"max_rate\": hz} with hz from 0.001 to 10000")),
     }
 }
 

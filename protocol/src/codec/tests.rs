@@ -60,6 +60,34 @@ fn a_message_frame_is_unwrapped_once_and_only_once() {
     assert_eq!(code(r#"{"type":"message","data":{"type":"message","data":{"type":"ping"}}}"#), ErrorCode::UnknownType);
 }
 
+/// Found by fuzzing: half a surrogate pair passes as raw JSON, and the answer that echoed it was not JSON.
+#[test]
+fn a_request_id_that_no_reader_takes_is_not_echoed() {
+    for id in [r#""\ud800""#, "1e999"] {
+        let ClientFrame::Ping { id } = decode(&format!(r#"{{"type":"ping","id":{id}}}"#)).unwrap() else { panic!() };
+        assert_eq!(id, None);
+    }
+}
+
+/// An interval longer than time itself made the actor that computed it panic.
+#[test]
+fn a_rate_so_low_that_nobody_waits_for_it_is_refused() {
+    for (hz, taken) in [("1e-300", false), ("0.0009", false), ("0.001", true), ("10000", true), ("10001", false), ("-1", false)] {
+        let text = format!(r#"{{"type":"subscribe","channel":"ai:1","delivery":{{"max_rate":{hz}}}}}"#);
+        assert_eq!(decode(&text).is_ok(), taken, "{hz}");
+        let archive = WireClient::Subscribe {
+            channel: "ai:1".into(),
+            id: None,
+            since: None,
+            latest: false,
+            max_rate: hz.parse().ok(),
+            drop_oldest: false,
+        };
+        let decoded = Decoder::new(Limits::default()).decode(WireFormat::Rkyv, &archive.to_payload().into(), NOW);
+        assert_eq!(decoded.is_ok(), taken, "{hz}");
+    }
+}
+
 #[test]
 fn each_kind_of_bad_frame_has_its_code_and_keeps_the_request_id() {
     assert_eq!(code("{"), ErrorCode::InvalidJson);
