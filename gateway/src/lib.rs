@@ -16,6 +16,7 @@ pub mod media;
 pub mod records;
 pub mod relay;
 pub mod series;
+pub mod soak;
 pub mod tail;
 pub mod transfer;
 pub mod voice;

@@ -19,5 +19,6 @@ mod relay;
 mod restart;
 mod road;
 mod series;
+mod soak;
 mod transfer;
 mod websocket;

@@ -7,7 +7,7 @@ mod services;
 mod snapshot;
 mod start;
 
-pub use clock::SystemClock;
+pub use clock::{CLOCK_OFFSET_FILE, SystemClock, follow_clock_offset};
 pub use counters::{CodeLabel, Counters, RequestLabels};
 pub use services::Services;
 pub use start::{RunningServer, StartError, start};

@@ -13,6 +13,7 @@ mod progress;
 mod relay;
 mod serve;
 mod signals;
+mod soak;
 mod tail;
 mod token;
 
@@ -70,6 +71,8 @@ enum Command {
     Import(Box<import::ImportArgs>),
     /// Write time series into a CSV, JSON lines or Parquet file
     Export(Box<export::ExportArgs>),
+    /// Break a server in every way and check that it keeps its promises
+    Soak(Box<soak::SoakArgs>),
     /// Print the configuration in force, secrets redacted
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Journal(args)) => journal::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Completions(args)) => {
             completions::run(&args, Cli::command());

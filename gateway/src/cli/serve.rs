@@ -27,6 +27,7 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = config::resolve(&args.flags)?;
     super::logging::start(&config)?;
+    app::follow_clock_offset();
     super::runtime()?.block_on(async {
         let stop = super::signals::stop()?;
         let server = app::start(config).await?;

@@ -31,6 +31,8 @@ pub struct SegmentReport {
     pub unreadable: u64,
     /// Bytes behind the last valid record: damage, or a write under way.
     pub rest_bytes: u64,
+    /// Where in the file the last valid record ends.
+    pub end: u64,
 }
 
 /// A whole journal.
@@ -86,7 +88,8 @@ pub fn verify(dir: &Path) -> io::Result<JournalReport> {
                     }
                 }
                 Step::Damaged { offset, bytes } => segment.damaged.push((offset, bytes.len() as u64)),
-                Step::End { rest, .. } => {
+                Step::End { offset, rest } => {
+                    segment.end = offset;
                     segment.rest_bytes = rest.len() as u64;
                     break;
                 }

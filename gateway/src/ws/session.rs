@@ -175,6 +175,7 @@ impl Session {
 
     /// Takes every whole message that has arrived; stops early where the window of promises is full.
     async fn take_all(&mut self, frames: &mut FrameReader) -> Result<(), End> {
+        let stop = self.services.connections.stop_reading.clone();
         let mut waited = false;
         while let Some(incoming) = frames.next().map_err(End::Close)? {
             match incoming {
@@ -184,8 +185,15 @@ impl Session {
                 Incoming::Close => return Err(End::Close(CloseCode::Normal)),
             }
             while self.is_window_full() {
-                let kept = self.acks.next().await;
+                let kept = tokio::select! {
+                    kept = self.acks.next() => kept,
+                    // What is read already and not admitted will be sent again: the actors are about to be saved.
+                    () = stop.cancelled() => return Err(End::Draining),
+                };
                 self.promise_kept(kept)?;
+            }
+            if stop.is_cancelled() {
+                return Err(End::Draining);
             }
             waited = true;
         }

@@ -1,0 +1,245 @@
+//! Whether what one subscriber hears keeps the promises: in one life of a channel each publication once
+//! and in order, what is missing told in gap frames, and a resumption exact or told that it is not.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::{
+    identity::{NUMBER, PROOF, Stream},
+    report::{Listened, Violation},
+};
+
+/// Where one channel stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The channel's life; not told to wildcards.
+    epoch: Option<u64>,
+    /// The last offset heard or told as dropped.
+    offset: u64,
+    /// Which sample of its vehicle that was; unknown before the first.
+    index: Option<u64>,
+}
+
+/// What one subscriber has heard so far.
+#[derive(Debug)]
+pub(super) struct Heard {
+    name: String,
+    /// Asks for what was missed when it comes back.
+    resumes: bool,
+    streams: HashMap<String, Stream>,
+    channels: BTreeMap<String, Place>,
+    /// Server crashes when the current connection was made.
+    crashes: u64,
+    pub(super) listened: Listened,
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Most violations one subscriber keeps.
+const MOST: usize = 20;
+
+impl Heard {
+    /// A subscriber of the vehicles of `streams`.
+    pub(super) fn new(name: &str, resumes: bool, streams: &[Stream]) -> Self {
+        let streams = streams.iter().map(|s| (s.name.clone(), s.clone())).collect();
+        Self {
+            name: name.to_owned(),
+            resumes,
+            streams,
+            channels: BTreeMap::new(),
+            crashes: 0,
+            listened: Listened::default(),
+            violations: Vec::new(),
+        }
+    }
+
+    fn violate(&mut self, promise: &'static str, what: String) {
+        if self.violations.len() < MOST {
+            self.violations.push(Violation { promise, witness: self.name.clone(), what });
+        }
+    }
+
+    /// A connection stands. A subscriber that does not resume begins anew.
+    pub(super) fn connected(&mut self) {
+        self.listened.connections += 1;
+        if !self.resumes {
+            self.channels.clear();
+        }
+    }
+
+    /// Where `channel` was left.
+    pub(super) fn since(&self, channel: &str) -> Option<(u64, u64)> {
+        let place = self.channels.get(channel)?;
+        Some((place.epoch?, place.offset))
+    }
+
+    /// The highest sample of `vehicle` heard, counted from 0.
+    pub(super) fn reached(&self, vehicle: &str) -> Option<u64> {
+        self.channels.get(&format!("telemetry:{vehicle}"))?.index
+    }
+
+    /// A message of the server. `crashes` counts how often it was killed so far, `strict` says that a
+    /// resumption must succeed all the same.
+    pub(super) fn message(&mut self, value: &Value, crashes: u64, strict: bool) {
+        let Some(channel) = value["channel"].as_str() else { return };
+        match value["type"].as_str() {
+            Some("subscribed") => self.subscribed(channel, value, crashes, strict),
+            Some("telemetry") => self.telemetry(channel, value),
+            Some("gap") => self.gap(channel, value),
+            _ => {}
+        }
+    }
+
+    fn subscribed(&mut self, channel: &str, value: &Value, crashes: u64, strict: bool) {
+        if !self.resumes {
+            return;
+        }
+        let (Some(epoch), Some(offset)) = (value["epoch"].as_u64(), value["offset"].as_u64()) else { return };
+        let crashed = crashes != self.crashes;
+        let Some((old_epoch, old_offset)) = self.since(channel) else {
+            self.channels.insert(channel.to_owned(), Place { epoch: Some(epoch), offset, index: None });
+            self.crashes = crashes;
+            return;
+        };
+        if value["recovered"] == true {
+            self.listened.resumed += 1;
+            if (epoch, offset) != (old_epoch, old_offset) {
+                self.violate("resume", format!("{channel}: left at {old_epoch}:{old_offset}, recovered:true at {epoch}:{offset}"));
+            }
+        } else {
+            self.listened.not_resumed += 1;
+            if strict || !crashed {
+                self.violate(
+                    "resume",
+                    format!(
+                        "{channel}: left at {old_epoch}:{old_offset}, recovered:false at {epoch}:{offset} though its history reaches back"
+                    ),
+                );
+            }
+            self.channels.insert(channel.to_owned(), Place { epoch: Some(epoch), offset, index: None });
+        }
+    }
+
+    /// Every channel is subscribed: from here on a resumption that fails needs a new crash as its reason.
+    pub(super) fn settled(&mut self, crashes: u64) {
+        self.crashes = crashes;
+    }
+
+    fn telemetry(&mut self, channel: &str, value: &Value) {
+        self.listened.publications += 1;
+        let identity = self.identify(value);
+        let (offset, index) = match (value["offset"].as_u64(), identity) {
+            (Some(offset), Ok(index)) => (offset, index),
+            (_, Err(None)) => return,
+            (None, _) => return self.violate("order", format!("{channel}: a publication without an offset: {value}")),
+            (_, Err(Some(wrong))) => return self.violate("invented", wrong),
+        };
+        let place = self.channels.get(channel).copied();
+        if let Some(place) = place {
+            if offset <= place.offset {
+                self.violate("doubled", format!("{channel}: offset {offset} after {}: {value}", place.offset));
+            } else if offset != place.offset + 1 {
+                self.violate("gap", format!("{channel}: offset {offset} after {} and no gap frame: {value}", place.offset));
+            } else if let Some(before) = place.index
+                && index != before + 1
+            {
+                let promise = if index <= before { "doubled" } else { "lost" };
+                self.violate(promise, format!("{channel}: sample {index} of its vehicle follows {before}, at offset {offset}: {value}"));
+            }
+        }
+        let epoch = place.and_then(|p| p.epoch);
+        self.channels.insert(channel.to_owned(), Place { epoch, offset, index: Some(index) });
+    }
+
+    /// Which sample of its vehicle it is. `Err(None)`: not one of ours; `Err(Some(..))`: it says what it should not.
+    fn identify(&self, value: &Value) -> Result<u64, Option<String>> {
+        let vehicle = value["driverId"].as_str().unwrap_or_default();
+        let stream = vehicle.rsplit_once('-').and_then(|(name, _)| self.streams.get(name)).ok_or(None)?;
+        let number = |signal: &str| value["data"][signal].as_f64().map(|v| v as u64);
+        let n = number(NUMBER).filter(|n| *n > 0).ok_or_else(|| Some(format!("{vehicle}: a sample without a number: {value}")))?;
+        if stream.vehicle(n) != vehicle || number(PROOF) != Some(stream.proof(n)) {
+            return Err(Some(format!("{vehicle}: number {n} does not carry its values: {value}")));
+        }
+        Ok(stream.index(n))
+    }
+
+    fn gap(&mut self, channel: &str, value: &Value) {
+        let (Some(dropped), Some(from), Some(to)) = (value["dropped"].as_u64(), value["from"].as_u64(), value["to"].as_u64()) else {
+            return self.violate("gap", format!("a gap frame that does not say what is missing: {value}"));
+        };
+        self.listened.told_dropped += dropped;
+        if to + 1 != from + dropped {
+            self.violate("gap", format!("{channel}: a gap frame whose numbers do not add up: {value}"));
+        }
+        if let Some(place) = self.channels.get_mut(channel) {
+            let expected = place.offset + 1;
+            place.offset = to;
+            place.index = place.index.map(|index| index + dropped);
+            if from != expected {
+                self.violate("gap", format!("{channel}: {expected} is next, the gap frame says {value}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use slipstream_protocol::Timestamp;
+
+    fn stream() -> Stream {
+        Stream { name: "s".into(), vehicles: 2, seed: 1, start: Timestamp::default() }
+    }
+
+    fn sample(n: u64, offset: u64) -> Value {
+        let stream = stream();
+        json!({"type": "telemetry", "channel": "telemetry:s-0", "offset": offset, "driverId": stream.vehicle(n),
+            "data": {"n": n, "proof": stream.proof(n)}})
+    }
+
+    fn subscribed(epoch: u64, offset: u64, recovered: bool) -> Value {
+        json!({"type": "subscribed", "channel": "telemetry:s-0", "epoch": epoch, "offset": offset, "recovered": recovered})
+    }
+
+    fn heard(messages: &[Value]) -> Vec<&'static str> {
+        let mut heard = Heard::new("test", true, &[stream()]);
+        heard.connected();
+        for message in messages {
+            heard.message(message, 0, false);
+        }
+        heard.violations.iter().map(|v| v.promise).collect()
+    }
+
+    #[test]
+    fn what_is_whole_passes_and_what_is_not_is_named() {
+        let start = subscribed(5, 10, false);
+        let told = json!({"type": "gap", "channel": "telemetry:s-0", "dropped": 2, "from": 12, "to": 13});
+        assert!(heard(&[start.clone(), sample(1, 11), sample(3, 12), subscribed(5, 12, true), sample(5, 13)]).is_empty());
+        assert!(heard(&[start.clone(), sample(1, 11), told.clone(), sample(7, 14)]).is_empty());
+        assert_eq!(heard(&[start.clone(), sample(1, 11), told, sample(5, 14)]), ["doubled"]);
+        assert_eq!(heard(&[start.clone(), sample(1, 11), sample(5, 12)]), ["lost"]);
+        assert_eq!(heard(&[start.clone(), sample(1, 11), sample(1, 11)]), ["doubled"]);
+        assert_eq!(heard(&[start.clone(), sample(1, 11), sample(3, 13)]), ["gap"]);
+        assert_eq!(heard(&[start.clone(), sample(2, 11)]), Vec::<&str>::new(), "another vehicle's sample counts by its own name");
+        assert_eq!(heard(&[start.clone(), sample(1, 11), subscribed(5, 0, false)]), ["resume"], "no crash excuses it");
+        let mut forged = sample(1, 11);
+        forged["data"]["proof"] = json!(3);
+        assert_eq!(heard(&[start, forged]), ["invented"]);
+    }
+
+    #[test]
+    fn after_a_crash_a_channel_may_say_that_it_begins_anew() {
+        let mut heard = Heard::new("test", true, &[stream()]);
+        heard.connected();
+        heard.message(&subscribed(5, 10, false), 0, false);
+        heard.settled(0);
+        heard.message(&sample(1, 11), 0, false);
+        heard.connected();
+        heard.message(&subscribed(6, 0, false), 1, false);
+        heard.message(&sample(1, 1), 1, false);
+        assert_eq!((heard.violations.len(), heard.listened.not_resumed, heard.reached("s-0")), (0, 1, Some(0)));
+        heard.message(&subscribed(7, 0, false), 2, true);
+        assert_eq!(heard.violations.len(), 1, "unless resumption over crashes is promised");
+    }
+}
