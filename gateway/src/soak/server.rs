@@ -66,8 +66,8 @@ impl Server {
             ("SLIPSTREAM_JOURNAL_SEGMENT_BYTES", SEGMENT_BYTES.to_string()),
             ("SLIPSTREAM_JOURNAL_RETAIN_BYTES", RETAIN_BYTES.to_string()),
             // History reaches over every pause that faults make.
-            ("SLIPSTREAM_ACTORS_HISTORY_LEN", "20000".to_owned()),
-            ("SLIPSTREAM_ACTORS_HISTORY_AGE", "30m".to_owned()),
+            ("SLIPSTREAM_HISTORY_TELEMETRY_LEN", "20000".to_owned()),
+            ("SLIPSTREAM_HISTORY_TELEMETRY_AGE", "30m".to_owned()),
             ("SLIPSTREAM_DRAIN_TIMEOUT", format!("{}s", DRAIN.as_secs())),
             (crate::app::CLOCK_OFFSET_FILE, clock.display().to_string()),
         ];
