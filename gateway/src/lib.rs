@@ -13,6 +13,7 @@ mod http_client;
 pub mod ingest;
 pub mod journal;
 pub mod media;
+pub mod rate;
 pub mod records;
 pub mod relay;
 pub mod series;

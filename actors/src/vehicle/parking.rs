@@ -76,12 +76,11 @@ impl Parking {
     pub(super) fn next(&self) -> Option<Vec<Sample>> {
         let mut waiting = self.waiting.lock();
         let next = waiting.batches.pop_front();
-        match &next {
-            Some(samples) => waiting.samples -= samples.len(),
-            None => {
-                *waiting = Waiting::default();
-                self.open.store(false, Ordering::Release);
-            }
+        if let Some(samples) = &next {
+            waiting.samples -= samples.len();
+        } else {
+            *waiting = Waiting::default();
+            self.open.store(false, Ordering::Release);
         }
         next
     }

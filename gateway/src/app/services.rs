@@ -8,6 +8,8 @@ use slipstream_actors::{
 };
 use slipstream_protocol::Timestamp;
 
+use tokio::sync::Semaphore;
+
 use super::Counters;
 use crate::{
     auth::Auth,
@@ -16,6 +18,7 @@ use crate::{
     ingest::{DecoderPool, Intake, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
+    rate::RateLimits,
     series::writer::SeriesWriter,
     voice::Voice,
     ws::Connections,
@@ -49,6 +52,10 @@ pub struct Services {
     pub ledger: Ledger,
     /// The way from the doors to journal and actors.
     pub intake: Arc<Intake>,
+    /// How much one token and one address may ask for.
+    pub rates: RateLimits,
+    /// Counts the bytes that the bodies of requests under way hold.
+    pub bodies: Arc<Semaphore>,
     /// Decoders to borrow.
     pub decoders: DecoderPool,
     /// The WebSocket connections.

@@ -6,7 +6,7 @@ use slipstream_actors::{
     ActorSystem, Router,
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +21,7 @@ use crate::{
     ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
+    rate::{self, RateLimits},
     records,
     series::{
         self, SeriesConfig,
@@ -123,7 +124,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         voice: Voice::from_config(&config, records.clone()),
         ledger: Ledger::restore(recovery.publishers),
         decoders: DecoderPool::new(config.decoder_limits()),
-        intake: intake.clone(),
+        intake,
+        rates: RateLimits::new(&config.rate, config.limits.max_batch),
+        bodies: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
         connections: Connections::default(),
         counters: Counters::default(),
         clock,
@@ -142,6 +145,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     tracing::info!(addr = %listening.addr, "listening");
     let heart = CancellationToken::new();
     tokio::spawn(heartbeat::run(services.clone(), heart.clone()));
+    tokio::spawn(rate::keep_forgetting(services.clone(), heart.clone()));
     Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving, heart })
 }
 

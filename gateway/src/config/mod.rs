@@ -16,6 +16,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use serde::Serialize;
 use slipstream_protocol::Limits;
 
+use crate::rate::RateConfig;
+
 pub use flags::Flags;
 pub use history::{HistoryConfig, HistoryLimit};
 pub use secret::Secret;
@@ -128,6 +130,8 @@ pub struct LimitsConfig {
     pub max_future: Duration,
     /// Most points one series answer holds.
     pub max_points: usize,
+    /// Most bytes that the bodies of all requests under way may hold.
+    pub max_buffered_bytes: usize,
 }
 
 /// Everything that can be set, resolved. Secrets are redacted when printed.
@@ -171,6 +175,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// Bounds on what one client may send.
     pub limits: LimitsConfig,
+    /// How much one token and one address may ask for.
+    pub rate: RateConfig,
     /// Longest drain on shutdown.
     #[serde(serialize_with = "duration::serialize")]
     pub drain_timeout: Duration,
@@ -223,7 +229,9 @@ impl Default for Config {
                 max_depth: 8,
                 max_future: Duration::from_secs(24 * 3_600),
                 max_points: 100_000,
+                max_buffered_bytes: 256 << 20,
             },
+            rate: RateConfig::default(),
             drain_timeout: Duration::from_secs(10),
         }
     }

@@ -19,6 +19,7 @@ pub struct Setting {
 
 const TIME: &str = "a length of time such as 100ms, 30s or 5m, above 0";
 const COUNT: &str = "a whole number from 1";
+const RATE: &str = "a whole number a second; 0: no limit";
 const URL: &str = "an address that starts with http:// or https://";
 const TEXT: &str = "text";
 
@@ -79,6 +80,15 @@ fn jwt_secret(value: &str) -> Option<Secret> {
 fn origins(value: &str) -> Option<Vec<String>> {
     let list: Vec<String> = value.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| o.trim_end_matches('/').to_owned()).collect();
     list.iter().all(|o| o == "*" || url(o).is_some()).then_some(list)
+}
+
+fn addresses(value: &str) -> Option<Vec<IpAddr>> {
+    value.split(',').map(str::trim).filter(|a| !a.is_empty()).map(|a| a.parse().ok()).collect()
+}
+
+/// What a semaphore can count.
+fn buffered(value: &str) -> Option<usize> {
+    positive_usize(value).filter(|bytes| *bytes <= tokio::sync::Semaphore::MAX_PERMITS)
 }
 
 fn log_level(value: &str) -> Option<String> {
@@ -177,6 +187,19 @@ pub const SETTINGS: &[Setting] = &[
     open("limits.max_depth", "SLIPSTREAM_MAX_DEPTH", COUNT, |c, v| put(&mut c.limits.max_depth, positive_usize(v))),
     open("limits.max_future", "SLIPSTREAM_MAX_FUTURE", TIME, |c, v| put(&mut c.limits.max_future, time(v))),
     open("limits.max_points", "SLIPSTREAM_MAX_POINTS", COUNT, |c, v| put(&mut c.limits.max_points, positive_usize(v))),
+    open("limits.max_buffered_bytes", "SLIPSTREAM_MAX_BUFFERED_BYTES", COUNT, |c, v| put(&mut c.limits.max_buffered_bytes, buffered(v))),
+    open("rate.requests_per_token", "SLIPSTREAM_RATE_REQUESTS_PER_TOKEN", RATE, |c, v| put(&mut c.rate.requests_per_token, number(v))),
+    open("rate.requests_per_address", "SLIPSTREAM_RATE_REQUESTS_PER_ADDRESS", RATE, |c, v| {
+        put(&mut c.rate.requests_per_address, number(v))
+    }),
+    open("rate.connections_per_address", "SLIPSTREAM_RATE_CONNECTIONS_PER_ADDRESS", RATE, |c, v| {
+        put(&mut c.rate.connections_per_address, number(v))
+    }),
+    open("rate.samples_per_token", "SLIPSTREAM_RATE_SAMPLES_PER_TOKEN", RATE, |c, v| put(&mut c.rate.samples_per_token, number(v))),
+    open("rate.failures_per_address", "SLIPSTREAM_RATE_FAILURES_PER_ADDRESS", "a whole number a minute; 0: no limit", |c, v| {
+        put(&mut c.rate.failures_per_address, number(v))
+    }),
+    open("rate.proxies", "SLIPSTREAM_RATE_PROXIES", "comma-separated IP addresses", |c, v| put(&mut c.rate.proxies, addresses(v))),
     open("drain_timeout", "SLIPSTREAM_DRAIN_TIMEOUT", TIME, |c, v| put(&mut c.drain_timeout, time(v))),
 ];
 

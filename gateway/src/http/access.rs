@@ -1,11 +1,14 @@
 //! Who may call what: everything under `/api/` needs a token unless it is named here.
 
 use http::{Method, Request};
-use slipstream_protocol::{ProtocolError, token::Claims};
+use slipstream_protocol::{ErrorCode, ProtocolError, token::Claims};
+
+use super::reply::ApiError;
 
 use crate::{
     app::Services,
     auth::{api_key::claims_of_bearer, missing_token, token_of},
+    rate::ClientAddress,
 };
 
 /// What is open under `/api/`.
@@ -22,6 +25,16 @@ pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> R
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.to_owned();
     claims_of_bearer(services, &bearer).await
+}
+
+/// What a caller without good claims hears; that too many failures came from its address, where they did.
+pub(crate) fn refused(services: &Services, address: ClientAddress, error: ProtocolError) -> ApiError {
+    if error.code == ErrorCode::Unauthorized
+        && let Err(limited) = services.rates.failure_from(address)
+    {
+        return limited.into();
+    }
+    error.into()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use slipstream_protocol::{ErrorCode, token::Claims};
 use warp::{Filter, Rejection};
 
 use super::reply::ApiError;
-use crate::app::Services;
+use crate::{app::Services, rate::ClientAddress};
 
 /// Hands the services to a handler.
 pub fn with(services: &Arc<Services>) -> impl Filter<Extract = (Arc<Services>,), Error = Infallible> + Clone + use<> {
@@ -19,6 +19,11 @@ pub fn with(services: &Arc<Services>) -> impl Filter<Extract = (Arc<Services>,),
 /// Who calls. The frame has checked the token before any route sees the request.
 pub fn caller() -> impl Filter<Extract = (Arc<Claims>,), Error = Rejection> + Copy {
     warp::ext::get::<Arc<Claims>>()
+}
+
+/// Where the request comes from; the frame has found out.
+pub fn address() -> impl Filter<Extract = (ClientAddress,), Error = Infallible> + Copy {
+    warp::ext::optional::<ClientAddress>().map(Option::unwrap_or_default)
 }
 
 /// The body; the frame has bounded it and read it whole.

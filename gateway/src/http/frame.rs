@@ -9,21 +9,22 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, future::BoxFuture};
 use http::Request;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use slipstream_protocol::ErrorCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 use tracing::Instrument;
 
 use super::{
-    access, cors,
+    Peer, access, cors,
     reply::{self, ApiError, Response},
     request_id, route_label,
 };
-use crate::app::Services;
+use crate::{app::Services, rate::ClientAddress};
 
 /// Longest wait for a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -97,37 +98,80 @@ where
     }
 }
 
-/// Lets a request in: token and size are right.
+/// Lets a request in: token and size are right, and it is not one too many.
 async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<Incoming>) -> Result<Response, ApiError>
 where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
+    services.rates.request_from(address)?;
+    request.extensions_mut().insert(address);
     if access::needs_token(request.method(), request.uri().path()) {
-        let claims = access::claims_of(services, &request).await?;
+        let claims = access::claims_of(services, &request).await.map_err(|error| access::refused(services, address, error))?;
+        services.rates.request_of(services.rates.token(&claims.sub))?;
         request.extensions_mut().insert(Arc::new(claims));
     }
     let (head, body) = request.into_parts();
-    let body = whole_body(body, services.config.limits.max_frame_bytes).await?;
+    // Held until the answer is there: what is made of the body is about as large.
+    let (body, _held) = whole_body(body, services).await?;
     match routes.call(Request::from_parts(head, Full::new(body))).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
 }
 
-async fn whole_body(body: Incoming, max: usize) -> Result<Bytes, ApiError> {
+/// The whole body, and what it holds of the room for all bodies.
+async fn whole_body(body: Incoming, services: &Services) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), None));
     }
+    let max = services.config.limits.max_frame_bytes;
     let too_large = || ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {max} bytes that are taken"));
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete")),
+    match tokio::time::timeout(BODY_TIMEOUT, collect(Limited::new(body, max), &services.bodies)).await {
+        Ok(Ok(collected)) => Ok(collected),
+        Ok(Err(Uncollected::NoRoom)) => {
+            Err(ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment"))
+        }
+        Ok(Err(Uncollected::Ended(error))) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(Uncollected::Ended(_))) => Err(ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete")),
         Err(_) => Err(ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time")),
     }
+}
+
+/// Why a body is not there.
+enum Uncollected {
+    /// Other bodies hold all the room.
+    NoRoom,
+    /// Reading it failed.
+    Ended(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Reads a body piece by piece, each accounted for when it has arrived: who only announces much holds nothing.
+async fn collect(mut body: Limited<Incoming>, room: &Arc<Semaphore>) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Uncollected> {
+    let (mut first, mut more) = (Bytes::new(), BytesMut::new());
+    let mut held: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(Uncollected::Ended)?.into_data() else { continue };
+        let size = u32::try_from(piece.len()).map_err(|_| Uncollected::NoRoom)?;
+        let permit = room.clone().try_acquire_many_owned(size).map_err(|_| Uncollected::NoRoom)?;
+        match &mut held {
+            Some(held) => held.merge(permit),
+            None => held = Some(permit),
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&piece);
+        }
+    }
+    Ok((if more.is_empty() { first } else { more.freeze() }, held))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

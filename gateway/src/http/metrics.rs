@@ -30,6 +30,7 @@ pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Respons
 fn render(services: &Services) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("slipstream");
     services.counters.register(&mut registry);
+    services.rates.register(&mut registry);
     let mut readings = Readings::default();
     readings.actors(services);
     readings.journal(services);
@@ -91,6 +92,13 @@ impl Readings {
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
         self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);
         self.gauge("ingest_waiting", "Connections that wait in line for room in the journal now", services.intake.waiting() as f64);
+        let bodies = services.config.limits.max_buffered_bytes - services.bodies.available_permits();
+        self.gauge("http_buffered_bytes", "Bytes that the bodies of requests under way hold", bodies as f64);
+        self.gauge(
+            "rate_remembered",
+            "Tokens and addresses remembered for rate limits, once per limit",
+            services.rates.remembered() as f64,
+        );
         self.gauge("publishers", "Numbered publishers known", services.ledger.len() as f64);
         let uptime = services.clock.now().since(services.started_at);
         self.gauge("uptime_seconds", "Seconds since the start", uptime.as_secs_f64());

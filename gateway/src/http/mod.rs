@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use warp::{Filter, filters::BoxedFilter};
 
+pub(crate) use access::refused;
 pub use frame::Frame;
 pub(crate) use health::Health;
 pub use serve::{Listening, Peer, serve};

@@ -1,5 +1,7 @@
 //! Answers in the envelope, and refusals as values.
 
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use slipstream_actors::ports::{JournalError, RecordsError, SeriesError};
@@ -9,7 +11,7 @@ use slipstream_protocol::{
     envelope::{Failure, Pagination, Success},
 };
 
-use crate::ingest::AcceptError;
+use crate::{ingest::AcceptError, rate::Limited};
 
 /// What every handler answers with.
 pub type Response = warp::reply::Response;
@@ -27,18 +29,20 @@ pub struct ApiError {
     pub message: String,
     /// One entry per broken field.
     pub details: Vec<String>,
+    /// When to come back, where that is known; a second where it is not.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// A refusal of kind `code`.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self { code, message: message.into(), details: Vec::new(), retry_after: None }
     }
 
     /// A [`ErrorCode::ValidationError`] that names every broken field.
     pub fn invalid(details: Vec<String>) -> Self {
         let message = if details.len() == 1 { "one field is not valid" } else { "some fields are not valid" };
-        Self { code: ErrorCode::ValidationError, message: message.to_owned(), details }
+        Self { details, ..Self::new(ErrorCode::ValidationError, message) }
     }
 
     /// `what` does not exist.
@@ -93,6 +97,12 @@ impl From<JournalError> for ApiError {
     }
 }
 
+impl From<Limited> for ApiError {
+    fn from(limited: Limited) -> Self {
+        Self { retry_after: Some(limited.wait), ..Self::new(ErrorCode::RateLimited, limited.to_string()) }
+    }
+}
+
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
         match error {
@@ -127,7 +137,9 @@ pub fn fail(now: Timestamp, error: ApiError) -> Response {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            // Whole seconds, rounded up: who comes back then is let in.
+            let wait = error.retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
         _ => {}
     }
@@ -181,5 +193,16 @@ mod tests {
         assert_eq!(answer(JournalError::Storage("full".into())), (503, true));
         assert_eq!(answer(JournalError::Closed), (503, true));
         assert_eq!(answer(JournalError::TooLarge { bytes: 2, most: 1 }), (413, false));
+    }
+
+    #[test]
+    fn who_is_limited_is_told_when_to_come_back_in_whole_seconds() {
+        let after = |wait| {
+            let limited = Limited { limit: crate::rate::Limit::RequestsPerToken, wait };
+            fail(Timestamp::default(), limited.into()).headers()[header::RETRY_AFTER].to_str().unwrap().to_owned()
+        };
+        assert_eq!(after(Duration::from_millis(1)), "1");
+        assert_eq!(after(Duration::from_millis(2_001)), "3");
+        assert_eq!(after(Duration::from_secs(60)), "60");
     }
 }

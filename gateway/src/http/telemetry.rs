@@ -84,6 +84,7 @@ async fn publish(services: &Arc<Services>, claims: &Claims, body: &Bytes) -> Api
     if samples.is_empty() {
         return Err(nothing_taken(refused));
     }
+    services.rates.samples_of(services.rates.token(&claims.sub), samples.len())?;
     let taken = samples.len();
     let position = ingest::accept(services, samples).await?;
     let refused =
@@ -101,6 +102,7 @@ fn nothing_taken(mut refused: Vec<Refusal>) -> ApiError {
             code: refused[0].error.code,
             message: format!("none of the {count} samples could be taken"),
             details: refused.into_iter().map(|r| format!("batch[{}]: {}: {}", r.index, r.error.code, r.error.message)).collect(),
+            retry_after: None,
         },
     }
 }

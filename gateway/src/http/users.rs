@@ -6,18 +6,19 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::User;
 use slipstream_protocol::{
-    ErrorCode, VehicleId,
+    ErrorCode, ProtocolError, VehicleId,
     token::{Claims, Role},
 };
 use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
+    access::refused,
+    extract::{address, body, caller, query, with},
     fields::{Fields, id as id_field, string, text},
     paging::{listed, page_of},
     reply::{self, ApiError, ApiResult, Response, answered},
 };
-use crate::{app::Services, auth::password, media::new_id};
+use crate::{app::Services, auth::password, media::new_id, rate::ClientAddress};
 
 /// How long a token from a login lives.
 const TOKEN_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
@@ -30,16 +31,13 @@ const MAX_NAME: usize = 200;
 
 /// `POST /api/auth/register`, `POST /api/auth/login`, `GET /api/auth/me`, `GET` and `POST /api/users`.
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let register = warp::path!("api" / "auth" / "register")
-        .and(warp::post())
-        .and(with(services))
-        .and(body())
-        .then(|services: Arc<Services>, body: Bytes| async move { answered(&services, register(&services, &body)).await });
-    let login = warp::path!("api" / "auth" / "login")
-        .and(warp::post())
-        .and(with(services))
-        .and(body())
-        .then(|services: Arc<Services>, body: Bytes| async move { answered(&services, login(&services, &body)).await });
+    let register = warp::path!("api" / "auth" / "register").and(warp::post()).and(with(services)).and(address()).and(body()).then(
+        |services: Arc<Services>, address, body: Bytes| async move { answered(&services, register(&services, address, &body)).await },
+    );
+    let login =
+        warp::path!("api" / "auth" / "login").and(warp::post()).and(with(services)).and(address()).and(body()).then(
+            |services: Arc<Services>, address, body: Bytes| async move { answered(&services, login(&services, address, &body)).await },
+        );
     let me = warp::path!("api" / "auth" / "me")
         .and(warp::get())
         .and(with(services))
@@ -61,7 +59,10 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 }
 
 /// Anyone may register, as viewer. The very first user becomes admin.
-async fn register(services: &Services, body: &[u8]) -> ApiResult {
+async fn register(services: &Services, address: ClientAddress, body: &[u8]) -> ApiResult {
+    // Each costs as much as a wrong password: hashing is slow on purpose.
+    services.rates.attempt_from(address)?;
+    services.rates.failure_from(address)?;
     let mut fields = Fields::of(body)?;
     let new = NewUser::of(&mut fields);
     let Some(new) = new else { return Err(fields.refusal()) };
@@ -70,7 +71,9 @@ async fn register(services: &Services, body: &[u8]) -> ApiResult {
     Ok(reply::created(services.clock.now(), token, "user registered"))
 }
 
-async fn login(services: &Services, body: &[u8]) -> ApiResult {
+/// Who fails too often is turned away before the password is looked at.
+async fn login(services: &Services, address: ClientAddress, body: &[u8]) -> ApiResult {
+    services.rates.attempt_from(address)?;
     let mut fields = Fields::of(body)?;
     let email = fields.required("email", email);
     let given = fields.required("password", |value| string(value).map(ToOwned::to_owned));
@@ -79,7 +82,8 @@ async fn login(services: &Services, body: &[u8]) -> ApiResult {
     };
     let user = services.records.user_by_email(&email).await?;
     let right = password::verify(given, user.as_ref().map(|user| user.password_hash.clone())).await?;
-    let user = user.filter(|_| right).ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "the email or the password is wrong"))?;
+    let wrong = || refused(services, address, ProtocolError::new(ErrorCode::Unauthorized, "the email or the password is wrong"));
+    let user = user.filter(|_| right).ok_or_else(wrong)?;
     let token = token_for(services, &user)?;
     Ok(reply::ok(services.clock.now(), token, "logged in"))
 }

@@ -30,12 +30,15 @@ use crate::{
         Peer, extract,
         reply::{self, ApiError, ApiResult, Response},
     },
+    rate::{ClientAddress, TokenKey},
 };
 use handshake::Handshake;
 
 /// What a connection may do and how it wants it, settled before the upgrade.
 struct Admission {
     claims: Claims,
+    /// Whose rate its messages count for.
+    token: TokenKey,
     handshake: Handshake,
     publisher: Option<PublisherId>,
     level: AckLevel,
@@ -50,13 +53,22 @@ pub fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Er
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Peer>())
-        .then(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer| async move {
-            reply::answered(&services, open(&services, &query, &headers, upgrade, peer)).await
+        .and(extract::address())
+        .then(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer, address| async move {
+            reply::answered(&services, open(&services, &query, &headers, upgrade, peer, address)).await
         })
 }
 
-async fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upgrade: Option<OnUpgrade>, peer: Option<Peer>) -> ApiResult {
-    let admission = admit(services, query, headers).await?;
+async fn open(
+    services: &Arc<Services>,
+    query: &str,
+    headers: &HeaderMap,
+    on_upgrade: Option<OnUpgrade>,
+    peer: Option<Peer>,
+    address: ClientAddress,
+) -> ApiResult {
+    services.rates.connection_from(address)?;
+    let admission = admit(services, query, headers, address).await?;
     if services.connections.is_draining() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
     }
@@ -80,10 +92,11 @@ async fn open(services: &Arc<Services>, query: &str, headers: &HeaderMap, on_upg
 }
 
 /// Token first: who may not enter learns nothing else.
-async fn admit(services: &Services, query: &str, headers: &HeaderMap) -> Result<Admission, ApiError> {
+async fn admit(services: &Services, query: &str, headers: &HeaderMap, address: ClientAddress) -> Result<Admission, ApiError> {
     let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = crate::auth::token_of(authorization, Some(query)).ok_or_else(crate::auth::missing_token)?;
-    let claims = crate::auth::api_key::claims_of_bearer(services, token).await?;
+    let claims = crate::auth::api_key::claims_of_bearer(services, token).await;
+    let claims = claims.map_err(|error| crate::http::refused(services, address, error))?;
     let mut broken = Vec::new();
     let publisher = query_value(query, "publisher")
         .and_then(|text| PublisherId::new(text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());
@@ -96,7 +109,8 @@ async fn admit(services: &Services, query: &str, headers: &HeaderMap) -> Result<
     if !broken.is_empty() {
         return Err(ApiError::invalid(broken));
     }
-    Ok(Admission { claims, handshake: Handshake::check(headers)?, publisher, level })
+    let token = services.rates.token(&claims.sub);
+    Ok(Admission { claims, token, handshake: Handshake::check(headers)?, publisher, level })
 }
 
 fn level_of(text: &str) -> Option<AckLevel> {

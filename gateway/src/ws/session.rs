@@ -23,7 +23,7 @@ use super::{
     frames::{FrameReader, Incoming},
     level_of, writer,
 };
-use crate::{app::Services, ingest::Publisher};
+use crate::{app::Services, ingest::Publisher, rate::Limited};
 
 /// Room for one read.
 const READ_ROOM: usize = 16 << 10;
@@ -215,7 +215,13 @@ impl Session {
         let now = self.services.clock.now();
         let decoder = self.decoder.get_or_insert_with(|| Box::new(Decoder::new(self.services.config.decoder_limits())));
         self.refused_now = false;
-        let good = match decoder.decode(format, payload, now) {
+        let decoded = decoder.decode(format, payload, now);
+        let count = if let Ok(ClientFrame::Telemetry(frame)) = &decoded { frame.samples.len() } else { 1 };
+        if let Err(limited) = self.services.rates.samples_of(self.admission.token, count) {
+            // Boxed: rare, and its timer would otherwise be kept in every connection's task.
+            Box::pin(self.slow_down(limited, count)).await?;
+        }
+        let good = match decoded {
             Ok(ClientFrame::Telemetry(frame)) => self.telemetry(frame, payload.len()).await?,
             Ok(frame) => {
                 // Boxed: rare, and its states would otherwise be kept in every connection's task.
@@ -236,6 +242,21 @@ impl Session {
             return Err(End::Close(CloseCode::TooManyErrors));
         }
         Ok(())
+    }
+
+    /// Waits until `count` more samples of this token may come. Nothing more is read meanwhile.
+    async fn slow_down(&mut self, mut limited: Limited, count: usize) -> Result<(), End> {
+        loop {
+            tokio::select! {
+                () = self.services.connections.stop_reading.cancelled() => return Err(End::Draining),
+                () = tokio::time::sleep(limited.wait) => {}
+            }
+            match self.services.rates.samples_of(self.admission.token, count) {
+                Ok(()) => return Ok(()),
+                // Another connection of the token was quicker.
+                Err(still) => limited = still,
+            }
+        }
     }
 
     async fn other(&mut self, frame: ClientFrame) -> Result<(), End> {
