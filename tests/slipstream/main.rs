@@ -11,6 +11,7 @@ mod grafana;
 mod http;
 mod journal;
 mod laps;
+mod overload;
 mod pitbox;
 mod raw_socket;
 mod readme;
