@@ -1,0 +1,83 @@
+//! One publisher that floods does not starve the others.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use slipstream_protocol::token::Role;
+use tokio::time::{interval, timeout};
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+use super::{
+    flood::{Flood, Publisher},
+    process::Process,
+};
+
+/// Frames of one connection that may be on their way (`ws.window`).
+const WINDOW: u64 = 16;
+const FLOODERS: usize = 3;
+/// Samples of the one who behaves: five seconds at 60 Hz.
+const SAMPLES: u64 = 300;
+
+/// The bound is counted in the others' work, not in time: while one sample waits for its acknowledgement,
+/// each flooder may get through what it had on its way before (a window), what it sends until the sample's
+/// turn, and as much again for the clients' own delays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_flooders_every_sample_at_60_hz_is_acknowledged_and_heard_in_order() {
+    let window = format!("ws.window={WINDOW}");
+    let process = Process::start(&[&window, "journal.queue_bytes=131072", "rate.samples_per_token=0"]).await;
+    let (mut listener, _) = connect_async(process.ws_url(&format!("token={}", Process::token("eye", Role::Viewer)))).await.unwrap();
+    listener.send(Message::text(r#"{"type":"subscribe","channel":"telemetry:calm"}"#)).await.unwrap();
+    assert!(listener.next().await.unwrap().unwrap().to_text().unwrap().contains("subscribed"));
+    let flood = Flood::start(&process, FLOODERS, 64, 500).await;
+    let done = || flood.frames_acked.load(Ordering::SeqCst);
+    while done() < 10 * WINDOW {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let mut calm = Publisher::connect(&process, "calm").await;
+    let mut acked = calm.acked.clone();
+    let (began, started) = (Instant::now(), done());
+    let mut ticks = interval(Duration::from_micros(16_667));
+    // Per sample, how much of the flood was done when it was sent; and the most that passed by one.
+    let (mut sent_at, mut most_passed_by, mut most_waiting) = (Vec::new(), 0, 0);
+    let mut seen = 0;
+    while seen < SAMPLES {
+        tokio::select! {
+            _ = ticks.tick(), if calm.sent() < SAMPLES => {
+                sent_at.push(done());
+                assert!(calm.send(1, 100).await);
+                most_waiting = most_waiting.max(calm.sent() - seen);
+            }
+            changed = timeout(Duration::from_secs(60), acked.changed()) => {
+                changed.expect("the flood does not starve it").unwrap();
+                let now = *acked.borrow_and_update();
+                for sample in seen..now {
+                    most_passed_by = most_passed_by.max(done() - sent_at[sample as usize]);
+                }
+                seen = now;
+            }
+        }
+    }
+    let flooded = done() - started;
+    println!(
+        "{SAMPLES} samples in {:?} beside {flooded} frames of the flood; most passed by one sample: {most_passed_by}; most waiting: {most_waiting}",
+        began.elapsed()
+    );
+    assert!(calm.is_untroubled());
+    assert!(flooded > 10 * WINDOW, "the flood went on: {flooded}");
+    let bound = FLOODERS as u64 * WINDOW * 3;
+    assert!(most_passed_by <= bound, "{most_passed_by} frames of the flood passed by one sample, {bound} may");
+    for n in 1..=SAMPLES {
+        let message = timeout(Duration::from_secs(60), listener.next()).await.expect("it is heard").unwrap().unwrap();
+        let heard: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        assert_eq!(heard["data"]["n"], n, "in order, none missing: {heard}");
+    }
+    for mut publisher in flood.stop().await {
+        publisher.until_acked().await;
+        assert!(publisher.is_untroubled(), "the flooders lose nothing either");
+    }
+}

@@ -1,0 +1,7 @@
+//! More comes in than the machine can take: the real binary under floods, with bounds made tiny.
+
+mod fairness;
+mod flood;
+mod limits;
+mod pressure;
+mod process;
