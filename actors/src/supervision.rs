@@ -6,15 +6,23 @@
 //! `started` finishes what the panic interrupted. Restarts back off; too many of them within a
 //! window cool the actor down; what is sent meanwhile waits for it.
 
-use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll, ready},
+    time::Duration,
+};
 
 use actix::{
     Actor, Addr, Context, Supervised,
     dev::{ContextFut, channel::channel},
 };
 use actix_rt::ArbiterHandle;
-use futures_util::FutureExt;
 use slipstream_protocol::Timestamp;
+use tokio::time::Sleep;
 
 use crate::{health::Incident, registry::Registry};
 
@@ -60,9 +68,8 @@ pub(crate) fn spawn<A: Supervisable>(
     let running = arbiter.spawn_fn(move || {
         let actor = make();
         let lifeline = actor.lifeline();
-        // On the heap once: a future that holds it by value keeps room for it in each of its states.
         let context = Box::new(Context::with_receiver(rx).into_future(actor));
-        actix_rt::spawn(supervise(context, lifeline, registry));
+        actix_rt::spawn(Supervision { running: context, lifeline, registry, restarts: None });
     });
     if !running {
         tracing::warn!("an arbiter has stopped: the actor will not run");
@@ -70,29 +77,71 @@ pub(crate) fn spawn<A: Supervisable>(
     Addr::new(tx)
 }
 
-async fn supervise<A: Supervisable>(mut running: Box<ContextFut<A, Context<A>>>, lifeline: Arc<dyn Lifeline>, registry: Arc<Registry>) {
-    let mut recent: VecDeque<Timestamp> = VecDeque::new();
-    loop {
-        let Err(panic) = AssertUnwindSafe(&mut running).catch_unwind().await else { return };
-        let policy = registry.restart_policy();
-        let now = registry.now();
-        while recent.front().is_some_and(|at| now.since(*at) > policy.window) {
-            recent.pop_front();
+/// Polls an actor and brings it back after a panic. A future by hand: an idle vehicle keeps it for
+/// ever, and an `async fn` would keep room for all that only a panic needs.
+struct Supervision<A: Supervisable> {
+    running: Box<ContextFut<A, Context<A>>>,
+    lifeline: Arc<dyn Lifeline>,
+    registry: Arc<Registry>,
+    /// Made with the first panic.
+    restarts: Option<Box<Restarts>>,
+}
+
+/// The panics of one actor.
+#[derive(Default)]
+struct Restarts {
+    recent: VecDeque<Timestamp>,
+    /// The rest after the newest panic, and when that was.
+    pause: Option<(Pin<Box<Sleep>>, Timestamp)>,
+    /// Whether this pause is for panicking too often.
+    given_up: bool,
+}
+
+impl<A: Supervisable> Future for Supervision<A> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            if let Some(restarts) = &mut this.restarts
+                && let Some((sleep, at)) = &mut restarts.pause
+            {
+                ready!(sleep.as_mut().poll(cx));
+                if std::mem::take(&mut restarts.given_up) {
+                    restarts.recent.clear();
+                }
+                restarts.recent.push_back(*at);
+                restarts.pause = None;
+                if !catch_unwind(AssertUnwindSafe(|| this.running.restart())).unwrap_or(false) {
+                    return Poll::Ready(());
+                }
+            }
+            let running = AssertUnwindSafe(|| Pin::new(&mut *this.running).poll(cx));
+            match catch_unwind(running) {
+                Ok(outcome) => return outcome,
+                Err(panic) => this.rest_after(&*panic),
+            }
         }
-        let given_up = recent.len() >= policy.max_restarts as usize;
-        let generation = lifeline.restarted();
-        registry.note_incident(Incident { at: now, actor: lifeline.name(), generation, reason: reason(&*panic), given_up });
-        drop(panic);
+    }
+}
+
+impl<A: Supervisable> Supervision<A> {
+    /// Notes a panic and lets the actor rest: a little, or long where it panics too often.
+    fn rest_after(&mut self, panic: &(dyn Any + Send)) {
+        let policy = self.registry.restart_policy();
+        let now = self.registry.now();
+        let restarts = self.restarts.get_or_insert_default();
+        while restarts.recent.front().is_some_and(|at| now.since(*at) > policy.window) {
+            restarts.recent.pop_front();
+        }
+        let given_up = restarts.recent.len() >= policy.max_restarts as usize;
+        let rest = if given_up { policy.window } else { policy.delay(restarts.recent.len()) };
+        restarts.pause = Some((Box::pin(tokio::time::sleep(rest)), now));
+        restarts.given_up = given_up;
+        let generation = self.lifeline.restarted();
+        self.registry.note_incident(Incident { at: now, actor: self.lifeline.name(), generation, reason: reason(panic), given_up });
         if given_up {
-            lifeline.cool_down();
-            tokio::time::sleep(policy.window).await;
-            recent.clear();
-        } else {
-            tokio::time::sleep(policy.delay(recent.len())).await;
-        }
-        recent.push_back(now);
-        if !std::panic::catch_unwind(AssertUnwindSafe(|| running.restart())).unwrap_or(false) {
-            return;
+            self.lifeline.cool_down();
         }
     }
 }

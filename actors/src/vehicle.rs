@@ -58,6 +58,13 @@ pub(crate) struct VehicleActor {
     telemetry: Broadcast,
     /// `video`, `ai` and `alerts`, once somebody hears or speaks on them.
     others: Vec<(ChannelKind, Broadcast)>,
+    /// Apart, because most vehicles are idle most of the time.
+    work: Option<Box<Work>>,
+}
+
+/// What only a vehicle at work needs.
+#[derive(Default)]
+struct Work {
     outputs: Vec<Output>,
     in_flight: Option<InFlight>,
     /// The room of the newest session.
@@ -76,33 +83,24 @@ impl VehicleActor {
             None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), registry.now()),
         };
         let checkpoint = Checkpoint::of(&vehicle);
-        Self {
-            slot,
-            registry,
-            vehicle,
-            checkpoint,
-            telemetry,
-            others,
-            outputs: Vec::new(),
-            in_flight: None,
-            room: None,
-            to_rooms: VecDeque::new(),
-        }
+        Self { slot, registry, vehicle, checkpoint, telemetry, others, work: None }
     }
 
     /// Applies what is in flight, then tells everyone.
     fn process(&mut self, ctx: &mut Context<Self>) {
         let now = self.registry.now();
-        let Some(flight) = &mut self.in_flight else { return };
+        let Some(work) = &mut self.work else { return };
+        let Some(flight) = &mut work.in_flight else { return };
         while let Some(sample) = flight.samples.get(flight.applied) {
-            flight.outputs = self.outputs.len();
+            flight.outputs = work.outputs.len();
             if let Some(probe) = &self.registry.config.probe {
                 probe.inspect(sample);
             }
-            self.vehicle.apply(sample, now, &mut self.outputs);
+            self.vehicle.apply(sample, now, &mut work.outputs);
             flight.applied += 1;
         }
-        let samples = self.in_flight.take().map(|f| f.samples).unwrap_or_default();
+        let outputs = std::mem::take(&mut work.outputs);
+        let samples = work.in_flight.take().map(|f| f.samples).unwrap_or_default();
         if samples.is_empty() {
             return;
         }
@@ -112,7 +110,6 @@ impl VehicleActor {
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
         self.telemetry.publish_samples(&samples, now, &self.registry);
-        let outputs = std::mem::take(&mut self.outputs);
         self.tell_rooms(&samples, outputs, ctx);
         self.checkpoint.note(samples, &self.vehicle);
     }
@@ -139,29 +136,30 @@ impl VehicleActor {
 
     /// Hands one message to a room. While a room is full this actor waits, its own mailbox fills, and the door slows down.
     fn tell_room(&mut self, session: &SessionId, message: RoomMessage, ctx: &mut Context<Self>) {
-        if !self.to_rooms.is_empty() {
-            self.to_rooms.push_back((session.clone(), message));
+        let work = self.work.get_or_insert_default();
+        if !work.to_rooms.is_empty() {
+            work.to_rooms.push_back((session.clone(), message));
             return;
         }
-        let room = match &self.room {
+        let room = match &work.room {
             Some((id, room)) if id == session => room.clone(),
             _ => {
                 let room = self.registry.room(session);
-                self.room = Some((session.clone(), room.clone()));
+                work.room = Some((session.clone(), room.clone()));
                 room
             }
         };
         match room.handle.try_send(message, &self.registry.stats) {
             Sent::Yes => {}
             Sent::Full(message) | Sent::Absent(message) => {
-                self.to_rooms.push_back((session.clone(), message));
+                work.to_rooms.push_back((session.clone(), message));
                 self.wait_for_rooms(ctx);
             }
         }
     }
 
     fn wait_for_rooms(&mut self, ctx: &mut Context<Self>) {
-        let Some((session, message)) = self.to_rooms.pop_front() else { return };
+        let Some((session, message)) = self.work.as_mut().and_then(|w| w.to_rooms.pop_front()) else { return };
         let registry = self.registry.clone();
         let waiting = async move {
             let mut message = message;
@@ -208,9 +206,8 @@ impl VehicleActor {
         for (_, channel) in &mut self.others {
             channel.compact(now, &self.registry);
         }
-        self.outputs = Vec::new();
-        self.to_rooms = VecDeque::new();
-        self.room = None;
+        // What is in flight has been applied, and while a room is waited for no message is handled.
+        self.work = None;
     }
 
     fn channels(&self, with_history: bool) -> Vec<ChannelSnapshot> {
@@ -240,7 +237,7 @@ impl Actor for VehicleActor {
     /// Finishes what a panic interrupted, before the mailbox goes on.
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.process(ctx);
-        if !self.to_rooms.is_empty() {
+        if self.work.as_ref().is_some_and(|w| !w.to_rooms.is_empty()) {
             self.wait_for_rooms(ctx);
         }
         self.slot.leave_parking(&self.registry);
@@ -250,12 +247,13 @@ impl Actor for VehicleActor {
 impl Supervised for VehicleActor {
     /// Sets the sample that caused the panic aside and rebuilds the state without it.
     fn restarting(&mut self, _: &mut Context<Self>) {
-        let Some(flight) = &mut self.in_flight else { return };
+        let Some(work) = &mut self.work else { return };
+        let Some(flight) = &mut work.in_flight else { return };
         if flight.applied < flight.samples.len() {
             let sample = flight.samples.remove(flight.applied);
             self.registry.note_poisoned(PoisonedSample { at: self.registry.now(), sample });
         }
-        self.outputs.truncate(flight.outputs);
+        work.outputs.truncate(flight.outputs);
         self.vehicle = self.checkpoint.restore(&flight.samples[..flight.applied], self.registry.now());
     }
 }
@@ -274,7 +272,7 @@ impl Handler<VehicleMessage> for VehicleActor {
         let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
         match message {
             VehicleMessage::Routed(samples) => {
-                self.in_flight = Some(InFlight { samples, applied: 0, outputs: 0 });
+                self.work.get_or_insert_default().in_flight = Some(InFlight { samples, applied: 0, outputs: 0 });
                 self.process(ctx);
             }
             VehicleMessage::Publish(event) => self.publish(event, ctx),

@@ -49,7 +49,11 @@ async fn send(stream: &OwnedWriteHalf, outbox: &Outbox, frames: &[Bytes], stall:
     let mut place = Place { frame: 0, byte: 0 };
     while place.frame < frames.len() {
         // Bound first: the slices must not be kept (4 KiB in every connection's task) while waiting.
-        let outcome = stream.try_write_vectored(&place.slices(frames)[..place.count(frames)]);
+        let outcome = match &frames[place.frame..] {
+            // Live channels at moderate rates: one frame at a time, and no slices to lay out.
+            [frame] => stream.try_write(&frame[place.byte..]),
+            _ => stream.try_write_vectored(&place.slices(frames)[..place.count(frames)]),
+        };
         match outcome {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(sent) => {

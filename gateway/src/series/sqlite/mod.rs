@@ -5,6 +5,7 @@
 //! and the same point written again overwrites itself.
 
 mod query;
+mod series_ids;
 mod write;
 
 use std::{path::Path, time::Duration};
@@ -16,7 +17,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use write::SeriesIds;
+use series_ids::SeriesIds;
 
 /// What metrics and logs call it.
 const NAME: &str = "sqlite";

@@ -2,30 +2,15 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
 use slipstream_actors::ports::WriteReport;
-use slipstream_protocol::{FleetId, Sample, SessionId, SignalName, VehicleId};
+use slipstream_protocol::Sample;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
+use super::series_ids::{SeriesIds, Source};
 use crate::series::point::{self, Point, PointValue};
 
 /// Rows of one statement; five parameters each, under `SQLite`'s bound of 32,766.
 const ROWS: usize = 1_000;
-
-/// How many series numbers are remembered before the memory is started afresh.
-const MAX_REMEMBERED: usize = 1_000_000;
-
-type Source = (VehicleId, Option<SessionId>, Option<FleetId>);
-
-/// The numbers of series already seen, so that the dictionary is asked once per series.
-#[derive(Debug, Default)]
-pub(super) struct SeriesIds(Mutex<Remembered>);
-
-#[derive(Debug, Default)]
-struct Remembered {
-    by_source: HashMap<Source, HashMap<SignalName, i64>>,
-    count: usize,
-}
 
 /// One row of `points`.
 struct Row<'a> {
@@ -68,23 +53,12 @@ async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<(
 
 /// Gives each point its series number, adding new series to the dictionary.
 async fn number<'a>(connection: &mut SqliteConnection, ids: &SeriesIds, points: &[Point<'a>]) -> Result<Vec<Row<'a>>, sqlx::Error> {
-    let mut rows = Vec::with_capacity(points.len());
     let mut unknown = Vec::new();
-    {
-        let remembered = ids.0.lock();
-        let mut last: Option<(*const Sample, Option<&HashMap<SignalName, i64>>)> = None;
-        for point in points {
-            let known = match last {
-                Some((sample, known)) if std::ptr::eq(sample, point.sample) => known,
-                _ => remembered.by_source.get(&source(point.sample)),
-            };
-            last = Some((std::ptr::from_ref(point.sample), known));
-            match known.and_then(|signals| signals.get(point.signal)) {
-                Some(id) => rows.push(Row { series: *id, point: *point }),
-                None => unknown.push(*point),
-            }
-        }
-    }
+    let mut rows = Vec::with_capacity(points.len());
+    ids.look_up(points, |point, id| match id {
+        Some(series) => rows.push(Row { series, point: *point }),
+        None => unknown.push(*point),
+    });
     if unknown.is_empty() {
         return Ok(rows);
     }
@@ -92,7 +66,7 @@ async fn number<'a>(connection: &mut SqliteConnection, ids: &SeriesIds, points: 
     let mut transaction = sqlx::Connection::begin(connection).await?;
     let mut fresh: HashMap<(Source, &str), i64> = HashMap::new();
     for point in unknown {
-        let key = (source(point.sample), point.signal);
+        let key = (Source::of(point.sample), point.signal);
         let id = if let Some(id) = fresh.get(&key) {
             *id
         } else {
@@ -119,21 +93,4 @@ async fn series_id(connection: &mut SqliteConnection, point: &Point<'_>) -> Resu
     .bind(point.fleet().to_owned())
     .fetch_one(connection)
     .await
-}
-
-fn source(sample: &Sample) -> Source {
-    (sample.vehicle.clone(), sample.session.clone(), sample.fleet.clone())
-}
-
-impl SeriesIds {
-    fn remember(&self, fresh: HashMap<(Source, &str), i64>) {
-        let mut remembered = self.0.lock();
-        if remembered.count + fresh.len() > MAX_REMEMBERED {
-            *remembered = Remembered::default();
-        }
-        remembered.count += fresh.len();
-        for ((source, signal), id) in fresh {
-            remembered.by_source.entry(source).or_default().insert(signal.into(), id);
-        }
-    }
 }
