@@ -13,8 +13,9 @@ use super::{
     token::duration,
 };
 use crate::relay::{
-    self, Outcome as Ended, Pace, RelayOptions, Report, Source,
+    self, Endpoint, Outcome as Ended, Pace, RelayOptions, Report, Source, Spool, SpoolOptions,
     source::{ColumnMap, Format, ReadOptions, Simulation, Start},
+    spool::{self, Origin},
 };
 
 const EXAMPLES: &str = "\
@@ -25,6 +26,7 @@ Examples:
   slipstream relay laps.csv --vehicle car-7 --session q1 --speed 10 --loop
   can2json | slipstream relay - --publisher car-7    JSON lines or CSV from standard input
   slipstream relay --simulate 20 --rate 60           simulated cars
+  can2json | slipstream relay - --spool ./spool      nothing is lost while the server is away
 
 Times: a column t_s (or tod_s) counts seconds from the start; unix_s, unix_ms and RFC 3339 columns
 are absolute and stay as they are unless --start is given. Without --start, relative times begin now
@@ -36,7 +38,13 @@ signal and value); empty cells are no signal; bad rows are skipped and reported 
 
 A name given with --publisher stands for one numbered stream: what the server has of it is never
 applied twice. Numbers then begin at the present microsecond, so that a later run goes on behind an
-earlier one; give --first-seq 1 to have the repetition of a run recognised.";
+earlier one; give --first-seq 1 to have the repetition of a run recognised.
+
+With --spool every sample is on the disk before it is sent and stays until it is acknowledged; the
+same command goes on where it was, after a crash, too: what waits is sent, and a file is read on
+behind what was taken of it. Samples that cannot be sent at once wait in a backlog, which drains in
+order beside live data, as the publisher <name>.backlog. A full spool makes the source wait, or drops
+the oldest where told so. With --flat-out there is no live data: all goes in order.";
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -59,6 +67,9 @@ pub(super) struct RelayArgs {
 
     #[command(flatten, next_help_heading = "Sending")]
     sending: Sending,
+
+    #[command(flatten, next_help_heading = "Spool")]
+    spool: SpoolArgs,
 
     /// Show no progress
     #[arg(long, short)]
@@ -177,6 +188,44 @@ struct Sending {
     give_up_after: Option<Duration>,
 }
 
+#[derive(Args, Clone, Debug)]
+struct SpoolArgs {
+    /// Keep samples in this folder until the server has them
+    #[arg(long, value_name = "DIR", conflicts_with = "first_seq")]
+    spool: Option<PathBuf>,
+
+    /// Most that the spool holds: bytes, or with KiB, MiB, GiB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size, requires = "spool")]
+    spool_max: u64,
+
+    /// When the spool is full drop the oldest samples, and count them, instead of waiting
+    #[arg(long, requires = "spool", conflicts_with = "flat_out")]
+    spool_drop_oldest: bool,
+
+    /// Most samples per second of the backlog [default: as fast as the server takes them]
+    #[arg(long, value_name = "SAMPLES", value_parser = positive, requires = "spool")]
+    drain_rate: Option<f64>,
+}
+
+impl SpoolArgs {
+    fn options(&self) -> Option<SpoolOptions> {
+        let dir = self.spool.as_ref()?;
+        Some(SpoolOptions {
+            max_bytes: self.spool_max,
+            drop_oldest: self.spool_drop_oldest,
+            drain_rate: self.drain_rate,
+            ..SpoolOptions::new(dir)
+        })
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift))).unwrap_or((text, &0));
+    let bytes = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    bytes.filter(|b| *b >= spool::MIN_BYTES).ok_or_else(|| "a whole number and KiB, MiB or GiB is expected, 1MiB at least".into())
+}
+
 #[derive(Clone, Copy, Debug)]
 enum StartAt {
     Now,
@@ -273,6 +322,30 @@ impl RelayArgs {
         let default = if named { u64::try_from(now.micros()).unwrap_or(1).max(1) } else { 1 };
         Ok((publisher, self.sending.first_seq.unwrap_or(default)))
     }
+
+    /// What tells the file and the samples it makes from others; `None` where it cannot be read twice.
+    fn origin(&self) -> Option<Origin> {
+        let file = self.file.as_deref().filter(|f| f.as_os_str() != "-")?;
+        let reading = format!("{:?} {:?} {:?}", self.reading, self.pace.start, self.pace());
+        let regular = std::fs::metadata(file).is_ok_and(|m| m.is_file());
+        // What is wrong with the file is told when it is opened.
+        if regular { Origin::file(file, reading).ok() } else { None }
+    }
+
+    fn options(&self, endpoint: Endpoint, publisher: PublisherId, first_seq: u64) -> anyhow::Result<RelayOptions> {
+        Ok(RelayOptions {
+            first_seq,
+            ack: self.sending.ack,
+            pace: self.pace(),
+            max_gap: self.pace.max_gap,
+            batch_size: usize::from(self.sending.batch),
+            batch_delay: self.sending.batch_delay,
+            window_samples: self.sending.window,
+            give_up_after: self.sending.give_up_after,
+            stop: super::signals::stop()?,
+            ..RelayOptions::new(endpoint, publisher)
+        })
+    }
 }
 
 pub(super) fn run(args: &RelayArgs) -> Outcome {
@@ -281,26 +354,22 @@ pub(super) fn run(args: &RelayArgs) -> Outcome {
     let now = access::now();
     let format = if args.sending.json { WireFormat::Json } else { WireFormat::Rkyv };
     let endpoint = args.access.endpoint(&config, Role::Relay, format)?;
-    let (publisher, first_seq) = args.numbering(now)?;
-    let source = args.source(now)?;
-    super::runtime()?.block_on(async {
-        let options = RelayOptions {
-            first_seq,
-            ack: args.sending.ack,
-            pace: args.pace(),
-            max_gap: args.pace.max_gap,
-            batch_size: usize::from(args.sending.batch),
-            batch_delay: args.sending.batch_delay,
-            window_samples: args.sending.window,
-            give_up_after: args.sending.give_up_after,
-            stop: super::signals::stop()?,
-            ..RelayOptions::new(endpoint, publisher)
+    let mut progress = Progress::new("relay", args.quiet);
+    let report = super::runtime()?.block_on(async {
+        let tell = |report: &Report| progress.update(report.fraction, || words(report));
+        let Some(spool) = args.spool.options() else {
+            let (publisher, first_seq) = args.numbering(now)?;
+            let source = args.source(now)?;
+            return anyhow::Ok(relay::run(args.options(endpoint, publisher, first_seq)?, source, tell).await);
         };
-        let mut progress = Progress::new("relay", args.quiet);
-        let report = relay::run(options, source, |report| progress.update(report.fraction, || words(report))).await;
-        progress.finish();
-        outcome(&report)
-    })
+        let spool = Spool::open(spool, args.sending.publisher.clone(), now).await?;
+        let resume = spool.resume(args.origin().as_ref(), now)?;
+        let source = args.source(resume.started)?.without_first(resume.taken);
+        let options = args.options(endpoint, spool.publisher().clone(), 1)?;
+        Ok(relay::run_spooled(options, source, spool, tell).await)
+    })?;
+    progress.finish();
+    outcome(&report)
 }
 
 /// One line about where it stands.
@@ -312,6 +381,9 @@ pub(super) fn words(report: &Report) -> String {
             words.extend([", ", &count.to_string(), " ", what]);
         }
     }
+    if let Some(spool) = report.spool.filter(|s| s.spooled > 0) {
+        words.extend(["; ", &spool.to_string(), if spool.full { "; the spool is full, the source waits" } else { "" }]);
+    }
     words
 }
 
@@ -320,6 +392,7 @@ fn outcome(report: &Report) -> Outcome {
     if let Ended::Failed(reason) = &report.outcome {
         anyhow::bail!("{reason}");
     }
-    let partial = report.refused_total() + report.skipped + report.unacknowledged > 0;
+    let kept_back = report.spool.map_or(0, |s| s.dropped + s.waiting());
+    let partial = report.refused_total() + report.skipped + report.unacknowledged + kept_back > 0;
     Ok(if partial { Exit::Partial } else { Exit::Done })
 }

@@ -137,13 +137,7 @@ impl Consumer {
 
     /// Tells that every record up to `position` is dealt with. Saved within a fraction of a second.
     pub fn commit(&self, position: u64) {
-        let mut positions = self.shared.positions.lock();
-        let Some(progress) = positions.consumers.get_mut(&self.name) else { return };
-        if position > progress.position {
-            progress.position = position;
-            positions.dirty = true;
-            self.shared.publish_stored(&positions);
-        }
+        self.shared.commit(&self.name, position);
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Replaces `dir/name` as a whole: after a crash it has the old or the new content. A checksum goes first.
-pub(super) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file = File::create(&temporary)?;
     writeln!(file, "{:08x}", crc32fast::hash(content))?;
@@ -44,7 +44,7 @@ pub(super) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> 
 }
 
 /// Reads what [`replace`] wrote; `None` where there is nothing or it is damaged.
-pub(super) fn read_replaced(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_replaced(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     let bytes = match fs::read(dir.join(name)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

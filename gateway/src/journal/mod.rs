@@ -39,6 +39,7 @@ use slipstream_protocol::{SampleBatch, codec::encode_record};
 use tokio::sync::{oneshot, watch};
 
 pub use consumer::{ConsumedBatch, Consumer, ConsumerRole};
+pub(crate) use files::{read_replaced, replace};
 pub use inspect::{JournalReport, SegmentReport, dump, verify};
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
@@ -188,6 +189,30 @@ impl EmbeddedJournal {
         while !self.has_room() {
             // A group that fails makes room without becoming durable: hence the look now and then.
             let _ = tokio::time::timeout(ROOM_POLL, durable.changed()).await;
+        }
+    }
+
+    /// Tells that `consumer` is done with every record up to `position`; see [`Consumer::commit`].
+    pub fn commit(&self, consumer: &str, position: u64) {
+        self.shared.commit(consumer, position);
+    }
+
+    /// Bytes of all segment files.
+    pub fn segment_bytes(&self) -> u64 {
+        self.shared.segments.lock().iter().map(|s| s.bytes).sum()
+    }
+
+    /// Position of the last record of the oldest segment: passing it frees that segment. `None` while
+    /// there is only the one that is written to.
+    pub fn oldest_sealed(&self) -> Option<u64> {
+        let segments = self.shared.segments.lock();
+        segments.front().filter(|_| segments.len() > 1).map(|s| s.last)
+    }
+
+    /// Saves positions and removes what everyone has passed now instead of a little later.
+    pub fn tidy(&self) {
+        if let Some([_, keeper]) = &*self.threads.lock() {
+            keeper.thread().unpark();
         }
     }
 

@@ -76,6 +76,17 @@ impl Shared {
         segments.get(index).map(|segment| (*segment, segments.get(index + 1).map(|s| s.first)))
     }
 
+    /// `consumer` is done with every record up to `position`.
+    pub(super) fn commit(&self, consumer: &str, position: u64) {
+        let mut positions = self.positions.lock();
+        let Some(progress) = positions.consumers.get_mut(consumer) else { return };
+        if position > progress.position {
+            progress.position = position;
+            positions.dirty = true;
+            self.publish_stored(&positions);
+        }
+    }
+
     /// Tells those who wait for `stored` how far the sinks are.
     pub(super) fn publish_stored(&self, positions: &Positions) {
         self.stored.send_replace(positions.stored().unwrap_or(u64::MAX));

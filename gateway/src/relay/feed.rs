@@ -15,6 +15,14 @@ use super::{
 pub(super) enum Fed {
     /// Samples that are due.
     Batch(Vec<Sample>),
+    /// Samples that the spool keeps, numbered there without a hole.
+    Kept {
+        /// The samples.
+        samples: Vec<Sample>,
+        /// The spool is done with everything up to here when they are acknowledged; `None` where
+        /// more of the same record follows.
+        position: Option<u64>,
+    },
     /// Something of the source made no sample.
     Skipped(Skipped),
     /// The source broke off.

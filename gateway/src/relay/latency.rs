@@ -36,6 +36,15 @@ impl Latency {
         self.max = self.max.max(value);
     }
 
+    /// Counts in all that `other` has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += theirs;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// The value that a share `q` (0 to 1) of the counted ones does not exceed; `None` before the first.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         if self.count == 0 {

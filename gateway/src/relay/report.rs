@@ -36,6 +36,37 @@ pub struct Refusals {
     pub examples: Vec<String>,
 }
 
+/// What became of samples that could not be sent at once. `spooled = drained + dropped + waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolReport {
+    /// Samples that had to wait in the spool: those found there at the start and those added since.
+    pub spooled: u64,
+    /// Of these, how many the server has acknowledged or refused.
+    pub drained: u64,
+    /// Of these, how many were dropped because the spool was full. Also counted are those that were
+    /// under way when the spool ran over and of which no acknowledgement came, although the server
+    /// may have them.
+    pub dropped: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Whether it is full and the source waits.
+    pub full: bool,
+}
+
+impl SpoolReport {
+    /// Samples that wait in the spool.
+    pub const fn waiting(&self) -> u64 {
+        self.spooled.saturating_sub(self.drained + self.dropped)
+    }
+}
+
+impl fmt::Display for SpoolReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { spooled, drained, dropped, .. } = self;
+        write!(f, "{spooled} spooled, {drained} drained, {dropped} dropped, {} waiting", self.waiting())
+    }
+}
+
 /// The agent's account. `sent = acknowledged + refused + unacknowledged`, always.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -63,6 +94,8 @@ pub struct Report {
     pub ack_latency: Latency,
     /// Share of the source read, 0 to 1, where its length is known.
     pub fraction: Option<f64>,
+    /// What the spool did, where there is one.
+    pub spool: Option<SpoolReport>,
     /// How it ended.
     pub outcome: Outcome,
     refused_seqs: BTreeSet<u64>,
@@ -85,6 +118,26 @@ impl Report {
         if secs > 0.0 { self.acknowledged as f64 / secs } else { 0.0 }
     }
 
+    /// Counts in what another agent of the same relay did.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.resent += other.resent;
+        self.acknowledged += other.acknowledged;
+        self.unacknowledged += other.unacknowledged;
+        self.bytes += other.bytes;
+        self.connections += other.reconnects() + u64::from(self.connections == 0 && other.connections > 0);
+        self.ack_latency.add(&other.ack_latency);
+        self.skipped += other.skipped;
+        self.skipped_examples.extend(other.skipped_examples.iter().cloned());
+        self.skipped_examples.truncate(EXAMPLES);
+        for (code, refusals) in &other.refused {
+            let mine = self.refused.entry(code.clone()).or_default();
+            mine.count += refusals.count;
+            mine.examples.extend(refusals.examples.iter().cloned());
+            mine.examples.truncate(EXAMPLES);
+        }
+    }
+
     pub(super) fn skip(&mut self, line: u64, reason: &str) {
         self.skipped += 1;
         if self.skipped_examples.len() < EXAMPLES {
@@ -92,13 +145,14 @@ impl Report {
         }
     }
 
-    /// Numbers `from..=to` are acknowledged, but for those refused before.
-    pub(super) fn acknowledge(&mut self, from: u64, to: u64) {
+    /// Numbers `from..=to` are acknowledged, but for those refused before and `missing` ones that
+    /// were never sent.
+    pub(super) fn acknowledge(&mut self, from: u64, to: u64, missing: u64) {
         if to < from {
             return;
         }
         let refused = self.refused_seqs.range(from..=to).count() as u64;
-        self.acknowledged += to - from + 1 - refused;
+        self.acknowledged += (to - from + 1).saturating_sub(refused + missing);
         self.refused_seqs = self.refused_seqs.split_off(&to.saturating_sub(REMEMBERED));
     }
 
@@ -142,6 +196,9 @@ impl fmt::Display for Report {
         if self.unacknowledged > 0 {
             writeln!(f, "unacknowledged{:>12}", self.unacknowledged)?;
         }
+        if let Some(spool) = &self.spool {
+            writeln!(f, "spool         {spool}")?;
+        }
         if self.skipped > 0 {
             writeln!(f, "skipped       {:>12} (bad rows or cells of the source)", self.skipped)?;
             for example in &self.skipped_examples {
@@ -166,12 +223,12 @@ mod tests {
     fn a_refusal_counts_once_whether_it_comes_before_or_after_its_acknowledgement_or_again() {
         let mut report = Report { sent: 10, ..Report::default() };
         report.refuse(2, 0, "FORBIDDEN", "no");
-        report.acknowledge(1, 5);
+        report.acknowledge(1, 5, 0);
         assert_eq!((report.acknowledged, report.refused_total()), (4, 1));
         report.refuse(4, 5, "INVALID_NUMBER", "inf");
         report.refuse(4, 5, "INVALID_NUMBER", "inf");
         assert_eq!((report.acknowledged, report.refused_total(), report.outstanding()), (3, 2, 5));
-        report.acknowledge(6, 10);
+        report.acknowledge(6, 10, 0);
         assert_eq!((report.acknowledged, report.outstanding()), (8, 0));
     }
 }

@@ -1,24 +1,25 @@
-//! The agent itself: numbers samples, keeps them until they are acknowledged, reconnects.
+//! Running a relay agent, with and without a spool.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use slipstream_protocol::{CloseCode, ErrorCode, Sample, codec};
+use parking_lot::Mutex;
 use tokio::{
-    sync::mpsc,
+    task::JoinHandle,
     time::{Instant, MissedTickBehavior},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    backoff::Backoff,
-    feed::{self, Fed},
-    link::{Incoming, Link},
+    agent::Agent,
+    feed,
     options::RelayOptions,
+    pace::Pace,
     report::{Outcome, Report},
     source::{Progress, Source},
-    window::{Frame, Window},
+    spool::{Intake, Lane, LaneEnd, Reader, Spool},
 };
 
-/// How often progress is told and a silent connection looked for.
+/// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Streams `source` to the server and tells what became of it.
@@ -30,240 +31,137 @@ const TICK: Duration = Duration::from_millis(100);
 pub async fn run(options: RelayOptions, source: Source, mut progress: impl FnMut(&Report) + Send) -> Report {
     let read = source.progress();
     let feed = feed::start(source, &options);
-    let mut agent = Agent {
-        window: Window::new(options.first_seq.max(1), options.window_samples, options.window_bytes),
-        next_seq: options.first_seq.max(1),
-        backoff: Backoff::new(options.backoff, options.backoff_max),
-        report: Report::default(),
-        feed: Some(feed),
-        source_error: None,
-        read,
-        started: Instant::now(),
-        connected_at: Instant::now(),
-        options,
+    Agent::new(options, feed, read, None).run(&mut progress).await
+}
+
+/// The same through `spool`: every sample is on the disk before it is sent, and stays there until it
+/// is acknowledged, in this run or a later one.
+///
+/// The numbers, the publisher's name and the bounds of the disk are the spool's; `publisher` and
+/// `first_seq` of the options are not used. Ends as [`run`] does; what the server has not
+/// acknowledged by then waits for the next run.
+pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mut progress: impl FnMut(&Report) + Send) -> Report {
+    let started = Instant::now();
+    let read = source.progress();
+    let feed = feed::start(source, &options);
+    let paced = options.pace != Pace::FlatOut;
+    let Spool { live, backlog, account, .. } = spool;
+    let slots = Arc::new(Slots::default());
+    let stop = options.stop.child_token();
+    let ended = CancellationToken::new();
+    let live_state = live.state.clone();
+    let intake = Intake::new(&live, &backlog, account.clone(), paced.then_some(options.window_samples));
+    // A backlog that is the whole stream may use the whole window; beside live data it gets a small one.
+    let backlog_window = if paced { options.window_samples.min(account.options.drain_window) } else { options.window_samples };
+    let journals = [live.journal.clone(), backlog.journal.clone()];
+    let backlog_state = backlog.state.clone();
+    let agents = [
+        start(live, &Wiring { lazy: !paced, goes_first: None, window: options.window_samples }, &options, &stop, &ended, &slots.live),
+        start(
+            backlog,
+            &Wiring { lazy: true, goes_first: Some(live_state), window: backlog_window },
+            &options,
+            &stop,
+            &ended,
+            &slots.backlog,
+        ),
+    ];
+    let take_in = {
+        let (slots, stop, account) = (slots.clone(), stop.clone(), account.clone());
+        tokio::spawn(async move {
+            let outcome = intake.run(feed, &stop, |skipped| slots.intake.lock().skip(skipped.line, &skipped.reason)).await;
+            account.full.store(false, std::sync::atomic::Ordering::Relaxed);
+            ended.cancel();
+            outcome
+        })
     };
-    let outcome = agent.work(&mut progress).await;
-    let outcome = match (outcome, agent.source_error.take()) {
-        (Outcome::Complete, Some(error)) => Outcome::Failed(error),
-        (outcome, _) => outcome,
+    let merged = || {
+        let mut report = slots.intake.lock().clone();
+        let backlog = slots.backlog.lock().clone();
+        report.add(&slots.live.lock());
+        report.add(&backlog);
+        report.spool = Some(account.report(backlog.acknowledged + backlog.refused_total(), &journals));
+        report.elapsed = started.elapsed();
+        report.fraction = read.as_ref().and_then(Progress::fraction);
+        report
     };
-    agent.refresh();
-    agent.report.outcome = outcome;
-    progress(&agent.report);
-    agent.report
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let [live_agent, backlog_agent] = agents;
+    let all = async { tokio::join!(take_in, live_agent, backlog_agent) };
+    tokio::pin!(all);
+    let (taken_in, live_end, backlog_end) = loop {
+        tokio::select! {
+            ends = &mut all => break ends,
+            _ = tick.tick() => progress(&merged()),
+        }
+    };
+    let source_error = taken_in.unwrap_or_else(|e| Some(e.to_string()));
+    let outcome = outcome_of([ended_as(live_end), ended_as(backlog_end)], source_error);
+    account.end(outcome == Outcome::Complete, backlog_state.done());
+    let mut report = merged();
+    for journal in journals {
+        // Waits for the disk.
+        let _ = tokio::task::spawn_blocking(move || journal.close()).await;
+    }
+    report.outcome = outcome;
+    progress(&report);
+    report
 }
 
-struct Agent {
-    options: RelayOptions,
-    window: Window,
-    next_seq: u64,
-    backoff: Backoff,
-    report: Report,
-    /// `None` when the source has ended or no more is taken.
-    feed: Option<mpsc::Receiver<Fed>>,
-    source_error: Option<String>,
-    read: Option<Progress>,
-    started: Instant,
-    /// When there last was a connection.
-    connected_at: Instant,
+/// What the two agents and the intake tell.
+#[derive(Default)]
+struct Slots {
+    intake: Mutex<Report>,
+    live: Arc<Mutex<Report>>,
+    backlog: Arc<Mutex<Report>>,
 }
 
-/// Why a connection ended.
-enum End {
-    Done,
-    Stopped,
-    Lost(String),
-    Fatal(String),
+/// How a lane is served.
+struct Wiring {
+    lazy: bool,
+    goes_first: Option<Arc<super::spool::LaneState>>,
+    window: u64,
 }
 
-impl Agent {
-    fn refresh(&mut self) {
-        self.report.elapsed = self.started.elapsed();
-        self.report.unacknowledged = self.report.outstanding();
-        self.report.fraction = self.read.as_ref().and_then(Progress::fraction);
-    }
-
-    async fn work(&mut self, progress: &mut (impl FnMut(&Report) + Send)) -> Outcome {
-        let query = format!("publisher={}&ack={}", self.options.publisher, self.options.ack.as_str());
-        loop {
-            let connecting = self.options.endpoint.connect(&query);
-            let connected = tokio::select! {
-                connected = connecting => connected,
-                () = self.options.stop.cancelled() => return Outcome::Stopped,
-            };
-            let reason = match connected {
-                Ok(socket) => {
-                    self.report.connections += 1;
-                    tracing::debug!(url = self.options.endpoint.url(), connections = self.report.connections, "connected");
-                    let link = Link::open(socket, self.options.endpoint.format(), self.options.silence / 3);
-                    let (end, link) = self.session(link, progress).await;
-                    self.connected_at = Instant::now();
-                    match end {
-                        End::Done => {
-                            link.close().await;
-                            return Outcome::Complete;
-                        }
-                        End::Stopped => {
-                            link.close().await;
-                            return Outcome::Stopped;
-                        }
-                        End::Fatal(reason) => return Outcome::Failed(reason),
-                        End::Lost(reason) => reason,
-                    }
-                }
-                Err(error) if error.is_retryable() => error.to_string(),
-                Err(error) => return Outcome::Failed(error.to_string()),
-            };
-            self.window.rewind();
-            if let Some(limit) = self.options.give_up_after
-                && self.connected_at.elapsed() >= limit
-            {
-                return Outcome::Failed(format!("gave up after {:.1} s without a connection: {reason}", limit.as_secs_f64()));
-            }
-            let wait = self.backoff.next(rand::random());
-            tracing::warn!(reason, wait_ms = wait.as_millis() as u64, attempt = self.backoff.failures(), "connection lost, trying again");
-            self.refresh();
-            progress(&self.report);
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.options.stop.cancelled() => return Outcome::Stopped,
-            }
+/// Starts reader and agent of a lane. A failure stops the others.
+fn start(
+    lane: Lane,
+    wiring: &Wiring,
+    options: &RelayOptions,
+    stop: &CancellationToken,
+    ended: &CancellationToken,
+    slot: &Arc<Mutex<Report>>,
+) -> JoinHandle<Report> {
+    let options = RelayOptions {
+        publisher: lane.publisher.clone(),
+        first_seq: lane.oldest,
+        window_samples: wiring.window,
+        stop: stop.clone(),
+        ..options.clone()
+    };
+    let end =
+        LaneEnd { journal: lane.journal.clone(), state: lane.state.clone(), goes_first: wiring.goes_first.clone(), lazy: wiring.lazy };
+    let feed = Reader::start(lane, options.batch_size, ended.clone());
+    let (slot, stop) = (slot.clone(), stop.clone());
+    tokio::spawn(async move {
+        let report = Agent::new(options, feed, None, Some(end)).run(&mut |report: &Report| slot.lock().clone_from(report)).await;
+        if matches!(report.outcome, Outcome::Failed(_)) {
+            stop.cancel();
         }
-    }
-
-    /// One connection's life.
-    async fn session(&mut self, mut link: Link, progress: &mut (impl FnMut(&Report) + Send)) -> (End, Link) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut heard_at = Instant::now();
-        let mut drain_until: Option<Instant> = None;
-        let stop = self.options.stop.clone();
-        let end = loop {
-            self.hand_over(&link);
-            if self.window.is_empty() && self.feed.is_none() {
-                break if drain_until.is_some() { End::Stopped } else { End::Done };
-            }
-            let may_take = self.window.has_room() && self.window.unsent().is_none();
-            tokio::select! {
-                biased;
-                _ = tick.tick() => {
-                    self.refresh();
-                    progress(&self.report);
-                    if heard_at.elapsed() > self.options.silence {
-                        break End::Lost(format!("nothing heard for {} s", self.options.silence.as_secs()));
-                    }
-                    if drain_until.is_some_and(|until| Instant::now() >= until) {
-                        break End::Stopped;
-                    }
-                }
-                () = stop.cancelled(), if drain_until.is_none() => {
-                    self.feed = None;
-                    drain_until = Some(Instant::now() + self.options.drain);
-                }
-                incoming = link.incoming.recv() => {
-                    heard_at = Instant::now();
-                    if let Err(end) = self.hear(incoming) {
-                        break end;
-                    }
-                }
-                permit = link.outgoing.reserve(), if self.window.unsent().is_some() => {
-                    // Room again: the next turn hands over. An error means the writer has died.
-                    if permit.is_err() {
-                        break End::Lost("the connection cannot be written to".into());
-                    }
-                }
-                fed = next(&mut self.feed), if may_take => self.take(fed),
-            }
-        };
-        (end, link)
-    }
-
-    /// Gives the writer what it has room for.
-    fn hand_over(&mut self, link: &Link) {
-        while let Some(frame) = self.window.unsent() {
-            let (samples, payload) = (frame.samples(), frame.payload.clone());
-            let bytes = payload.len() as u64;
-            // Full: room comes later. Closed: the reader knows why, its word comes next.
-            if link.outgoing.try_send(payload).is_err() {
-                return;
-            }
-            if self.window.mark_sent(Instant::now()) {
-                self.report.resent += samples;
-            } else {
-                self.report.sent += samples;
-            }
-            self.report.bytes += bytes;
-        }
-    }
-
-    fn hear(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
-        match incoming {
-            Some(Incoming::Ack(seq)) => {
-                let acked = self.window.acknowledge(seq);
-                self.report.acknowledge(acked.from, acked.to);
-                if let Some(sent_at) = acked.sent_at {
-                    self.report.ack_latency.record(sent_at.elapsed());
-                }
-                self.backoff.reset();
-                Ok(())
-            }
-            Some(Incoming::Refused { seq, code, message }) => self.refused(seq, &code, &message),
-            Some(Incoming::Alive) => Ok(()),
-            Some(Incoming::Closed { code, reason }) => Err(closed(code, reason)),
-            None => Err(End::Lost("the connection ended".into())),
-        }
-    }
-
-    fn refused(&mut self, seq: Option<u64>, code: &str, message: &str) -> Result<(), End> {
-        let retryable = ErrorCode::ALL.into_iter().find(|c| c.as_str() == code).is_some_and(ErrorCode::is_retryable);
-        let Some(seq) = seq else {
-            let reason = format!("the server refused a frame: {code}: {message}");
-            return Err(if retryable { End::Lost(reason) } else { End::Fatal(reason) });
-        };
-        // Not taken for now, and not passed over by an acknowledgement: come back with it later.
-        if retryable && seq > self.window.acked() {
-            return Err(End::Lost(format!("sample {seq}: {code}: {message}")));
-        }
-        self.report.refuse(seq, self.window.acked(), code, message);
-        Ok(())
-    }
-
-    fn take(&mut self, fed: Option<Fed>) {
-        match fed {
-            Some(Fed::Batch(samples)) => self.admit(samples),
-            Some(Fed::Skipped(skipped)) => self.report.skip(skipped.line, &skipped.reason),
-            Some(Fed::Failed(error)) => {
-                self.source_error = Some(error.to_string());
-                self.feed = None;
-            }
-            None => self.feed = None,
-        }
-    }
-
-    fn admit(&mut self, mut samples: Vec<Sample>) {
-        let first = self.next_seq;
-        for sample in &mut samples {
-            sample.seq = Some(self.next_seq);
-            self.next_seq += 1;
-        }
-        let payload = codec::encode_telemetry(self.options.endpoint.format(), &samples);
-        self.window.push(Frame::new(first, self.next_seq - 1, payload.into()));
-    }
+        report
+    })
 }
 
-async fn next(feed: &mut Option<mpsc::Receiver<Fed>>) -> Option<Fed> {
-    match feed {
-        Some(feed) => feed.recv().await,
-        None => std::future::pending().await,
-    }
+fn ended_as(end: Result<Report, tokio::task::JoinError>) -> Outcome {
+    end.map_or_else(|e| Outcome::Failed(e.to_string()), |report| report.outcome)
 }
 
-fn closed(code: Option<u16>, reason: String) -> End {
-    let known = CloseCode::ALL.into_iter().find(|c| Some(c.code()) == code);
-    match known {
-        Some(known) if !known.should_reconnect() && known != CloseCode::Normal => {
-            End::Fatal(format!("the server closed the connection for good ({}): {reason}", known.code()))
-        }
-        _ => End::Lost(reason),
+fn outcome_of(lanes: [Outcome; 2], source_error: Option<String>) -> Outcome {
+    let [live, backlog] = lanes;
+    match (live, backlog, source_error) {
+        (Outcome::Failed(reason), _, _) | (_, Outcome::Failed(reason), _) | (_, _, Some(reason)) => Outcome::Failed(reason),
+        (Outcome::Stopped, _, None) | (_, Outcome::Stopped, None) => Outcome::Stopped,
+        _ => Outcome::Complete,
     }
 }

@@ -14,6 +14,8 @@ pub struct Frame {
     pub last: u64,
     /// The encoded message; resent as it is.
     pub payload: Bytes,
+    /// Position in the spool that is done with when this frame is acknowledged.
+    position: Option<u64>,
     /// When it was last handed to a connection.
     sent_at: Option<Instant>,
     /// Whether it was handed to an earlier connection.
@@ -23,7 +25,14 @@ pub struct Frame {
 impl Frame {
     /// A frame of samples `first..=last`.
     pub const fn new(first: u64, last: u64, payload: Bytes) -> Self {
-        Self { first, last, payload, sent_at: None, resend: false }
+        Self { first, last, payload, position: None, sent_at: None, resend: false }
+    }
+
+    /// The same, as the last of the spool's record at `position`; `None` where more of it follows.
+    #[must_use]
+    pub const fn kept_at(mut self, position: Option<u64>) -> Self {
+        self.position = position;
+        self
     }
 
     /// How many samples it carries.
@@ -52,6 +61,10 @@ pub struct Acked {
     pub from: u64,
     /// To, inclusive; below `from` when nothing moved.
     pub to: u64,
+    /// Numbers among them that no frame carried: the spool had dropped those samples.
+    pub missing: u64,
+    /// Position in the spool that is done with, where it moved.
+    pub position: Option<u64>,
     /// When the newest wholly covered frame was handed over.
     pub sent_at: Option<Instant>,
 }
@@ -74,7 +87,7 @@ impl Window {
 
     /// Samples not acknowledged.
     pub fn unacknowledged(&self) -> u64 {
-        self.frames.back().map_or(0, |f| f.last.saturating_sub(self.acked))
+        self.frames.iter().map(|f| f.last.saturating_sub(self.acked.max(f.first - 1))).sum()
     }
 
     /// The highest acknowledged number.
@@ -110,10 +123,12 @@ impl Window {
     /// The server has everything up to and including `seq`.
     pub fn acknowledge(&mut self, seq: u64) -> Acked {
         let from = self.acked + 1;
-        let mut sent_at = None;
+        let (mut sent_at, mut position, mut missing) = (None, None, 0);
         while let Some(frame) = self.frames.front().filter(|f| f.last <= seq) {
             self.samples -= frame.samples();
             self.bytes -= frame.payload.len();
+            missing += frame.first.saturating_sub(self.acked + 1);
+            position = frame.position.or(position);
             self.acked = frame.last;
             sent_at = frame.sent_at.or(sent_at);
             self.handed = self.handed.saturating_sub(1);
@@ -121,9 +136,10 @@ impl Window {
         }
         // An acknowledgement within a frame covers its first part; the frame stays for a resend.
         if let Some(frame) = self.frames.front().filter(|f| f.first <= seq && f.sent_at.is_some()) {
+            missing += frame.first.saturating_sub(self.acked + 1);
             self.acked = self.acked.max(seq.min(frame.last));
         }
-        Acked { from, to: self.acked, sent_at }
+        Acked { from, to: self.acked, missing, position, sent_at }
     }
 }
 
@@ -154,6 +170,20 @@ mod tests {
         let acked = window.acknowledge(9);
         assert_eq!((acked.from, acked.to), (5, 9));
         assert!(window.is_empty() && window.has_room());
+    }
+
+    #[test]
+    fn numbers_that_no_frame_carries_are_told_and_positions_move_with_whole_records() {
+        let mut window = Window::new(1, 100, 1_000);
+        let frame = |first, last, position| Frame::new(first, last, Bytes::from_static(b"xx")).kept_at(position);
+        for frame in [frame(1, 2, Some(7)), frame(11, 12, None), frame(13, 13, Some(9))] {
+            window.push(frame);
+            window.mark_sent(Instant::now());
+        }
+        assert_eq!(window.unacknowledged(), 5);
+        let acked = window.acknowledge(12);
+        assert_eq!((acked.from, acked.to, acked.missing, acked.position), (1, 12, 8, Some(7)), "record 9 is not done with yet");
+        assert_eq!(window.acknowledge(13).position, Some(9));
     }
 
     #[test]

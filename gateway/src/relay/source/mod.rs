@@ -101,6 +101,18 @@ impl Source {
         Self { items: Box::new(samples.into_iter().map(|s| Ok(Item::Sample(s)))), chunk: 64, progress: None }
     }
 
+    /// The same without its first `count` samples, which an earlier run has taken.
+    #[must_use]
+    pub fn without_first(mut self, count: u64) -> Self {
+        let mut left = count;
+        self.items = Box::new(self.items.filter(move |item| {
+            let taken = left > 0 && matches!(item, Ok(Item::Sample(_)));
+            left -= u64::from(taken);
+            !taken
+        }));
+        self
+    }
+
     /// How many items are passed on together; 1 where they come live.
     pub(super) const fn chunk(&self) -> usize {
         self.chunk
