@@ -10,14 +10,19 @@ use bytes::{Bytes, BytesMut};
 use slipstream_protocol::{
     Channel, ChannelKind, Id, Sample, Timestamp, WireFormat,
     client::{RequestId, Since},
-    codec::Encoder,
+    codec::{Encoder, Numbering},
     server::{Event, Reply},
     ws,
 };
 
 use tokio::sync::oneshot;
 
-use crate::{outbox::Delivered, registry::Registry, snapshot::ChannelSnapshot, subscription::Subscription};
+use crate::{
+    outbox::Delivered,
+    registry::Registry,
+    snapshot::{ChannelSnapshot, Fork, fork, later_epoch},
+    subscription::Subscription,
+};
 pub use bounds::{HistoryBound, HistoryBounds};
 use history::{Content, History};
 pub(crate) use wildcards::Wildcards;
@@ -89,12 +94,26 @@ thread_local! {
     static ENCODERS: RefCell<[Encoder; 2]> = const { RefCell::new([Encoder::new(WireFormat::Json), Encoder::new(WireFormat::Rkyv)]) };
 }
 
+/// What samples of the journal are to a channel that follows a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// Behind all that it had.
+    New,
+    /// Published before and not remembered.
+    Forgotten,
+    /// Remembered, or of another life.
+    Known,
+}
+
 /// One channel with its subscribers. Owned by exactly one actor.
 pub(crate) struct Broadcast {
     name: Arc<ChannelName>,
     epoch: u64,
     /// Offset of the newest publication; the first one is 1.
     offset: u64,
+    /// Earlier epochs whose numbers this one goes on with; boxed, because there rarely are any.
+    #[expect(clippy::box_collection, reason = "a million idle channels hold a pointer each, not a vector")]
+    forks: Option<Box<Vec<Fork>>>,
     own: Vec<Arc<Subscription>>,
     /// Own subscribers and those of the wildcard, each connection once.
     targets: Vec<Arc<Subscription>>,
@@ -111,6 +130,7 @@ impl Broadcast {
             name: Arc::new(ChannelName { channel, text }),
             epoch: epoch.micros().unsigned_abs(),
             offset: 0,
+            forks: None,
             own: Vec::new(),
             targets: Vec::new(),
             seen: 0,
@@ -123,6 +143,7 @@ impl Broadcast {
         let mut channel = Self::new(saved.kind, id, Timestamp::default());
         channel.epoch = saved.epoch;
         channel.offset = saved.offset;
+        channel.forks = (!saved.forks.is_empty()).then(|| Box::new(saved.forks));
         channel.history = History::restore(saved.history);
         channel
     }
@@ -130,7 +151,21 @@ impl Broadcast {
     /// The channel's life so far, with what it remembers or without.
     pub(crate) fn save(&self, with_history: bool) -> ChannelSnapshot {
         let history = if with_history { self.history.save() } else { Vec::new() };
-        ChannelSnapshot { kind: self.name.channel.kind, epoch: self.epoch, offset: self.offset, history }
+        ChannelSnapshot { kind: self.name.channel.kind, epoch: self.epoch, offset: self.offset, forks: self.forks().to_vec(), history }
+    }
+
+    fn forks(&self) -> &[Fork] {
+        self.forks.as_ref().map_or(&[], |forks| forks.as_slice())
+    }
+
+    /// The channel's life.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Offset of the newest publication.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
     }
 
     pub(crate) const fn has_subscribers(&self) -> bool {
@@ -139,15 +174,74 @@ impl Broadcast {
 
     /// Publishes samples, each at its own offset.
     pub(crate) fn publish_samples(&mut self, samples: &Arc<Vec<Sample>>, now: Timestamp, registry: &Registry) {
-        self.publish(&Content::Samples(samples.clone()), now, registry);
+        self.publish(&Content::Samples(samples.clone()), now, now, registry);
+    }
+
+    /// Publishes samples at the offsets they were given when they were taken in, the first at `first`.
+    /// Offsets given to samples that never arrived are told as a gap.
+    pub(crate) fn publish_at(&mut self, first: u64, samples: &Arc<Vec<Sample>>, at: Timestamp, now: Timestamp, registry: &Registry) {
+        if first > self.offset + 1 {
+            self.refresh(registry);
+            let (from, to) = (self.offset + 1, first - 1);
+            for subscription in &self.targets {
+                subscription.outbox().tell_gap(subscription, &self.name.channel, from, to);
+            }
+            self.history.clear();
+            self.offset = to;
+        }
+        self.publish(&Content::Samples(samples.clone()), at, now, registry);
+    }
+
+    /// What `count` samples that the journal kept at `place` are to this channel; takes over their epoch
+    /// where that is later.
+    pub(crate) fn placed(&mut self, place: Numbering, count: usize) -> Placed {
+        if self.offset == 0 {
+            self.epoch = place.epoch;
+        } else if place.epoch > self.epoch {
+            if place.first > self.offset {
+                let (epoch, through) = (self.epoch, self.offset);
+                fork(self.forks.get_or_insert_default(), epoch, through);
+            } else {
+                // Another life, which knew nothing of this one.
+                self.forks = None;
+                self.history.clear();
+                self.offset = place.first - 1;
+            }
+            self.epoch = place.epoch;
+        }
+        if place.epoch == self.epoch && place.first > self.offset {
+            return Placed::New;
+        }
+        let last = place.first + count as u64 - 1;
+        let holds = |f: &Fork| f.epoch == place.epoch && last <= f.through;
+        let ours = (place.epoch == self.epoch && last <= self.offset) || self.forks().iter().any(holds);
+        if ours && self.history.last_offset().is_none_or(|known| place.first > known) { Placed::Forgotten } else { Placed::Known }
+    }
+
+    /// Remembers samples that were published before.
+    pub(crate) fn remember(&mut self, first: u64, samples: Vec<Sample>, now: Timestamp, registry: &Registry) {
+        let at = samples.first().map_or(now, |s| s.received_at);
+        let bound = registry.config.history.of(self.name.channel.kind);
+        self.history.push(first, Content::Samples(Arc::new(samples)), at, now, bound);
+    }
+
+    /// Begins a new epoch that goes on where this one is.
+    pub(crate) fn fork(&mut self, now: Timestamp) {
+        // The newest publications were lost: what is remembered before them helps nobody to go on.
+        if self.history.last_offset().is_some_and(|last| last != self.offset) {
+            self.history.clear();
+        }
+        let (epoch, through) = (self.epoch, self.offset);
+        fork(self.forks.get_or_insert_default(), epoch, through);
+        self.epoch = later_epoch(epoch, now);
     }
 
     /// Publishes an event.
     pub(crate) fn publish_event(&mut self, event: Event, now: Timestamp, registry: &Registry) {
-        self.publish(&Content::Event(Arc::new(event)), now, registry);
+        self.publish(&Content::Event(Arc::new(event)), now, now, registry);
     }
 
-    fn publish(&mut self, content: &Content, now: Timestamp, registry: &Registry) {
+    fn publish(&mut self, content: &Content, at: Timestamp, now: Timestamp, registry: &Registry) {
         let first = self.offset + 1;
         self.offset += content.len() as u64;
         registry.stats.publications.add(content.len() as u64);
@@ -155,7 +249,7 @@ impl Broadcast {
         if !self.targets.is_empty() {
             self.fan_out(first, content, registry);
         }
-        self.history.push(first, content.clone(), now, registry.config.history.of(self.name.channel.kind));
+        self.history.push(first, content.clone(), at, now, registry.config.history.of(self.name.channel.kind));
     }
 
     /// Takes in changes of the wildcard's list.
@@ -237,8 +331,10 @@ impl Broadcast {
     /// After which offset a client that stopped at `since` goes on, and whether that is all it missed.
     fn resume_from(&self, since: Since) -> (u64, bool) {
         let oldest = self.history.first_offset().map_or(self.offset, |first| first - 1);
+        let here = since.epoch == self.epoch && since.offset <= self.offset;
+        let before = || self.forks().iter().any(|f| f.epoch == since.epoch && since.offset <= f.through);
         // Another life of the channel, or an offset it never had: what is remembered is what there is.
-        if since.epoch != self.epoch || since.offset > self.offset {
+        if !(here || before()) {
             return (oldest, false);
         }
         if since.offset >= oldest { (since.offset, true) } else { (oldest, false) }

@@ -26,7 +26,7 @@ pub mod views;
 
 pub use channel::{ChannelHistory, HistoryBound, HistoryBounds};
 pub use outbox::{Drained, Outbox, OutboxLimits};
-pub use router::Router;
+pub use router::{Router, Sequence};
 pub use snapshot::Snapshot;
 pub use subscription::Subscriber;
 pub use system::{ActorSystem, Probe, SystemConfig};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use slipstream_protocol::{CloseCode, WireFormat, client::Delivery, codec::Encoder, server::Reply};
+use slipstream_protocol::{Channel, CloseCode, WireFormat, client::Delivery, codec::Encoder, server::Reply};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{channel::Run, subscription::Subscription};
@@ -157,6 +157,13 @@ impl Outbox {
         };
         self.wake(state);
         delivered
+    }
+
+    /// Tells that publications `from..=to` of a channel will not come, to anyone.
+    pub(crate) fn tell_gap(&self, subscription: &Subscription, channel: &Channel, from: u64, to: u64) {
+        if subscription.is_active() {
+            self.reply(&Reply::Gap { channel: channel.clone(), dropped: to + 1 - from, from, to });
+        }
     }
 
     /// Hands over publications a subscriber missed: never conflated.

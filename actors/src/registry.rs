@@ -92,12 +92,17 @@ impl Registry {
 
     /// The vehicle's slot; its actor is activated if none is resident.
     pub(crate) fn vehicle(self: &Arc<Self>, id: &VehicleId) -> Arc<VehicleSlot> {
-        let slot = match self.vehicles.get(id) {
-            Some(slot) => slot.clone(),
-            None => self.vehicles.entry(id.clone()).or_insert_with(|| Arc::new(VehicleSlot::new(id.clone()))).clone(),
-        };
+        let slot = self.vehicle_slot(id);
         slot.activate(self);
         slot
+    }
+
+    /// The vehicle's slot, resident or not.
+    pub(crate) fn vehicle_slot(&self, id: &VehicleId) -> Arc<VehicleSlot> {
+        match self.vehicles.get(id) {
+            Some(slot) => slot.clone(),
+            None => self.vehicles.entry(id.clone()).or_insert_with(|| Arc::new(VehicleSlot::new(id.clone(), self.now()))).clone(),
+        }
     }
 
     /// The session room's slot; its actor is activated if none is resident.

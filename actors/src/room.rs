@@ -1,6 +1,6 @@
 //! Session rooms: members, leaderboard, numbers, and the channel `session:<id>`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
 use arc_swap::ArcSwapOption;
@@ -26,6 +26,8 @@ use crate::{
 /// Samples of one member that its vehicle has processed, with what they told.
 pub(crate) struct ProcessedBatch {
     pub(crate) vehicle: VehicleId,
+    /// Offset of the newest of them on the vehicle's channel.
+    pub(crate) through: u64,
     pub(crate) samples: Arc<Vec<Sample>>,
     pub(crate) outputs: Vec<Output>,
 }
@@ -103,6 +105,8 @@ pub(crate) struct SessionRoomActor {
     registry: Arc<Registry>,
     session: Session,
     channel: Broadcast,
+    /// Offset of the newest sample taken of each member: after a crash the journal tells some again.
+    through: HashMap<VehicleId, u64>,
     told_at: Timestamp,
     /// A publication of the numbers is due; this timer brings it.
     pending: Option<SpawnHandle>,
@@ -110,15 +114,20 @@ pub(crate) struct SessionRoomActor {
 
 impl SessionRoomActor {
     fn new(slot: Arc<RoomSlot>, registry: Arc<Registry>) -> Self {
-        let (session, channel) = slot.dormant.lock().take().map_or_else(|| (Session::default(), None), |d| (d.state, d.channel));
+        let (session, channel, through) = slot.dormant.lock().take().map_or_else(Default::default, |d| (d.state, d.channel, d.through));
         let channel = match channel {
             Some(saved) => Broadcast::restore(slot.id.id(), saved),
             None => Broadcast::new(ChannelKind::Session, slot.id.id(), registry.now()),
         };
-        Self { slot, registry, session, channel, told_at: Timestamp::default(), pending: None }
+        Self { slot, registry, session, channel, through, told_at: Timestamp::default(), pending: None }
     }
 
     fn take(&mut self, batch: &ProcessedBatch, ctx: &mut Context<Self>) {
+        match self.through.get_mut(&batch.vehicle) {
+            Some(known) if batch.through <= *known => return,
+            Some(known) => *known = batch.through,
+            None => drop(self.through.insert(batch.vehicle.clone(), batch.through)),
+        }
         for sample in batch.samples.iter() {
             self.session.apply(sample);
         }
@@ -158,7 +167,12 @@ impl SessionRoomActor {
     }
 
     fn snapshot(&self, with_history: bool) -> RoomSnapshot {
-        RoomSnapshot { id: self.slot.id.clone(), state: self.session.clone(), channel: Some(self.channel.save(with_history)) }
+        RoomSnapshot {
+            id: self.slot.id.clone(),
+            state: self.session.clone(),
+            channel: Some(self.channel.save(with_history)),
+            through: self.through.clone(),
+        }
     }
 }
 

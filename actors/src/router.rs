@@ -1,5 +1,8 @@
 //! The one door into the actors.
 
+mod replay;
+mod sequence;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
@@ -24,6 +27,8 @@ use crate::{
     vehicle::VehicleMessage,
     views::Views,
 };
+
+pub use sequence::Sequence;
 
 /// Cheap to clone; every door holds one.
 #[derive(Clone)]
@@ -50,24 +55,7 @@ impl Router {
     ///
     /// Refuses all of it with [`ErrorCode::Busy`] while draining, nothing else.
     pub async fn route(&self, batch: SampleBatch) -> Vec<Refusal> {
-        let mut refused = Vec::new();
-        if self.registry.is_draining() {
-            let error = ProtocolError::new(ErrorCode::Busy, "the server is draining, reconnect");
-            refused.extend(batch.samples.iter().enumerate().map(|(index, s)| Refusal { index, seq: s.seq, error: error.clone() }));
-            return refused;
-        }
-        let one_vehicle = batch.samples.windows(2).all(|pair| pair[0].vehicle == pair[1].vehicle);
-        if one_vehicle {
-            if let Some(first) = batch.samples.first() {
-                let slot = self.registry.vehicle(&first.vehicle.clone());
-                slot.hand_over(batch.samples, &self.registry).await;
-            }
-            return refused;
-        }
-        for (vehicle, samples) in by_vehicle(batch.samples) {
-            self.registry.vehicle(&vehicle).hand_over(samples, &self.registry).await;
-        }
-        refused
+        self.sequence(&batch.samples).await.route(batch).await
     }
 
     /// Whether the mailbox of a vehicle is full: who can come back later should.
@@ -337,5 +325,7 @@ fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<Sample>)> {
     groups
 }
 
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

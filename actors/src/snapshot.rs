@@ -1,11 +1,11 @@
 //! What an actor system leaves behind for the next one.
 //!
-//! Taken while draining, a snapshot carries the channels too: their epochs, offsets and histories, so
-//! that subscribers ride through a restart. Taken while running it carries state alone; the channels
-//! of a system that was killed begin a new epoch, because publications nobody had synced may have
-//! been heard.
+//! Taken while draining, a snapshot carries the channels whole: their epochs, offsets and histories, so
+//! that subscribers ride through a restart. Taken while running it leaves out the histories that the
+//! journal can tell. After a crash every channel begins a new epoch, because publications nobody had
+//! synced may have been heard; telemetry channels remember through which offset the one before holds.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use slipstream_engine::{session::Session, vehicle::Vehicle};
@@ -20,15 +20,47 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Forgets the channels: what a system needs that follows one which did not drain.
-    pub fn forget_channels(&mut self) {
+    /// Leaves out what the journal can tell: the histories of telemetry and session channels.
+    pub fn leave_to_the_journal(&mut self) {
+        for channel in self.vehicles.iter_mut().flat_map(|v| &mut v.channels).filter(|c| c.kind == ChannelKind::Telemetry) {
+            channel.history.clear();
+        }
+        for channel in self.rooms.iter_mut().filter_map(|r| r.channel.as_mut()) {
+            channel.history.clear();
+        }
+    }
+
+    /// Begins a new epoch on every channel that the journal cannot bring to where a system which did not
+    /// drain left it. What the snapshot remembers of them stays, as what is available.
+    pub fn begin_epochs(&mut self, now: Timestamp) {
+        for channel in self.vehicles.iter_mut().flat_map(|v| &mut v.channels).filter(|c| c.kind != ChannelKind::Telemetry) {
+            channel.renew(now);
+        }
+        for channel in self.rooms.iter_mut().filter_map(|r| r.channel.as_mut()) {
+            channel.renew(now);
+        }
+        for topic in &mut self.topics {
+            topic.channel.renew(now);
+        }
+    }
+
+    /// Offset of a vehicle's newest telemetry publication; 0 where it is not known.
+    #[cfg(test)]
+    pub(crate) fn offset_of(&self, vehicle: &str) -> u64 {
+        let channels = self.vehicles.iter().filter(|v| v.id.as_str() == vehicle).flat_map(|v| &v.channels);
+        channels.filter(|c| c.kind == ChannelKind::Telemetry).map(|c| c.offset).max().unwrap_or(0)
+    }
+
+    /// Counts numbers that were given to samples and never published: what follows a drain must not give
+    /// them again.
+    pub(crate) fn skip_unpublished(&mut self, numbered: impl Fn(&VehicleId) -> Option<u64>) {
         for vehicle in &mut self.vehicles {
-            vehicle.channels.clear();
+            let Some(last) = numbered(&vehicle.id) else { continue };
+            for channel in vehicle.channels.iter_mut().filter(|c| c.kind == ChannelKind::Telemetry && c.offset < last) {
+                channel.offset = last;
+                channel.history.clear();
+            }
         }
-        for room in &mut self.rooms {
-            room.channel = None;
-        }
-        self.topics.clear();
     }
 
     /// How many vehicles it holds.
@@ -54,6 +86,8 @@ pub(crate) struct RoomSnapshot {
     pub(crate) id: SessionId,
     pub(crate) state: Session,
     pub(crate) channel: Option<ChannelSnapshot>,
+    /// Offset of the newest sample taken of each member.
+    pub(crate) through: HashMap<VehicleId, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,7 +102,49 @@ pub(crate) struct ChannelSnapshot {
     pub(crate) kind: ChannelKind,
     pub(crate) epoch: u64,
     pub(crate) offset: u64,
+    /// Earlier epochs whose numbers this one goes on with.
+    pub(crate) forks: Vec<Fork>,
     pub(crate) history: Vec<Remembered>,
+}
+
+impl ChannelSnapshot {
+    /// Begins a new epoch that has nothing to do with the one before.
+    fn renew(&mut self, now: Timestamp) {
+        self.epoch = later_epoch(self.epoch, now);
+        self.forks.clear();
+    }
+
+    /// Begins a new epoch that goes on where this one is now.
+    pub(crate) fn fork(&mut self, now: Timestamp) {
+        if self.history.last().is_some_and(|r| r.last() != self.offset) {
+            self.history.clear();
+        }
+        fork(&mut self.forks, self.epoch, self.offset);
+        self.epoch = later_epoch(self.epoch, now);
+    }
+}
+
+/// An epoch that a crash ended: its publications up to `through` are those of the epoch that followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fork {
+    pub(crate) epoch: u64,
+    pub(crate) through: u64,
+}
+
+/// Ended epochs remembered; a subscriber older than so many crashes starts anew.
+const MOST_FORKS: usize = 8;
+
+/// Notes that `epoch` ended at `through`.
+pub(crate) fn fork(forks: &mut Vec<Fork>, epoch: u64, through: u64) {
+    if forks.len() == MOST_FORKS {
+        forks.remove(0);
+    }
+    forks.push(Fork { epoch, through });
+}
+
+/// The epoch after `epoch`, whatever the clock says.
+pub(crate) fn later_epoch(epoch: u64, now: Timestamp) -> u64 {
+    now.micros().unsigned_abs().max(epoch + 1)
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,6 +152,13 @@ pub(crate) struct Remembered {
     pub(crate) first: u64,
     pub(crate) at: Timestamp,
     pub(crate) content: RememberedContent,
+}
+
+impl Remembered {
+    /// Offset of the newest publication in it.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + self.content.len() as u64 - 1
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

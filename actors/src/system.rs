@@ -123,7 +123,7 @@ impl ActorSystem {
     pub fn restore(&self, snapshot: Snapshot) {
         let registry = &self.registry;
         for saved in snapshot.vehicles {
-            registry.vehicles.insert(saved.id.clone(), Arc::new(VehicleSlot::restore(saved)));
+            registry.vehicles.insert(saved.id.clone(), Arc::new(VehicleSlot::restore(saved, registry.now())));
         }
         for saved in snapshot.rooms {
             registry.rooms.insert(saved.id.clone(), Arc::new(RoomSlot::restore(saved)));
@@ -141,7 +141,9 @@ impl ActorSystem {
         self.registry.start_draining();
         let finish = async {
             self.router().settled().await;
-            self.router().snapshot().await
+            let mut snapshot = self.router().snapshot().await;
+            snapshot.skip_unpublished(|id| self.registry.vehicles.get(id).map(|slot| slot.counter.offset()));
+            snapshot
         };
         let snapshot = tokio::time::timeout(deadline, finish).await.ok();
         if snapshot.is_none() {

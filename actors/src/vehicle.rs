@@ -1,6 +1,7 @@
 //! The vehicle's actor: a thin shell around [`slipstream_engine::vehicle::Vehicle`].
 
 mod checkpoint;
+mod counter;
 mod parking;
 mod slot;
 
@@ -8,12 +9,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
 use slipstream_engine::vehicle::{Output, Vehicle};
-use slipstream_protocol::{ChannelKind, Sample, SessionId, client::RequestId, server::Event};
+use slipstream_protocol::{ChannelKind, Sample, SessionId, Timestamp, client::RequestId, codec::Numbering, server::Event};
 
 use tokio::sync::oneshot;
 
 use crate::{
-    channel::{Broadcast, HistoryRequest},
+    channel::{Broadcast, HistoryRequest, Placed},
     handle::{OnDrop, Sent},
     health::PoisonedSample,
     registry::Registry,
@@ -23,14 +24,19 @@ use crate::{
     supervision::{Lifeline, Supervisable},
 };
 use checkpoint::Checkpoint;
+pub(crate) use counter::Numbered;
 pub(crate) use slot::VehicleSlot;
 
 /// What a vehicle's actor is told.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) enum VehicleMessage {
-    /// Samples of this vehicle, in the order sent.
-    Routed(Vec<Sample>),
+    /// Samples of this vehicle, to be published at their offsets.
+    Routed(Numbered),
+    /// Samples that the journal kept for a run before this one, where they were numbered.
+    Replayed(Vec<Sample>, Option<Numbering>),
+    /// Everything of the run before is replayed: a new epoch begins.
+    Fork,
     Publish(Event),
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
@@ -44,6 +50,12 @@ pub(crate) enum VehicleMessage {
 /// A batch being applied; kept in the actor so that a panic leaves it behind.
 struct InFlight {
     samples: Vec<Sample>,
+    /// Offset of the first of them.
+    first: u64,
+    /// When they were published, where that was before.
+    at: Option<Timestamp>,
+    /// Offsets of those set aside.
+    set_aside: Vec<u64>,
     /// How many are applied; the next one is the suspect after a panic.
     applied: usize,
     /// Outputs that stood before the suspect.
@@ -80,7 +92,7 @@ impl VehicleActor {
         let mut others: Vec<_> = dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c))).collect();
         let telemetry = match others.iter().position(|(kind, _)| *kind == ChannelKind::Telemetry) {
             Some(at) => others.swap_remove(at).1,
-            None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), registry.now()),
+            None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), Timestamp::from_micros(slot.counter.epoch() as i64)),
         };
         let checkpoint = Checkpoint::of(&vehicle);
         Self { slot, registry, vehicle, checkpoint, telemetry, others, work: None }
@@ -100,18 +112,30 @@ impl VehicleActor {
             flight.applied += 1;
         }
         let outputs = std::mem::take(&mut work.outputs);
-        let samples = work.in_flight.take().map(|f| f.samples).unwrap_or_default();
-        if samples.is_empty() {
-            return;
-        }
+        let Some(InFlight { samples, first, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty()) else { return };
         self.slot.handle.touch(now);
         self.registry.stats.samples.add(samples.len() as u64);
         let samples = Arc::new(samples);
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
-        self.telemetry.publish_samples(&samples, now, &self.registry);
+        for (first, part) in around(first, &samples, &set_aside) {
+            self.telemetry.publish_at(first, &part, at.unwrap_or(now), now, &self.registry);
+        }
         self.tell_rooms(&samples, outputs, ctx);
         self.checkpoint.note(samples, &self.vehicle);
+    }
+
+    /// Takes samples of the journal: applies those the state does not hold yet, remembers the others.
+    fn replay(&mut self, samples: Vec<Sample>, place: Option<Numbering>, ctx: &mut Context<Self>) {
+        let first = match place.map(|place| (place.first, self.telemetry.placed(place, samples.len()))) {
+            None => self.telemetry.offset() + 1,
+            Some((first, Placed::New)) => first,
+            Some((first, Placed::Forgotten)) => return self.telemetry.remember(first, samples, self.registry.now(), &self.registry),
+            Some((_, Placed::Known)) => return,
+        };
+        let at = samples.first().map(|s| s.received_at);
+        self.work.get_or_insert_default().in_flight = Some(InFlight::new(samples, first, at));
+        self.process(ctx);
     }
 
     /// Hands samples on to the rooms of their sessions.
@@ -119,17 +143,25 @@ impl VehicleActor {
         let first = samples[0].session.as_ref();
         if samples.iter().all(|s| s.session.as_ref() == first) {
             if let Some(session) = first.cloned() {
-                let batch = ProcessedBatch { vehicle: self.slot.id.clone(), samples: samples.clone(), outputs };
+                let batch =
+                    ProcessedBatch { vehicle: self.slot.id.clone(), through: self.telemetry.offset(), samples: samples.clone(), outputs };
                 self.tell_room(&session, RoomMessage::Processed(batch), ctx);
             }
             return;
         }
         let mut outputs = outputs;
+        let mut behind = samples.len() as u64;
         for part in samples.chunk_by(|a, b| a.session == b.session) {
+            behind -= part.len() as u64;
             let Some(session) = part[0].session.clone() else { continue };
             let (theirs, rest) = outputs.into_iter().partition(|o| o.session() == Some(&session));
             outputs = rest;
-            let batch = ProcessedBatch { vehicle: self.slot.id.clone(), samples: Arc::new(part.to_vec()), outputs: theirs };
+            let batch = ProcessedBatch {
+                vehicle: self.slot.id.clone(),
+                through: self.telemetry.offset() - behind,
+                samples: Arc::new(part.to_vec()),
+                outputs: theirs,
+            };
             self.tell_room(&session, RoomMessage::Processed(batch), ctx);
         }
     }
@@ -231,6 +263,29 @@ impl VehicleActor {
     }
 }
 
+impl InFlight {
+    const fn new(samples: Vec<Sample>, first: u64, at: Option<Timestamp>) -> Self {
+        Self { samples, first, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
+    }
+}
+
+/// The runs of `samples` between the offsets set aside, each with its first offset.
+fn around(first: u64, samples: &Arc<Vec<Sample>>, set_aside: &[u64]) -> Vec<(u64, Arc<Vec<Sample>>)> {
+    if set_aside.is_empty() {
+        return vec![(first, samples.clone())];
+    }
+    let mut parts = Vec::new();
+    let (mut next, mut rest) = (first, samples.as_slice());
+    for hole in set_aside {
+        let (part, behind) = rest.split_at(((hole - next) as usize).min(rest.len()));
+        parts.push((next, Arc::new(part.to_vec())));
+        (next, rest) = (hole + 1, behind);
+    }
+    parts.push((next, Arc::new(rest.to_vec())));
+    parts.retain(|(_, part)| !part.is_empty());
+    parts
+}
+
 impl Actor for VehicleActor {
     type Context = Context<Self>;
 
@@ -251,6 +306,7 @@ impl Supervised for VehicleActor {
         let Some(flight) = &mut work.in_flight else { return };
         if flight.applied < flight.samples.len() {
             let sample = flight.samples.remove(flight.applied);
+            flight.set_aside.push(flight.first + (flight.applied + flight.set_aside.len()) as u64);
             self.registry.note_poisoned(PoisonedSample { at: self.registry.now(), sample });
         }
         work.outputs.truncate(flight.outputs);
@@ -271,9 +327,14 @@ impl Handler<VehicleMessage> for VehicleActor {
         let (slot, registry) = (self.slot.clone(), self.registry.clone());
         let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
         match message {
-            VehicleMessage::Routed(samples) => {
-                self.work.get_or_insert_default().in_flight = Some(InFlight { samples, applied: 0, outputs: 0 });
+            VehicleMessage::Routed(Numbered { samples, first }) => {
+                self.work.get_or_insert_default().in_flight = Some(InFlight::new(samples, first, None));
                 self.process(ctx);
+            }
+            VehicleMessage::Replayed(samples, place) => self.replay(samples, place, ctx),
+            VehicleMessage::Fork => {
+                self.telemetry.fork(self.registry.now());
+                self.slot.counter.set(self.telemetry.epoch(), self.telemetry.offset());
             }
             VehicleMessage::Publish(event) => self.publish(event, ctx),
             VehicleMessage::Subscribe(subscription) => {

@@ -10,7 +10,7 @@ use crate::snapshot::Remembered;
 pub(super) use crate::snapshot::RememberedContent as Content;
 
 impl Content {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Samples(samples) => samples.len(),
             Self::Event(_) => 1,
@@ -25,12 +25,17 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn push(&mut self, first: u64, content: Content, now: Timestamp, bound: HistoryBound) {
+    /// Takes publications that were made `at`. What came before a hole in the numbers is of no use to
+    /// anyone who resumes, and goes.
+    pub(super) fn push(&mut self, first: u64, content: Content, at: Timestamp, now: Timestamp, bound: HistoryBound) {
         if bound.len == 0 {
             return;
         }
+        if self.last_offset().is_some_and(|last| last + 1 != first) {
+            self.clear();
+        }
         self.publications += content.len();
-        self.entries.push_back(Remembered { first, at: now, content });
+        self.entries.push_back(Remembered { first, at, content });
         while self.publications > bound.len && self.entries.len() > 1 {
             self.drop_oldest();
         }
@@ -61,6 +66,15 @@ impl History {
 
     pub(super) fn shrink(&mut self) {
         self.entries.shrink_to_fit();
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Offset of the newest publication remembered.
+    pub(super) fn last_offset(&self) -> Option<u64> {
+        self.entries.back().map(Remembered::last)
     }
 
     /// Offset of the oldest publication remembered.

@@ -1,6 +1,6 @@
 //! The durable journal.
 
-use slipstream_protocol::SampleBatch;
+use slipstream_protocol::{SampleBatch, codec::Numbering};
 
 use super::PortFuture;
 
@@ -44,6 +44,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Appends `batch`. Order of calls is order of records. The call itself does not wait for the disk,
     /// and the record is written whether or not the ticket is awaited.
     fn append(&self, batch: &SampleBatch) -> JournalTicket;
+
+    /// Like [`Journal::append`], and keeps the offsets the samples have on their channels, so that
+    /// channels can be rebuilt after a crash. A journal that keeps none ignores them.
+    fn append_numbered(&self, batch: &SampleBatch, _numbering: &[Numbering]) -> JournalTicket {
+        self.append(batch)
+    }
 
     /// Resolves when every configured series store has the record at `position`.
     fn stored(&self, position: u64) -> PortFuture<'static, Result<(), JournalError>>;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipstream_protocol::Sample;
+
+use super::Numbered;
 
 /// Most samples that wait for one vehicle: a minute at 100 Hz and more. Beyond it the door waits.
 const MOST: usize = 8_192;
@@ -20,9 +21,9 @@ pub(crate) enum Parked {
     /// They wait here.
     Yes,
     /// As many wait as may.
-    Full(Vec<Sample>),
+    Full(Numbered),
     /// Nobody need wait: they may go to the mailbox.
-    NotNeeded(Vec<Sample>),
+    NotNeeded(Numbered),
 }
 
 /// Samples of one vehicle, in the order sent.
@@ -34,7 +35,7 @@ pub(crate) struct Parking {
 
 #[derive(Default)]
 struct Waiting {
-    batches: VecDeque<Vec<Sample>>,
+    batches: VecDeque<Numbered>,
     samples: usize,
     /// Somebody takes them to the mailbox.
     leaving: bool,
@@ -46,21 +47,21 @@ impl Parking {
         self.open.store(true, Ordering::Release);
     }
 
-    /// Lets `samples` wait where they must.
-    pub(super) fn park(&self, samples: Vec<Sample>) -> Parked {
+    /// Lets samples wait where they must.
+    pub(super) fn park(&self, numbered: Numbered) -> Parked {
         if !self.open.load(Ordering::Acquire) {
-            return Parked::NotNeeded(samples);
+            return Parked::NotNeeded(numbered);
         }
         let mut waiting = self.waiting.lock();
         // It may have been closed in between; it is closed under the lock only.
         if !self.open.load(Ordering::Acquire) {
-            return Parked::NotNeeded(samples);
+            return Parked::NotNeeded(numbered);
         }
         if waiting.samples >= MOST {
-            return Parked::Full(samples);
+            return Parked::Full(numbered);
         }
-        waiting.samples += samples.len();
-        waiting.batches.push_back(samples);
+        waiting.samples += numbered.samples.len();
+        waiting.batches.push_back(numbered);
         Parked::Yes
     }
 
@@ -73,11 +74,11 @@ impl Parking {
     }
 
     /// What goes next; `None` closes the parking. To be called when the one before is in the mailbox.
-    pub(super) fn next(&self) -> Option<Vec<Sample>> {
+    pub(super) fn next(&self) -> Option<Numbered> {
         let mut waiting = self.waiting.lock();
         let next = waiting.batches.pop_front();
-        if let Some(samples) = &next {
-            waiting.samples -= samples.len();
+        if let Some(numbered) = &next {
+            waiting.samples -= numbered.samples.len();
         } else {
             *waiting = Waiting::default();
             self.open.store(false, Ordering::Release);
@@ -90,19 +91,23 @@ impl Parking {
 mod tests {
     use super::*;
 
+    fn numbered(numbers: std::ops::Range<u64>) -> Numbered {
+        Numbered { first: numbers.start + 1, samples: crate::harness::samples("v", numbers) }
+    }
+
     #[test]
     fn it_is_bounded_keeps_the_order_and_closes_when_empty() {
         let parking = Parking::default();
-        assert!(matches!(parking.park(Vec::new()), Parked::NotNeeded(_)));
+        assert!(matches!(parking.park(numbered(0..0)), Parked::NotNeeded(_)));
         assert!(!parking.start_leaving(), "nothing waits");
         parking.open();
-        assert!(matches!(parking.park(crate::harness::samples("v", 0..MOST as u64)), Parked::Yes));
-        assert!(matches!(parking.park(crate::harness::samples("v", 0..1)), Parked::Full(_)));
+        assert!(matches!(parking.park(numbered(0..MOST as u64)), Parked::Yes));
+        assert!(matches!(parking.park(numbered(0..1)), Parked::Full(_)));
         assert!(parking.start_leaving() && !parking.start_leaving(), "one takes them away");
-        assert_eq!(parking.next().unwrap().len(), MOST);
-        assert!(matches!(parking.park(crate::harness::samples("v", 7..8)), Parked::Yes), "still behind the others");
-        assert_eq!(parking.next().unwrap()[0].seq, Some(7));
+        assert_eq!(parking.next().unwrap().samples.len(), MOST);
+        assert!(matches!(parking.park(numbered(7..8)), Parked::Yes), "still behind the others");
+        assert_eq!(parking.next().unwrap().samples[0].seq, Some(7));
         assert!(parking.next().is_none());
-        assert!(matches!(parking.park(Vec::new()), Parked::NotNeeded(_)));
+        assert!(matches!(parking.park(numbered(0..0)), Parked::NotNeeded(_)));
     }
 }

@@ -8,10 +8,11 @@ use std::{
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use slipstream_engine::{coach::LapBook, twin::Twin, vehicle::Vehicle};
-use slipstream_protocol::{ChannelKind, Sample, VehicleId};
+use slipstream_protocol::{ChannelKind, Timestamp, VehicleId};
 
 use super::{
-    VehicleActor, VehicleMessage,
+    Numbered, VehicleActor, VehicleMessage,
+    counter::Counter,
     parking::{Parked, Parking},
 };
 use crate::{
@@ -27,6 +28,8 @@ pub(crate) struct VehicleSlot {
     pub(crate) handle: Handle<VehicleActor>,
     pub(crate) twin: ArcSwapOption<Twin>,
     pub(crate) laps: ArcSwapOption<LapBook>,
+    /// Gives samples their offsets, in the order of the journal.
+    pub(crate) counter: Counter,
     /// The state of a vehicle that left memory, for idleness or with a system before this one.
     dormant: Mutex<Option<Box<Dormant>>>,
     /// Made when the vehicle first cools down: few ever do.
@@ -44,12 +47,14 @@ pub(super) struct Dormant {
 }
 
 impl VehicleSlot {
-    pub(crate) fn new(id: VehicleId) -> Self {
+    /// A slot whose channel begins its life `now`.
+    pub(crate) fn new(id: VehicleId, now: Timestamp) -> Self {
         Self {
             id,
             handle: Handle::default(),
             twin: ArcSwapOption::empty(),
             laps: ArcSwapOption::empty(),
+            counter: Counter::new(now.micros().unsigned_abs(), 0),
             dormant: Mutex::default(),
             parking: OnceLock::new(),
         }
@@ -79,18 +84,18 @@ impl VehicleSlot {
     }
 
     /// Hands samples to the actor. They are never refused: what a door hands over is in the journal.
-    pub(crate) async fn hand_over(self: &Arc<Self>, mut samples: Vec<Sample>, registry: &Arc<Registry>) {
+    pub(crate) async fn hand_over(self: &Arc<Self>, mut numbered: Numbered, registry: &Arc<Registry>) {
         while let Some(parking) = self.parking.get() {
-            samples = match parking.park(samples) {
+            numbered = match parking.park(numbered) {
                 Parked::Yes => return registry.stats.mailbox_depth.add(1),
-                Parked::NotNeeded(samples) => {
-                    return self.deliver(VehicleMessage::Routed(samples), registry).await;
+                Parked::NotNeeded(numbered) => {
+                    return self.deliver(VehicleMessage::Routed(numbered), registry).await;
                 }
-                Parked::Full(samples) => samples,
+                Parked::Full(numbered) => numbered,
             };
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        self.deliver(VehicleMessage::Routed(samples), registry).await;
+        self.deliver(VehicleMessage::Routed(numbered), registry).await;
     }
 
     /// Takes what waited while the actor cooled down to its mailbox, before anything that is sent from now on.
@@ -101,8 +106,8 @@ impl VehicleSlot {
         let (slot, registry) = (self.clone(), registry.clone());
         // Runs beside the actor on its own thread, and ends when nothing waits.
         drop(actix_rt::spawn(async move {
-            while let Some(samples) = slot.parking.get().and_then(|parking| parking.next()) {
-                slot.deliver(VehicleMessage::Routed(samples), &registry).await;
+            while let Some(numbered) = slot.parking.get().and_then(|parking| parking.next()) {
+                slot.deliver(VehicleMessage::Routed(numbered), &registry).await;
                 registry.stats.mailbox_depth.sub(1);
             }
         }));
@@ -129,8 +134,11 @@ impl VehicleSlot {
     }
 
     /// A slot with the state of a system before this one.
-    pub(crate) fn restore(saved: VehicleSnapshot) -> Self {
-        let slot = Self::new(saved.id);
+    pub(crate) fn restore(saved: VehicleSnapshot, now: Timestamp) -> Self {
+        let slot = Self::new(saved.id, now);
+        if let Some(channel) = saved.channels.iter().find(|c| c.kind == ChannelKind::Telemetry) {
+            slot.counter.set(channel.epoch, channel.offset);
+        }
         slot.show(&saved.state);
         *slot.dormant.lock() = Some(Box::new(Dormant { vehicle: saved.state, channels: saved.channels }));
         slot
@@ -140,6 +148,16 @@ impl VehicleSlot {
     pub(crate) fn dormant(&self) -> Option<VehicleSnapshot> {
         let dormant = self.dormant.lock();
         dormant.as_ref().map(|d| VehicleSnapshot { id: self.id.clone(), state: d.vehicle.clone(), channels: d.channels.clone() })
+    }
+
+    /// Begins a new epoch of a vehicle that is not resident, from where it is.
+    pub(crate) fn fork_dormant(&self, now: Timestamp) {
+        let mut dormant = self.dormant.lock();
+        let channels = dormant.iter_mut().flat_map(|d| &mut d.channels);
+        for channel in channels.filter(|c| c.kind == ChannelKind::Telemetry) {
+            channel.fork(now);
+            self.counter.set(channel.epoch, channel.offset);
+        }
     }
 
     pub(crate) fn forget(&self, kind: ChannelKind, key: u64, stats: &Stats) {

@@ -2,7 +2,7 @@
 //! start together with what the journal holds since.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -10,17 +10,20 @@ use std::{
     time::Duration,
 };
 
-use slipstream_actors::{ActorSystem, Router, Snapshot, ports::JournalError};
+use slipstream_actors::{
+    ActorSystem, Router, Snapshot,
+    ports::{Journal as _, JournalError},
+};
 use slipstream_protocol::{SampleBatch, Timestamp, VehicleId};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::ingest::Intake;
-use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal};
+use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal, NumberedRecord};
 
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
 pub(super) const CONSUMER: &str = "actors";
 
-const MAGIC: &[u8; 8] = b"SLIPSNP1";
+const MAGIC: &[u8; 8] = b"SLIPSNP2";
 /// Magic, whether the system had drained, journal position, CRC-32 of the body.
 const HEAD: usize = 8 + 1 + 8 + 4;
 /// Samples routed at once while catching up.
@@ -106,11 +109,13 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
     let mut consumer = journal.consumer(CONSUMER, ConsumerRole::Reader);
     let newest = journal.position();
     let mut known: HashMap<VehicleId, Timestamp> = HashMap::new();
+    let (mut whole, mut behind) = (false, 0);
     if let Some(mut saved) = file.load() {
-        let whole = saved.drained && saved.position == newest;
+        whole = saved.drained && saved.position == newest;
         if !whole {
-            saved.snapshot.forget_channels();
+            saved.snapshot.begin_epochs(system.router().now());
         }
+        behind = saved.position;
         known = saved.snapshot.received().map(|(id, at)| (id.clone(), at)).collect();
         tracing::info!(vehicles = saved.snapshot.vehicles(), position = saved.position, whole, "state taken up");
         if saved.drained {
@@ -122,65 +127,97 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
     }
     let router = system.router();
     let mut caught_up = 0;
-    while consumer.position() < newest {
-        let Some(batch) = consumer.next(CATCH_UP).await? else { break };
-        let unseen = |sample: &slipstream_protocol::Sample| known.get(&sample.vehicle).is_none_or(|at| sample.received_at > *at);
-        let samples: Vec<_> = batch.samples.into_iter().filter(unseen).collect();
-        caught_up += samples.len();
-        // A sample that cannot be applied is counted by its actor; it was refused once already.
-        let _ = router.route(SampleBatch { publisher: None, samples }).await;
-        if batch.last >= newest {
+    while !whole && consumer.position() < newest {
+        let Some((records, last)) = consumer.next_records(CATCH_UP).await? else { break };
+        for NumberedRecord { position, mut samples, numbering } in records {
+            if numbering.is_empty() {
+                // Written by a version that numbered nothing: told apart by the time of arrival.
+                samples.retain(|s| position > behind && known.get(&s.vehicle).is_none_or(|at| s.received_at > *at));
+            }
+            caught_up += if position > behind { samples.len() } else { 0 };
+            // A sample that cannot be applied is counted by its actor; it was refused once already.
+            router.replay(samples, &numbering).await;
+        }
+        if last >= newest {
             break;
         }
     }
     router.settled().await;
+    if !whole {
+        router.begin_epochs().await;
+    }
     if caught_up > 0 {
         tracing::info!(samples = caught_up, "caught up with the journal");
     }
     Ok(consumer)
 }
 
-/// Saves the state now and then, so that a start after a kill has little to catch up with.
+/// Saves the state now and then, so that a start after a kill has little to catch up with. The journal
+/// keeps what channels remember, `remembered` long, although the state holds it already: it is from
+/// there that their histories come back.
 pub(super) fn keep_saving(
     router: Router,
     journal: Arc<EmbeddedJournal>,
     intake: Arc<Intake>,
     file: SnapshotFile,
     consumer: Consumer,
+    remembered: Duration,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+        // At once, too: should this run be killed, the next one knows of the epochs that begin now.
+        let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut saved: VecDeque<(Instant, u64)> = VecDeque::new();
         loop {
             ticks.tick().await;
-            // Before the state: what comes in between is in both, and told apart by its receive time.
-            let position = journal.position();
+            // Before the state: what comes in between is in both, and told apart by its offsets.
+            let (at, position) = (Instant::now(), journal.position());
             // What is journalled up to there is in the mailboxes then, before the question for the state.
             intake.routed().await;
-            let snapshot = router.snapshot().await;
-            save_and_commit(&file, &consumer, snapshot, position, false).await;
+            let mut snapshot = router.snapshot().await;
+            snapshot.leave_to_the_journal();
+            // A state that holds what the journal then lost would take it a second time when it is sent again.
+            if !all_durable(&journal).await {
+                continue;
+            }
+            if save(&file, snapshot, position, false).await {
+                saved.push_back((at, position));
+            }
+            let told = saved.iter().take_while(|(since, _)| since.elapsed() >= remembered).count();
+            if let Some((_, position)) = saved.drain(..told).last() {
+                consumer.commit(position);
+            }
         }
     })
+}
+
+/// Waits until everything appended so far is durable; tells whether it is.
+async fn all_durable(journal: &EmbeddedJournal) -> bool {
+    let stats = journal.stats();
+    if stats.appends == stats.records + stats.refused {
+        return true;
+    }
+    // An empty record is durable when everything before it is.
+    journal.append(&SampleBatch::default()).await.is_ok()
 }
 
 /// Saves the whole state of a drained system.
 pub(super) async fn save_drained(journal: &EmbeddedJournal, file: &SnapshotFile, snapshot: Snapshot) {
     let position = journal.position();
-    let consumer = journal.consumer(CONSUMER, ConsumerRole::Reader);
-    save_and_commit(file, &consumer, snapshot, position, true).await;
+    if save(file, snapshot, position, true).await {
+        journal.consumer(CONSUMER, ConsumerRole::Reader).commit(position);
+    }
 }
 
-async fn save_and_commit(file: &SnapshotFile, consumer: &Consumer, mut snapshot: Snapshot, position: u64, drained: bool) {
-    if !drained {
-        snapshot.forget_channels();
-    }
+/// Saves a snapshot; tells whether that worked.
+async fn save(file: &SnapshotFile, snapshot: Snapshot, position: u64, drained: bool) -> bool {
     let target = file.clone();
-    let saved = tokio::task::spawn_blocking(move || target.save(&snapshot, position, drained)).await;
-    match saved {
-        Ok(Ok(())) => consumer.commit(position),
+    match tokio::task::spawn_blocking(move || target.save(&snapshot, position, drained)).await {
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, "the snapshot cannot be saved; the journal keeps what it would hold"),
         Err(error) => tracing::error!(%error, "saving the snapshot panicked"),
     }
+    false
 }
 
 #[cfg(test)]

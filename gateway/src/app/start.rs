@@ -113,7 +113,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let snapshots = SnapshotFile::new(&config.data_dir);
     let consumer = snapshot::take_up(&system, &journal, &snapshots).await?;
     let intake = Arc::<Intake>::default();
-    let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer);
+    let remembered = config.history.telemetry.age;
+    let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer, remembered);
 
     // Sources.
     let series = stores.first().cloned().expect("series::open yields at least the embedded store");

@@ -7,7 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use slipstream_actors::ports::JournalError;
-use slipstream_protocol::{Sample, codec::RecordDecoder};
+use slipstream_protocol::{
+    Sample,
+    codec::{Numbering, RecordDecoder},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -37,6 +40,17 @@ pub struct ConsumedBatch {
     pub first: u64,
     /// Position of the last record; what to commit when done.
     pub last: u64,
+}
+
+/// One record with the offsets its samples have on their channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberedRecord {
+    /// Its position.
+    pub position: u64,
+    /// Its samples, in order.
+    pub samples: Vec<Sample>,
+    /// For each vehicle in order of first appearance; empty where the record was written without.
+    pub numbering: Vec<Numbering>,
 }
 
 /// Reads every record once, from where it was committed last.
@@ -90,6 +104,33 @@ impl Consumer {
     /// May be cancelled; nothing is passed over. Fails with [`JournalError::Storage`] where the disk
     /// cannot be read; to be tried again.
     pub async fn next(&mut self, max_samples: usize) -> Result<Option<ConsumedBatch>, JournalError> {
+        let Some((payloads, last)) = self.payloads(max_samples).await? else { return Ok(None) };
+        let mut samples = Vec::new();
+        for (position, payload) in payloads {
+            match self.decoder.decode(&payload) {
+                Ok(batch) => samples.extend(batch.samples),
+                Err(error) => self.shared.quarantine.unreadable(position, &payload, &error.message),
+            }
+        }
+        let first = std::mem::replace(&mut self.next, last + 1);
+        Ok(Some(ConsumedBatch { samples, first, last }))
+    }
+
+    /// Like [`Consumer::next`], record by record with their offsets, and the position read to.
+    pub async fn next_records(&mut self, max_samples: usize) -> Result<Option<(Vec<NumberedRecord>, u64)>, JournalError> {
+        let Some((payloads, last)) = self.payloads(max_samples).await? else { return Ok(None) };
+        let mut records = Vec::with_capacity(payloads.len());
+        for (position, payload) in payloads {
+            match self.decoder.decode_numbered(&payload) {
+                Ok((batch, numbering)) => records.push(NumberedRecord { position, samples: batch.samples, numbering }),
+                Err(error) => self.shared.quarantine.unreadable(position, &payload, &error.message),
+            }
+        }
+        self.next = last + 1;
+        Ok(Some((records, last)))
+    }
+
+    async fn payloads(&mut self, max_samples: usize) -> Result<Option<(Payloads, u64)>, JournalError> {
         let durable = loop {
             let durable = *self.durable.borrow_and_update();
             if durable >= self.next {
@@ -101,23 +142,11 @@ impl Consumer {
         };
         // The lock must not live across the await below.
         let near = self.shared.tail.lock().read(self.next, max_samples);
-        let (payloads, last) = if let Some(payloads) = near {
-            self.disk = None;
-            self.shared.counters.tail_reads.fetch_add(1, Relaxed);
-            let last = payloads.last().map_or(self.next, |(position, _)| *position);
-            (payloads, last)
-        } else {
-            self.read_disk(durable, max_samples).await?
-        };
-        let mut samples = Vec::new();
-        for (position, payload) in payloads {
-            match self.decoder.decode(&payload) {
-                Ok(batch) => samples.extend(batch.samples),
-                Err(error) => self.shared.quarantine.unreadable(position, &payload, &error.message),
-            }
-        }
-        let first = std::mem::replace(&mut self.next, last + 1);
-        Ok(Some(ConsumedBatch { samples, first, last }))
+        let Some(payloads) = near else { return self.read_disk(durable, max_samples).await.map(Some) };
+        self.disk = None;
+        self.shared.counters.tail_reads.fetch_add(1, Relaxed);
+        let last = payloads.last().map_or(self.next, |(position, _)| *position);
+        Ok(Some((payloads, last)))
     }
 
     async fn read_disk(&mut self, durable: u64, max_samples: usize) -> Result<(Payloads, u64), JournalError> {

@@ -35,10 +35,13 @@ use bytes::Bytes;
 use crossbeam::channel::{Sender, unbounded};
 use parking_lot::Mutex;
 use slipstream_actors::ports::{Journal, JournalError, JournalTicket, PortFuture};
-use slipstream_protocol::{SampleBatch, codec::encode_record};
+use slipstream_protocol::{
+    SampleBatch,
+    codec::{Numbering, encode_numbered_record},
+};
 use tokio::sync::{oneshot, watch};
 
-pub use consumer::{ConsumedBatch, Consumer, ConsumerRole};
+pub use consumer::{ConsumedBatch, Consumer, ConsumerRole, NumberedRecord};
 pub(crate) use files::{read_replaced, replace};
 pub use inspect::{JournalReport, SegmentReport, dump, verify};
 pub use recovery::Recovery;
@@ -244,10 +247,14 @@ impl Drop for EmbeddedJournal {
 
 impl Journal for EmbeddedJournal {
     fn append(&self, batch: &SampleBatch) -> JournalTicket {
+        self.append_numbered(batch, &[])
+    }
+
+    fn append_numbered(&self, batch: &SampleBatch, numbering: &[Numbering]) -> JournalTicket {
         let counters = &self.shared.counters;
         counters.appends.fetch_add(1, Ordering::Relaxed);
         let at = Instant::now();
-        let payload = Bytes::from(encode_record(batch));
+        let payload = Bytes::from(encode_numbered_record(batch, numbering));
         let bytes = payload.len();
         let waiting_bytes = counters.waiting_bytes.load(Ordering::Relaxed);
         let refusal = if bytes > frame::MAX_PAYLOAD {

@@ -1,5 +1,6 @@
 //! Telemetry frames: refuse what may not be, keep the rest, route it, and promise.
 
+use slipstream_actors::Sequence;
 use slipstream_protocol::{ErrorCode, ProtocolError, client::TelemetryFrame, server::AckLevel};
 
 use super::session::{End, Session};
@@ -29,10 +30,12 @@ impl Session {
         }
         let any_good = !frame.samples.is_empty();
         self.share_out(frame.samples.len()).await;
+        // Whoever publishes for the same vehicles waits until these are handed over.
+        let mut sequence = self.services.router.sequence(&frame.samples).await;
         // Not let in any more: what is not acknowledged is sent again after the restart.
         let Some(pass) = self.services.intake.enter() else { return Err(End::Draining) };
         let first = if self.services.intake.is_clear(&self.services.journal) {
-            self.publisher.admit(frame.samples, &*self.services.journal)
+            self.publisher.admit(frame.samples, |batch| sequence.append(batch, &*self.services.journal))
         } else {
             Err(Refused { samples: frame.samples, duplicates: 0 })
         };
@@ -41,7 +44,7 @@ impl Session {
             Err(refused) => {
                 drop(pass);
                 // Boxed: rare, and its states would otherwise be kept in every connection's task.
-                Box::pin(self.admit_in_turn(refused)).await?
+                Box::pin(self.admit_in_turn(refused, &mut sequence)).await?
             }
         };
         let counters = &self.services.counters;
@@ -51,7 +54,7 @@ impl Session {
         // Promised already, the frame still goes through the queue so that a failing journal is noticed.
         let numbered = highest.filter(|_| self.level != AckLevel::Received);
         self.acks.push(numbered, bytes, admitted.ticket, self.level, self.services.journal.clone());
-        if !admitted.batch.samples.is_empty() && !self.services.router.route(admitted.batch).await.is_empty() {
+        if !admitted.batch.samples.is_empty() && !sequence.route(admitted.batch).await.is_empty() {
             // Journalled and never refused: the next start applies it.
             tracing::debug!("samples came in while the actors drained");
         }
@@ -73,7 +76,7 @@ impl Session {
     }
 
     /// Waits in line until the journal takes what it did not.
-    async fn admit_in_turn(&mut self, refused: Refused) -> Result<(Admitted, Pass), End> {
+    async fn admit_in_turn(&mut self, refused: Refused, sequence: &mut Sequence) -> Result<(Admitted, Pass), End> {
         let Services { intake, journal, connections, counters, .. } = &*self.services;
         let Refused { mut samples, mut duplicates } = refused;
         counters.ws_backpressure.inc();
@@ -83,7 +86,7 @@ impl Session {
                 turn = intake.turn(journal) => turn,
             };
             let pass = intake.enter().ok_or(End::Draining)?;
-            let outcome = self.publisher.admit(samples, &**journal);
+            let outcome = self.publisher.admit(samples, |batch| sequence.append(batch, &**journal));
             drop(turn);
             match outcome {
                 Ok(admitted) => return Ok((Admitted { duplicates: duplicates + admitted.duplicates, ..admitted }, pass)),

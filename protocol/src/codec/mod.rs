@@ -8,6 +8,7 @@ mod flatten;
 mod intern;
 mod json_in;
 mod json_out;
+mod numbering;
 mod publish;
 mod record;
 
@@ -15,8 +16,9 @@ use bytes::{Bytes, BytesMut};
 
 pub use archive::{WireClient, WireSample, WireServer, WireSignal, WireValue};
 pub use json_in::{check_source_time, image_bytes};
+pub use numbering::Numbering;
 pub use publish::encode_telemetry;
-pub use record::{RecordDecoder, RecordHead, encode_record};
+pub use record::{RecordDecoder, RecordHead, encode_numbered_record, encode_record};
 
 use crate::{
     client::{ClientFrame, DecodeError},

@@ -12,7 +12,11 @@ use rkyv::{
     rancor::{Error, Failure},
 };
 
-use super::{flatten::flatten, intern::Interner};
+use super::{
+    flatten::flatten,
+    intern::Interner,
+    numbering::{self, Numbering},
+};
 use crate::{
     error::{ErrorCode, ProtocolError},
     id::PublisherId,
@@ -22,7 +26,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The version this build writes. A reader refuses versions it does not know.
+/// The version of a record without offsets. A reader refuses versions it does not know.
 const VERSION: u8 = 1;
 
 /// Samples of one record mostly share a shape; only so many earlier shapes are compared.
@@ -86,6 +90,12 @@ pub struct RecordHead {
 ///
 /// A sample with `raw` is kept as that JSON alone: its signals must be what the JSON flattens to.
 pub fn encode_record(batch: &SampleBatch) -> Vec<u8> {
+    encode_numbered_record(batch, &[])
+}
+
+/// Packs `batch` with the offsets its samples have on their channels: one entry for each vehicle, in
+/// order of first appearance. Without entries it is [`encode_record`].
+pub fn encode_numbered_record(batch: &SampleBatch, numbering: &[Numbering]) -> Vec<u8> {
     let mut packer = Packer::default();
     packer.record.publisher = batch.publisher.as_ref().map(ToString::to_string);
     packer.record.max_seq = batch.samples.iter().filter_map(|s| s.seq).max();
@@ -93,7 +103,12 @@ pub fn encode_record(batch: &SampleBatch) -> Vec<u8> {
     for sample in &batch.samples {
         packer.push(sample);
     }
-    let mut out = vec![VERSION];
+    let mut out = Vec::new();
+    if numbering.is_empty() {
+        out.push(VERSION);
+    } else {
+        numbering::put(numbering, &mut out);
+    }
     // Serialising plain owned data into memory has no way to fail but running out of memory.
     if let Ok(archive) = rkyv::to_bytes::<Error>(&packer.record) {
         out.reserve_exact(archive.len());
@@ -198,7 +213,7 @@ impl Default for RecordDecoder {
     }
 }
 
-fn broken(why: impl std::fmt::Display) -> ProtocolError {
+pub(super) fn broken(why: impl std::fmt::Display) -> ProtocolError {
     ProtocolError::new(ErrorCode::InvalidArchive, format!("not a journal record: {why}"))
 }
 
@@ -218,6 +233,13 @@ impl RecordDecoder {
         Ok(SampleBatch { publisher, samples })
     }
 
+    /// Unpacks a record with the offsets it tells; none where it was written without. Fails as
+    /// [`RecordDecoder::decode`].
+    pub fn decode_numbered(&mut self, record: &[u8]) -> Result<(SampleBatch, Vec<Numbering>), ProtocolError> {
+        let numbering = numbering::read(split(record)?.0);
+        Ok((self.decode(record)?, numbering))
+    }
+
     /// Reads who sent a record and up to which number. Fails as [`RecordDecoder::decode`].
     pub fn head(&mut self, record: &[u8]) -> Result<RecordHead, ProtocolError> {
         let archived = access(&mut self.aligned, record)?;
@@ -229,11 +251,17 @@ impl RecordDecoder {
     }
 }
 
-fn access<'a>(aligned: &'a mut rkyv::util::AlignedVec, record: &[u8]) -> Result<&'a ArchivedRecord, ProtocolError> {
-    let (version, archive) = record.split_first().ok_or_else(|| broken("it is empty"))?;
-    if *version != VERSION {
-        return Err(broken(format_args!("version {version} is unknown, {VERSION} is read")));
+/// Splits a record into its offsets and its archive.
+fn split(record: &[u8]) -> Result<(&[u8], &[u8]), ProtocolError> {
+    match record.split_first().ok_or_else(|| broken("it is empty"))? {
+        (&VERSION, archive) => Ok((&[], archive)),
+        (&numbering::VERSION, rest) => numbering::take(rest),
+        (version, _) => Err(broken(format_args!("version {version} is unknown, {VERSION} and {} are read", numbering::VERSION))),
     }
+}
+
+fn access<'a>(aligned: &'a mut rkyv::util::AlignedVec, record: &[u8]) -> Result<&'a ArchivedRecord, ProtocolError> {
+    let (_, archive) = split(record)?;
     aligned.clear();
     aligned.extend_from_slice(archive);
     rkyv::access::<ArchivedRecord, Failure>(aligned).map_err(|_| broken("the archive is damaged"))
@@ -427,6 +455,16 @@ mod tests {
         fn what_is_packed_is_unpacked(samples in prop::collection::vec(any_sample(), 0..12), publisher in prop::option::of("[a-z]{1,9}")) {
             let batch = SampleBatch { publisher: publisher.map(|p| PublisherId::new(&p).unwrap()), samples };
             prop_assert_eq!(RecordDecoder::default().decode(&encode_record(&batch)).unwrap(), batch);
+        }
+
+        #[test]
+        fn offsets_travel_with_the_record_and_cut_anywhere_it_is_refused(samples in prop::collection::vec(any_sample(), 0..3), places in prop::collection::vec(any::<(u64, u64)>(), 1..5), cut in any::<prop::sample::Index>()) {
+            let batch = SampleBatch { publisher: None, samples };
+            let numbering: Vec<_> = places.into_iter().map(|(epoch, first)| Numbering { epoch, first }).collect();
+            let record = encode_numbered_record(&batch, &numbering);
+            prop_assert_eq!(RecordDecoder::default().decode_numbered(&record).unwrap(), (batch.clone(), numbering));
+            prop_assert_eq!(RecordDecoder::default().decode_numbered(&encode_record(&batch)).unwrap(), (batch, vec![]));
+            prop_assert!(RecordDecoder::default().decode_numbered(&record[..cut.index(record.len())]).is_err());
         }
 
         #[test]
