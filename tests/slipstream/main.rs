@@ -17,6 +17,7 @@ mod process;
 mod raw_socket;
 mod readme;
 mod records;
+mod recovery;
 mod relay;
 mod relay_spool;
 mod restart;

@@ -1,5 +1,5 @@
 //! What a restart keeps: subscribers and publishers ride through a clean one; after a crash the state
-//! is what the journal holds, and channels say that they began anew.
+//! is what the journal holds, and so are the channels.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// A copy of the data folder of a running server is what a power cut would leave behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_crash_the_state_is_what_was_acknowledged_and_channels_begin_anew() {
+async fn after_a_crash_state_and_channels_are_what_was_acknowledged() {
     let gateway = Gateway::start().await;
     let mut client = gateway.client(Role::Viewer, WireFormat::Json).await;
     let epoch = client.subscribe("telemetry:car-01").await["epoch"].as_u64().unwrap();
@@ -93,11 +93,15 @@ async fn after_a_crash_the_state_is_what_was_acknowledged_and_channels_begin_ane
     assert_eq!((after.samples, &after.signals), (120, &before.signals));
     let session = crashed.services().router.views().session("s");
     assert_eq!(session.map(|s| s.samples), Some(120), "the room is back, too");
+    let (mut ahead, answer) = resume(&crashed, "telemetry:car-01", epoch, 121).await;
+    assert_eq!(answer["recovered"], false, "nobody can have heard it, as far as was kept: {answer}");
+    ahead.is_well_behind_news().await;
     let (mut client, answer) = resume(&crashed, "telemetry:car-01", epoch, 100).await;
-    assert_eq!(answer["recovered"], false, "what was heard before the crash cannot be told from what was kept: {answer}");
-    assert_ne!(answer["epoch"].as_u64(), Some(epoch));
+    assert_eq!((answer["recovered"].as_bool(), answer["offset"].as_u64()), (Some(true), Some(100)), "{answer}");
+    assert_ne!(answer["epoch"].as_u64(), Some(epoch), "what was heard and not kept must never be taken for something else");
     // What was acknowledged and is sent again is not applied again.
     relay(&crashed, 100, 40).await;
+    assert_eq!(offsets(&mut client, 40).await, (101..=140).collect::<Vec<_>>());
     assert_eq!(crashed.services().router.views().vehicle("car-01").unwrap().samples, 140);
     client.is_well_behind_news().await;
     crashed.stop().await;

@@ -74,12 +74,7 @@ impl Gateway {
 
     /// A WebSocket client with this query string.
     pub async fn client_with(&self, query: &str, format: WireFormat) -> Client {
-        let mut request = format!("ws://{}/ws?{query}", self.server().addr).into_client_request().expect("a well-formed address");
-        if format == WireFormat::Rkyv {
-            request.headers_mut().insert("sec-websocket-protocol", RKYV_SUBPROTOCOL.parse().expect("a header value"));
-        }
-        let (socket, _) = connect_async(request).await.expect("the gateway takes the connection");
-        Client { socket, format }
+        Client::connect(self.server().addr, query, format).await
     }
 
     /// Drains and stops.
@@ -132,6 +127,16 @@ pub enum Heard {
 }
 
 impl Client {
+    /// Connects to the gateway at `addr` with this query string.
+    pub async fn connect(addr: std::net::SocketAddr, query: &str, format: WireFormat) -> Self {
+        let mut request = format!("ws://{addr}/ws?{query}").into_client_request().expect("a well-formed address");
+        if format == WireFormat::Rkyv {
+            request.headers_mut().insert("sec-websocket-protocol", RKYV_SUBPROTOCOL.parse().expect("a header value"));
+        }
+        let (socket, _) = connect_async(request).await.expect("the gateway takes the connection");
+        Self { socket, format }
+    }
+
     /// Sends a JSON text frame.
     pub async fn send(&mut self, frame: Value) {
         self.send_raw(Message::text(frame.to_string())).await;

@@ -1,5 +1,6 @@
 //! What the tests share: real servers, started and stopped by the test that needs them.
 
 pub mod gateway;
+pub mod server_process;
 pub mod servers;
 pub mod stand_in;
