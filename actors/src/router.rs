@@ -148,20 +148,20 @@ impl Router {
     /// remembers little and for a short time: this is for a client that reconnects.
     ///
     /// Fails with [`ErrorCode::UnknownChannel`] for a wildcard, with [`ErrorCode::NotFound`] for a channel whose owner is
-    /// not resident.
+    /// not known.
     pub async fn history(&self, channel: &Channel, since: Option<Since>, limit: usize) -> Result<ChannelHistory, ProtocolError> {
         let Target::One(id) = &channel.target else {
             return Err(ProtocolError::new(ErrorCode::UnknownChannel, "history is kept per channel: name one, not a wildcard"));
         };
-        let resident = match channel.kind {
+        let known = match channel.kind {
             ChannelKind::Telemetry | ChannelKind::Video | ChannelKind::Ai | ChannelKind::Alerts => {
-                self.registry.vehicles.get(id.as_str()).is_some_and(|slot| slot.handle.is_resident())
+                self.registry.vehicles.contains_key(id.as_str())
             }
-            ChannelKind::Session => self.registry.rooms.get(id.as_str()).is_some_and(|slot| slot.handle.is_resident()),
+            ChannelKind::Session => self.registry.rooms.contains_key(id.as_str()),
             ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => self.registry.topics.contains_key(channel),
         };
         let unknown = || ProtocolError::new(ErrorCode::NotFound, format!("nothing is remembered of {channel}"));
-        if !resident {
+        if !known {
             return Err(unknown());
         }
         let (reply, answer) = oneshot::channel();
