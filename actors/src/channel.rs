@@ -205,14 +205,17 @@ impl Broadcast {
                 // Another life, which knew nothing of this one.
                 self.forks = None;
                 self.history.clear();
-                self.offset = place.first - 1;
+                self.offset = place.first.saturating_sub(1);
             }
             self.epoch = place.epoch;
         }
         if place.epoch == self.epoch && place.first > self.offset {
             return Placed::New;
         }
-        let last = place.first + count as u64 - 1;
+        if count == 0 {
+            return Placed::Known;
+        }
+        let last = (place.first + count as u64).saturating_sub(1);
         let holds = |f: &Fork| f.epoch == place.epoch && last <= f.through;
         let ours = (place.epoch == self.epoch && last <= self.offset) || self.forks().iter().any(holds);
         if ours && self.history.last_offset().is_none_or(|known| place.first > known) { Placed::Forgotten } else { Placed::Known }

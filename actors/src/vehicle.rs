@@ -52,6 +52,8 @@ struct InFlight {
     samples: Vec<Sample>,
     /// Offset of the first of them.
     first: u64,
+    /// How many of the first ones are not published.
+    silent: usize,
     /// When they were published, where that was before.
     at: Option<Timestamp>,
     /// Offsets of those set aside.
@@ -112,13 +114,16 @@ impl VehicleActor {
             flight.applied += 1;
         }
         let outputs = std::mem::take(&mut work.outputs);
-        let Some(InFlight { samples, first, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty()) else { return };
+        let Some(InFlight { samples, first, silent, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty()) else {
+            return;
+        };
         self.slot.handle.touch(now);
         self.registry.stats.samples.add(samples.len() as u64);
         let samples = Arc::new(samples);
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
-        for (first, part) in around(first, &samples, &set_aside) {
+        let published = if silent == 0 { samples.clone() } else { Arc::new(samples.get(silent..).unwrap_or_default().to_vec()) };
+        for (first, part) in around(first, &published, &set_aside) {
             self.telemetry.publish_at(first, &part, at.unwrap_or(now), now, &self.registry);
         }
         self.tell_rooms(&samples, outputs, ctx);
@@ -126,15 +131,28 @@ impl VehicleActor {
     }
 
     /// Takes samples of the journal: applies those the state does not hold yet, remembers the others.
-    fn replay(&mut self, samples: Vec<Sample>, place: Option<Numbering>, ctx: &mut Context<Self>) {
-        let first = match place.map(|place| (place.first, self.telemetry.placed(place, samples.len()))) {
-            None => self.telemetry.offset() + 1,
-            Some((first, Placed::New)) => first,
-            Some((first, Placed::Forgotten)) => return self.telemetry.remember(first, samples, self.registry.now(), &self.registry),
-            Some((_, Placed::Known)) => return,
+    fn replay(&mut self, mut samples: Vec<Sample>, place: Option<Numbering>, ctx: &mut Context<Self>) {
+        let mut flight = match place {
+            None => InFlight::new(samples, self.telemetry.offset() + 1, None),
+            Some(place) => {
+                // Published earlier, while the journal kept nothing: a state that is behind has not seen them.
+                let earlier = samples.len().saturating_sub(place.count as usize);
+                let seen = place.first <= self.telemetry.offset() + 1;
+                let placed = self.telemetry.placed(place, samples.len() - earlier);
+                if seen || placed != Placed::New {
+                    samples.drain(..earlier);
+                }
+                match placed {
+                    Placed::New => InFlight { silent: if seen { 0 } else { earlier }, ..InFlight::new(samples, place.first, None) },
+                    Placed::Forgotten => {
+                        return self.telemetry.remember(place.first, samples, self.registry.now(), &self.registry);
+                    }
+                    Placed::Known => return,
+                }
+            }
         };
-        let at = samples.first().map(|s| s.received_at);
-        self.work.get_or_insert_default().in_flight = Some(InFlight::new(samples, first, at));
+        flight.at = flight.samples.first().map(|s| s.received_at);
+        self.work.get_or_insert_default().in_flight = Some(flight);
         self.process(ctx);
     }
 
@@ -265,13 +283,13 @@ impl VehicleActor {
 
 impl InFlight {
     const fn new(samples: Vec<Sample>, first: u64, at: Option<Timestamp>) -> Self {
-        Self { samples, first, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
+        Self { samples, first, silent: 0, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
     }
 }
 
 /// The runs of `samples` between the offsets set aside, each with its first offset.
 fn around(first: u64, samples: &Arc<Vec<Sample>>, set_aside: &[u64]) -> Vec<(u64, Arc<Vec<Sample>>)> {
-    if set_aside.is_empty() {
+    if set_aside.is_empty() && !samples.is_empty() {
         return vec![(first, samples.clone())];
     }
     let mut parts = Vec::new();
@@ -306,7 +324,11 @@ impl Supervised for VehicleActor {
         let Some(flight) = &mut work.in_flight else { return };
         if flight.applied < flight.samples.len() {
             let sample = flight.samples.remove(flight.applied);
-            flight.set_aside.push(flight.first + (flight.applied + flight.set_aside.len()) as u64);
+            let before = flight.applied + flight.set_aside.len();
+            match before.checked_sub(flight.silent) {
+                Some(published) => flight.set_aside.push(flight.first + published as u64),
+                None => flight.silent -= 1,
+            }
             self.registry.note_poisoned(PoisonedSample { at: self.registry.now(), sample });
         }
         work.outputs.truncate(flight.outputs);

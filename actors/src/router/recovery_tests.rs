@@ -95,7 +95,7 @@ impl Run {
             }
             *next += count;
             let mut sequence = self.router.sequence(&samples).await;
-            let numbering = sequence.number(&samples);
+            let numbering = sequence.number(&samples, None);
             if !matches!(fate, Fate::NotKept) {
                 journal.push((samples.clone(), numbering));
             }

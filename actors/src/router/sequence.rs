@@ -64,10 +64,11 @@ impl Router {
 }
 
 impl Sequence {
-    /// Appends `batch` to the journal with the offsets of its samples. Where it is refused at once nothing
-    /// has happened, and another append may follow.
-    pub fn append(&mut self, batch: &SampleBatch, journal: &dyn Journal) -> JournalTicket {
-        let numbering = self.number(&batch.samples);
+    /// Appends `batch` to the journal with the offsets of its samples. Those with numbers up to `routed`
+    /// the actors have had already: they get none. Where it is refused at once nothing has happened, and
+    /// another append may follow.
+    pub fn append(&mut self, batch: &SampleBatch, routed: Option<u64>, journal: &dyn Journal) -> JournalTicket {
+        let numbering = self.number(&batch.samples, routed);
         let mut ticket = journal.append_numbered(batch, &numbering);
         let Some(outcome) = (&mut ticket).now_or_never() else { return ticket };
         if outcome.is_err() {
@@ -79,7 +80,9 @@ impl Sequence {
     }
 
     /// Gives `samples` their offsets: one entry for each vehicle, in order of first appearance.
-    pub(crate) fn number(&mut self, samples: &[Sample]) -> Vec<Numbering> {
+    pub(crate) fn number(&mut self, samples: &[Sample], routed: Option<u64>) -> Vec<Numbering> {
+        // Where both kinds are mixed, which are behind which cannot be told: then no offsets are.
+        let told = routed.is_none() || samples.iter().all(|s| s.seq.is_some());
         let mut order: Vec<(usize, u64)> = Vec::with_capacity(self.held.len());
         let places = self.places();
         let mut last: Option<(&VehicleId, usize)> = None;
@@ -94,14 +97,14 @@ impl Sequence {
                     })
                 }
             };
-            order[at].1 += 1;
+            order[at].1 += u64::from(told && (routed.is_none() || sample.seq > routed));
             last = Some((&sample.vehicle, at));
         }
         let number = |(at, count): (usize, u64)| {
             let held = &mut self.held[at];
             held.first = held.slot.counter.take(count);
             held.count = count;
-            Numbering { epoch: held.slot.counter.epoch(), first: held.first }
+            Numbering { epoch: held.slot.counter.epoch(), first: held.first, count: count as u32 }
         };
         order.into_iter().map(number).collect()
     }
@@ -148,13 +151,11 @@ impl Sequence {
 }
 
 impl Held {
-    /// Offset of the first of `samples`, which are those numbered, or the newest of them.
+    /// Offset of the first of `samples`. Where they are not those numbered, they get offsets that the
+    /// journal does not know.
     fn first_of(&mut self, samples: &[Sample]) -> u64 {
         let count = samples.len() as u64;
-        // A resend that the journal needed and the actors had: what is new is behind it. Where that
-        // cannot be told, these samples get offsets that the journal does not know.
-        let told = count <= self.count && (count == self.count || samples.iter().all(|s| s.seq.is_some()));
-        if told { self.first + (self.count - count) } else { self.slot.counter.take(count) }
+        if count == self.count { self.first } else { self.slot.counter.take(count) }
     }
 
     fn release(&mut self) {

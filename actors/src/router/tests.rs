@@ -232,7 +232,7 @@ async fn offsets_of_samples_that_never_arrive_are_told_as_a_gap_and_whoever_resu
     let given_up: Vec<_> = (3..5).map(|n| sample("v", n)).collect();
     drop({
         let mut sequence = router.sequence(&given_up).await;
-        sequence.number(&given_up);
+        sequence.number(&given_up, None);
         sequence
     });
     // One of these is set aside by its handler.

@@ -56,7 +56,7 @@ pub async fn accept(services: &Arc<Services>, samples: Vec<Sample>) -> Result<u6
     let count = samples.len() as u64;
     let batch = SampleBatch { publisher: None, samples };
     // The append is queued by the call itself; awaiting the ticket only waits for the sync.
-    let mut ticket = sequence.append(&batch, &*services.journal);
+    let mut ticket = sequence.append(&batch, None, &*services.journal);
     let at_once = (&mut ticket).now_or_never().transpose()?;
     services.counters.samples_in.inc_by(count);
     let mut routing = Box::pin(async move {

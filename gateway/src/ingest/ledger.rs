@@ -89,11 +89,16 @@ impl Publisher {
         Self { id: None, mark: Arc::default() }
     }
 
-    /// Drops duplicates, appends the rest to the journal with `append`, and says what is to be routed.
+    /// Drops duplicates, appends the rest to the journal with `append`, which is told the highest number
+    /// that the actors have had and the journal has not, and says what is to be routed.
     ///
     /// Where the journal is behind, nothing has happened: the numbers count as never sent. What it can
     /// never keep is not routed either, and its ticket says why.
-    pub fn admit(&self, mut samples: Vec<Sample>, append: impl FnOnce(&SampleBatch) -> JournalTicket) -> Result<Admitted, Refused> {
+    pub fn admit(
+        &self,
+        mut samples: Vec<Sample>,
+        append: impl FnOnce(&SampleBatch, Option<u64>) -> JournalTicket,
+    ) -> Result<Admitted, Refused> {
         let highest = samples.iter().filter_map(|s| s.seq).max();
         let mut mark = self.mark.lock();
         let before = samples.len();
@@ -107,7 +112,7 @@ impl Publisher {
         });
         let duplicates = (before - samples.len()) as u64;
         let mut batch = SampleBatch { publisher: self.id.clone(), samples };
-        let mut append = (!batch.samples.is_empty()).then(|| append(&batch));
+        let mut append = (!batch.samples.is_empty()).then(|| append(&batch, mark.routed.filter(|_| mark.routed > appended)));
         // A ticket that is ready at once is ready because it was refused: no disk is so fast.
         match append.as_mut().and_then(FutureExt::now_or_never) {
             Some(Err(JournalError::Overloaded { .. })) => return Err(Refused { samples: batch.samples, duplicates }),
@@ -248,10 +253,10 @@ mod tests {
     async fn a_number_counts_once_within_and_across_batches_and_connections() {
         let (ledger, book) = (Ledger::default(), Book::default());
         let id = PublisherId::new("garage").unwrap();
-        let first = ledger.publisher(&id).admit(samples(&[0, 1, 1, 2]), |batch| book.append(batch)).ok().unwrap();
+        let first = ledger.publisher(&id).admit(samples(&[0, 1, 1, 2]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!((seqs(&first.batch), first.duplicates), (vec![0, 1, 2], 1));
         first.ticket.settled().await.unwrap();
-        let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), |batch| book.append(batch)).ok().unwrap();
+        let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!((seqs(&again.batch), again.duplicates), (vec![3], 2));
         assert_eq!(*book.batches.lock(), [vec![Some(0), Some(1), Some(2)], vec![Some(3)]]);
     }
@@ -260,7 +265,7 @@ mod tests {
     async fn marks_restored_from_the_journal_hold() {
         let id = PublisherId::new("garage").unwrap();
         let ledger = Ledger::restore([(id.clone(), 9)]);
-        let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), |batch| Book::default().append(batch)).ok().unwrap();
+        let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), |batch, _| Book::default().append(batch)).ok().unwrap();
         assert!(admitted.batch.samples.is_empty());
         assert_eq!(admitted.ticket.settled().await.unwrap(), None);
     }
@@ -270,11 +275,11 @@ mod tests {
         let (ledger, book) = (Ledger::default(), Book::default());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
         *book.full.lock() = true;
-        let failed = publisher.admit(samples(&[1, 2]), |batch| book.append(batch)).ok().unwrap();
+        let failed = publisher.admit(samples(&[1, 2]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!(seqs(&failed.batch), [1, 2]);
         assert!(failed.ticket.settled().await.is_err());
         *book.full.lock() = false;
-        let resent = publisher.admit(samples(&[1, 2, 3]), |batch| book.append(batch)).ok().unwrap();
+        let resent = publisher.admit(samples(&[1, 2, 3]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!(seqs(&resent.batch), [3], "the actors have 1 and 2");
         resent.ticket.settled().await.unwrap();
         assert_eq!(*book.batches.lock(), [vec![Some(1), Some(2), Some(3)]]);
@@ -284,8 +289,8 @@ mod tests {
     async fn a_duplicate_is_not_promised_before_its_first_sending_is_durable() {
         let (ledger, book) = (Ledger::default(), Book::default());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
-        let first = publisher.admit(samples(&[1]), |batch| book.append(batch)).ok().unwrap();
-        let second = publisher.admit(samples(&[1]), |batch| book.append(batch)).ok().unwrap();
+        let first = publisher.admit(samples(&[1]), |batch, _| book.append(batch)).ok().unwrap();
+        let second = publisher.admit(samples(&[1]), |batch, _| book.append(batch)).ok().unwrap();
         let waiting = tokio::spawn(second.ticket.settled());
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -297,12 +302,12 @@ mod tests {
     async fn what_is_refused_at_once_was_never_sent() {
         let (ledger, book) = (Ledger::default(), Book::default());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
-        publisher.admit(samples(&[1]), |batch| book.append(batch)).ok().unwrap().ticket.settled().await.unwrap();
+        publisher.admit(samples(&[1]), |batch, _| book.append(batch)).ok().unwrap().ticket.settled().await.unwrap();
         *book.behind.lock() = true;
-        let Err(refused) = publisher.admit(samples(&[1, 2, 3]), |batch| book.append(batch)) else { panic!("the journal is behind") };
+        let Err(refused) = publisher.admit(samples(&[1, 2, 3]), |batch, _| book.append(batch)) else { panic!("the journal is behind") };
         assert_eq!((refused.samples.len(), refused.duplicates), (2, 1));
         *book.behind.lock() = false;
-        let again = publisher.admit(refused.samples, |batch| book.append(batch)).ok().unwrap();
+        let again = publisher.admit(refused.samples, |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!((seqs(&again.batch), again.duplicates), (vec![2, 3], 0), "kept and routed");
     }
 }

@@ -103,8 +103,12 @@ impl Heard {
         };
         if value["recovered"] == true {
             self.listened.resumed += 1;
-            if (epoch, offset) != (old_epoch, old_offset) {
+            // After a crash another epoch goes on with the numbers of the one before; without, none may.
+            if offset != old_offset || (epoch != old_epoch && !crashed) {
                 self.violate("resume", format!("{channel}: left at {old_epoch}:{old_offset}, recovered:true at {epoch}:{offset}"));
+            }
+            if let Some(place) = self.channels.get_mut(channel) {
+                place.epoch = Some(epoch);
             }
         } else {
             self.listened.not_resumed += 1;
@@ -226,6 +230,21 @@ mod tests {
         let mut forged = sample(1, 11);
         forged["data"]["proof"] = json!(3);
         assert_eq!(heard(&[start, forged]), ["invented"]);
+    }
+
+    #[test]
+    fn after_a_crash_another_epoch_may_go_on_with_the_numbers_of_the_one_before() {
+        for (crashes, offset, violations) in [(1, 11, 0), (0, 11, 1), (1, 10, 1)] {
+            let mut heard = Heard::new("test", true, &[stream()]);
+            heard.connected();
+            heard.message(&subscribed(5, 10, false), 0, false);
+            heard.settled(0);
+            heard.message(&sample(1, 11), 0, false);
+            heard.connected();
+            heard.message(&subscribed(6, offset, true), crashes, false);
+            heard.message(&sample(3, 12), crashes, false);
+            assert_eq!((heard.violations.len(), heard.since("telemetry:s-0")), (violations, Some((6, 12))));
+        }
     }
 
     #[test]

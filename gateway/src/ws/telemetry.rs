@@ -35,7 +35,7 @@ impl Session {
         // Not let in any more: what is not acknowledged is sent again after the restart.
         let Some(pass) = self.services.intake.enter() else { return Err(End::Draining) };
         let first = if self.services.intake.is_clear(&self.services.journal) {
-            self.publisher.admit(frame.samples, |batch| sequence.append(batch, &*self.services.journal))
+            self.publisher.admit(frame.samples, |batch, routed| sequence.append(batch, routed, &*self.services.journal))
         } else {
             Err(Refused { samples: frame.samples, duplicates: 0 })
         };
@@ -86,7 +86,7 @@ impl Session {
                 turn = intake.turn(journal) => turn,
             };
             let pass = intake.enter().ok_or(End::Draining)?;
-            let outcome = self.publisher.admit(samples, |batch| sequence.append(batch, &**journal));
+            let outcome = self.publisher.admit(samples, |batch, routed| sequence.append(batch, routed, &**journal));
             drop(turn);
             match outcome {
                 Ok(admitted) => return Ok((Admitted { duplicates: duplicates + admitted.duplicates, ..admitted }, pass)),

@@ -458,9 +458,9 @@ mod tests {
         }
 
         #[test]
-        fn offsets_travel_with_the_record_and_cut_anywhere_it_is_refused(samples in prop::collection::vec(any_sample(), 0..3), places in prop::collection::vec(any::<(u64, u64)>(), 1..5), cut in any::<prop::sample::Index>()) {
+        fn offsets_travel_with_the_record_and_cut_anywhere_it_is_refused(samples in prop::collection::vec(any_sample(), 0..3), places in prop::collection::vec(any::<(u64, u64, u32)>(), 1..5), cut in any::<prop::sample::Index>()) {
             let batch = SampleBatch { publisher: None, samples };
-            let numbering: Vec<_> = places.into_iter().map(|(epoch, first)| Numbering { epoch, first }).collect();
+            let numbering: Vec<_> = places.into_iter().map(|(epoch, first, count)| Numbering { epoch, first, count }).collect();
             let record = encode_numbered_record(&batch, &numbering);
             prop_assert_eq!(RecordDecoder::default().decode_numbered(&record).unwrap(), (batch.clone(), numbering));
             prop_assert_eq!(RecordDecoder::default().decode_numbered(&encode_record(&batch)).unwrap(), (batch, vec![]));
