@@ -430,3 +430,6 @@ fn encode_run(name: &Arc<ChannelName>, first: u64, samples: &[Sample], encoder: 
     }
     Run { name: name.clone(), first, count: samples.len() as u32, bytes: out.freeze(), last_start }
 }
+
+#[cfg(test)]
+mod properties;

@@ -1,16 +1,15 @@
 //! A typed handle to whatever generation of an actor is alive, with a bounded mailbox behind it.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU32, Ordering},
     time::Duration,
 };
 
 use actix::{Actor, Addr, Context, Handler, Message, prelude::SendError};
-use parking_lot::RwLock;
 use slipstream_protocol::Timestamp;
 use tokio::sync::Notify;
 
-use crate::stats::Stats;
+use crate::{residency::Residency, stats::Stats};
 
 /// How long a waiting sender sleeps at most before it looks again, should a wake-up be missed.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -27,12 +26,10 @@ pub(crate) enum Sent<M> {
 
 /// Outlives every generation of its actor.
 pub(crate) struct Handle<A: Actor> {
-    addr: RwLock<Option<Addr<A>>>,
+    residency: Residency<Addr<A>>,
     space: Notify,
     waiters: AtomicU32,
-    depth: AtomicU32,
     last_active: AtomicI64,
-    generation: AtomicU64,
     /// How often the actor gave memory back in this idle period.
     compactions: AtomicU32,
 }
@@ -40,12 +37,10 @@ pub(crate) struct Handle<A: Actor> {
 impl<A: Actor> Default for Handle<A> {
     fn default() -> Self {
         Self {
-            addr: RwLock::new(None),
+            residency: Residency::default(),
             space: Notify::new(),
             waiters: AtomicU32::new(0),
-            depth: AtomicU32::new(0),
             last_active: AtomicI64::new(0),
-            generation: AtomicU64::new(0),
             compactions: AtomicU32::new(0),
         }
     }
@@ -58,18 +53,15 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         A: Handler<M>,
         M: Message<Result = ()> + Send + 'static,
     {
-        let guard = self.addr.read();
-        let Some(addr) = guard.as_ref() else { return Sent::Absent(message) };
-        self.depth.fetch_add(1, Ordering::AcqRel);
-        stats.mailbox_depth.add(1);
-        let refused = match addr.try_send(message) {
-            Ok(()) => return Sent::Yes,
-            Err(SendError::Full(message)) => Sent::Full(message),
-            Err(SendError::Closed(message)) => Sent::Absent(message),
-        };
-        self.depth.fetch_sub(1, Ordering::AcqRel);
-        stats.mailbox_depth.sub(1);
-        refused
+        let sent = self.residency.send(message, |addr, message| {
+            stats.mailbox_depth.add(1);
+            addr.try_send(message).inspect_err(|_| stats.mailbox_depth.sub(1))
+        });
+        match sent {
+            Ok(Ok(())) => Sent::Yes,
+            Ok(Err(SendError::Full(message))) => Sent::Full(message),
+            Ok(Err(SendError::Closed(message))) | Err(message) => Sent::Absent(message),
+        }
     }
 
     /// Puts `message` into the mailbox, waiting for room: this is where back-pressure is felt.
@@ -95,49 +87,33 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
 
     /// Called by the actor after each message.
     pub(crate) fn handled(&self, stats: &Stats) {
-        self.depth.fetch_sub(1, Ordering::AcqRel);
+        self.residency.handled();
         stats.mailbox_depth.sub(1);
         if self.waiters.load(Ordering::Acquire) > 0 {
             self.space.notify_waiters();
         }
     }
 
-    /// Makes a new generation with `spawn` unless one is resident.
+    /// See [`Residency::activate`].
     pub(crate) fn activate(&self, spawn: impl FnOnce() -> Addr<A>) {
-        if self.addr.read().is_some() {
-            return;
-        }
-        let mut addr = self.addr.write();
-        if addr.is_none() {
-            self.generation.fetch_add(1, Ordering::AcqRel);
-            self.depth.store(0, Ordering::Release);
-            *addr = Some(spawn());
-        }
+        self.residency.activate(spawn);
     }
 
-    /// Ends the resident generation if nothing waits in its mailbox but the message now handled;
-    /// `keep` runs before anyone can activate the next one.
+    /// See [`Residency::retire`].
     pub(crate) fn retire(&self, keep: impl FnOnce()) -> bool {
-        let mut addr = self.addr.write();
-        // The message now handled still counts.
-        if self.depth.load(Ordering::Acquire) > 1 || addr.is_none() {
-            return false;
-        }
-        keep();
-        *addr = None;
-        true
+        self.residency.retire(keep)
     }
 
     pub(crate) fn is_resident(&self) -> bool {
-        self.addr.read().is_some()
+        self.residency.is_resident()
     }
 
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.residency.generation()
     }
 
     pub(crate) fn restarted(&self) -> u64 {
-        self.generation.fetch_add(1, Ordering::AcqRel) + 1
+        self.residency.restarted()
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -156,7 +132,7 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
 
     /// Messages in the mailbox, the one now handled included.
     pub(crate) fn depth(&self) -> usize {
-        self.depth.load(Ordering::Relaxed) as usize
+        self.residency.depth() as usize
     }
 }
 

@@ -237,4 +237,6 @@ impl Outbox {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -8,6 +8,8 @@ pub mod cli;
 pub mod coach;
 pub mod config;
 pub mod console;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 mod http_client;
 pub mod ingest;

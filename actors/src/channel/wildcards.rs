@@ -1,13 +1,9 @@
 //! Who hears every channel of a kind.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use crate::{
+    subscription::Subscription,
+    sync::{Arc, AtomicU64, Mutex, Ordering},
 };
-
-use parking_lot::Mutex;
-
-use crate::subscription::Subscription;
 
 /// The wildcard subscriptions of one kind. Owners of channels keep a copy and compare versions: one
 /// relaxed load a publication while nothing changes.

@@ -24,7 +24,13 @@ pub(super) enum Pushed {
 
 enum Item {
     Control(Bytes),
-    Run { run: Run, subscription: u64, droppable: bool },
+    Run {
+        run: Run,
+        subscription: u64,
+        droppable: bool,
+    },
+    /// In the place of the runs that were dropped: what comes before and after them tells where it belongs.
+    Gap(Gap),
 }
 
 impl Item {
@@ -32,6 +38,7 @@ impl Item {
         match self {
             Self::Control(bytes) => bytes.len(),
             Self::Run { run, .. } => run.bytes.len(),
+            Self::Gap(_) => 0,
         }
     }
 
@@ -39,6 +46,16 @@ impl Item {
         match self {
             Self::Control(_) => 1,
             Self::Run { run, .. } => run.count as usize,
+            Self::Gap(_) => 0,
+        }
+    }
+
+    /// Whether it is about the same channel and subscription as `gap`.
+    fn is_about(&self, gap: &Gap) -> bool {
+        match self {
+            Self::Control(_) => false,
+            Self::Run { run, subscription, .. } => *subscription == gap.subscription && Arc::ptr_eq(&run.name, &gap.name),
+            Self::Gap(other) => other.subscription == gap.subscription && Arc::ptr_eq(&other.name, &gap.name),
         }
     }
 }
@@ -52,17 +69,22 @@ struct Gap {
     to: u64,
 }
 
+impl Gap {
+    fn of(run: &Run, subscription: u64) -> Self {
+        Self { subscription, name: run.name.clone(), dropped: u64::from(run.count), from: run.first, to: run.last() }
+    }
+}
+
 pub(super) struct Queue {
     limits: OutboxLimits,
     items: VecDeque<Item>,
     bytes: usize,
     frames: usize,
-    gaps: Vec<Gap>,
 }
 
 impl Queue {
     pub(super) const fn new(limits: OutboxLimits) -> Self {
-        Self { limits, items: VecDeque::new(), bytes: 0, frames: 0, gaps: Vec::new() }
+        Self { limits, items: VecDeque::new(), bytes: 0, frames: 0 }
     }
 
     pub(super) const fn bytes(&self) -> usize {
@@ -96,7 +118,7 @@ impl Queue {
 
     /// A single run larger than the bound is taken when nothing else waits.
     fn has_room(&self, run: &Run) -> bool {
-        self.items.is_empty()
+        self.frames == 0
             || (self.bytes + run.bytes.len() <= self.limits.max_bytes && self.frames + run.count as usize <= self.limits.max_frames)
     }
 
@@ -109,34 +131,32 @@ impl Queue {
     /// Drops the oldest run that may be dropped; tells how many publications it held.
     fn drop_oldest(&mut self) -> Option<u64> {
         let at = self.items.iter().position(|item| matches!(item, Item::Run { droppable: true, .. }))?;
-        let item = self.items.remove(at)?;
+        let item = self.items.get(at)?;
+        let Item::Run { run, subscription, .. } = item else { return None };
+        let gap = Gap::of(run, *subscription);
+        let count = gap.dropped;
         self.bytes -= item.len();
         self.frames -= item.frames();
-        let Item::Run { run, subscription, .. } = item else { return None };
-        let count = u64::from(run.count);
-        let (from, to) = (run.first, run.last());
-        match self.gaps.iter_mut().find(|g| g.subscription == subscription && Arc::ptr_eq(&g.name, &run.name)) {
-            Some(gap) => {
-                gap.dropped += count;
-                gap.from = gap.from.min(from);
-                gap.to = gap.to.max(to);
+        match self.items.range_mut(..at).rev().find(|item| item.is_about(&gap)) {
+            Some(Item::Gap(before)) => {
+                before.dropped += count;
+                before.to = gap.to;
+                self.items.remove(at);
             }
-            None => self.gaps.push(Gap { subscription, name: run.name, dropped: count, from, to }),
+            _ => self.items[at] = Item::Gap(gap),
         }
         Some(count)
     }
 
-    /// Moves everything out. Gaps go first: what was dropped is older than whatever of its channel still waits.
+    /// Moves everything out.
     pub(super) fn drain(&mut self, format: WireFormat, into: &mut Vec<Bytes>) {
-        if !self.gaps.is_empty() {
-            let mut encoder = Encoder::new(format);
-            into.extend(self.gaps.drain(..).map(|gap| {
-                encoder.reply(&Reply::Gap { channel: gap.name.channel.clone(), dropped: gap.dropped, from: gap.from, to: gap.to })
-            }));
-        }
+        let mut encoder = Encoder::new(format);
         into.extend(self.items.drain(..).map(|item| match item {
             Item::Control(bytes) => bytes,
             Item::Run { run, .. } => run.bytes,
+            Item::Gap(gap) => {
+                encoder.reply(&Reply::Gap { channel: gap.name.channel.clone(), dropped: gap.dropped, from: gap.from, to: gap.to })
+            }
         }));
         self.bytes = 0;
         self.frames = 0;
@@ -148,7 +168,6 @@ impl Queue {
 
     pub(super) fn clear(&mut self) {
         self.items = VecDeque::new();
-        self.gaps = Vec::new();
         self.bytes = 0;
         self.frames = 0;
     }

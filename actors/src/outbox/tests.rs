@@ -16,13 +16,13 @@ use crate::{
     subscription::Subscription,
 };
 
-fn name(id: &str) -> Arc<ChannelName> {
+pub(super) fn name(id: &str) -> Arc<ChannelName> {
     let channel = Channel::one(ChannelKind::Telemetry, Id::new(id).unwrap());
     let text = channel.to_string().into();
     Arc::new(ChannelName { channel, text })
 }
 
-fn run(name: &Arc<ChannelName>, first: u64, count: u32) -> Run {
+pub(super) fn run(name: &Arc<ChannelName>, first: u64, count: u32) -> Run {
     let mut out = BytesMut::new();
     let mut last_start = 0;
     for n in first..first + u64::from(count) {
@@ -111,6 +111,20 @@ async fn nothing_of_a_channel_follows_the_end_of_its_subscription() {
     assert_eq!(outbox.push(&subscription, &run(&name, 2, 1)), Delivered::Gone);
     let told = drained(&outbox).await.0;
     assert_eq!(told.iter().map(|m| m["type"].as_str().unwrap()).collect::<Vec<_>>(), ["pong", "telemetry", "pong"]);
+}
+
+/// A gap used to be told before all that waited, so before the answer to the very subscription it was of.
+#[tokio::test]
+async fn a_gap_is_told_where_what_was_dropped_would_have_been() {
+    let outbox = Outbox::new(WireFormat::Json, OutboxLimits { max_bytes: 10_000, max_frames: 4 });
+    let subscription = subscription(&outbox, Delivery::All, OnSlow::DropOldest);
+    let name = name("v");
+    for first in [1, 3, 5] {
+        outbox.push(&subscription, &run(&name, first, 2));
+    }
+    let told = drained(&outbox).await.0;
+    assert_eq!(told.iter().map(|m| m["type"].as_str().unwrap()).collect::<Vec<_>>(), ["pong", "gap", "telemetry", "telemetry"]);
+    assert_eq!((told[1]["from"].as_u64(), told[1]["to"].as_u64()), (Some(1), Some(4)));
 }
 
 proptest! {

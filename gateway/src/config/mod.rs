@@ -6,6 +6,8 @@
 
 pub mod duration;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod history;
 mod secret;
 mod settings;

@@ -114,7 +114,7 @@ fn read_file(named: Option<&Path>) -> Result<Option<(String, toml::Table)>, Conf
     }
 }
 
-fn apply_table(config: &mut Config, path: &str, prefix: &str, table: &toml::Table) -> Result<(), ConfigError> {
+pub(super) fn apply_table(config: &mut Config, path: &str, prefix: &str, table: &toml::Table) -> Result<(), ConfigError> {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         if let toml::Value::Table(inner) = value {

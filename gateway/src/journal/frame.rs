@@ -75,6 +75,10 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         return Parsed::Bad;
     }
     let position = u64::from(word(8)) | u64::from(word(12)) << 32;
+    // Every record must have a place for the one after it.
+    if position == u64::MAX {
+        return Parsed::Bad;
+    }
     Parsed::Frame { position, payload: FRAME_HEAD..end }
 }
 

@@ -9,6 +9,8 @@ mod commit;
 mod consumer;
 mod files;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod housekeeping;
 mod inspect;
 mod positions;

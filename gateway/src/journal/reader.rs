@@ -74,14 +74,14 @@ impl SegmentReader {
     pub(super) fn step(&mut self) -> io::Result<Step> {
         loop {
             match frame::parse(&self.buffer[self.at..]) {
-                Parsed::Frame { position, payload } => {
+                Parsed::Frame { position, payload } if position > self.last => {
                     let payload = payload.start + self.at..payload.end + self.at;
                     self.at = payload.end;
                     self.last = position;
                     return Ok(Step::Record { position, payload });
                 }
                 Parsed::Short(need) if self.fill(need)? => {}
-                Parsed::Short(_) | Parsed::Bad => return self.resync(),
+                Parsed::Frame { .. } | Parsed::Short(_) | Parsed::Bad => return self.resync(),
             }
         }
     }

@@ -60,7 +60,7 @@ pub(super) fn recover(dir: &Path, quarantine: &Quarantine, counters: &Counters) 
     for (index, first) in firsts.iter().copied().enumerate() {
         let path = files::segment_path(dir, first);
         if let Some(next) = firsts.get(index + 1)
-            && *next <= publishers.through + 1
+            && *next <= publishers.through.saturating_add(1)
         {
             segments.push_back(Segment { first, last: next - 1, bytes: path.metadata()?.len() });
             last = next - 1;
@@ -83,7 +83,7 @@ pub(super) fn recover(dir: &Path, quarantine: &Quarantine, counters: &Counters) 
     // A record that was consumed and then lost to damage must not lend its position to another:
     // the consumer would pass over that one.
     let consumed = positions.consumers.values().map(|c| c.position).max().unwrap_or(0);
-    let next = last.max(publishers.through).max(consumed) + 1;
+    let next = last.max(publishers.through).max(consumed).saturating_add(1);
     publishers.through = next - 1;
     Ok(Recovered { segments, publishers, positions, next, records })
 }

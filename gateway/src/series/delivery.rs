@@ -64,7 +64,7 @@ fn dropped(body: &str) -> u64 {
     let unreadable = body.matches("unable to parse").count() as u64;
     let counted = body.rsplit_once("dropped=").map_or("", |(_, rest)| rest);
     let digits: String = counted.chars().take_while(char::is_ascii_digit).collect();
-    unreadable + digits.parse::<u64>().unwrap_or(0)
+    unreadable.saturating_add(digits.parse::<u64>().unwrap_or(0))
 }
 
 /// A server's message, bounded.
@@ -134,6 +134,8 @@ mod tests {
         );
         let unreadable = r#"{"error":"partial write: unable to parse 'a': missing fields\nunable to parse 'b': missing fields dropped=1"}"#;
         assert!(matches!(judge(&reply(400, unreadable)), Verdict::Dropped { count: 3, .. }));
+        let absurd = "partial write: unable to parse 'a' dropped=18446744073709551615";
+        assert!(matches!(judge(&reply(400, absurd)), Verdict::Dropped { count: u64::MAX, .. }));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod answer;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod influxdb1;
 mod influxdb2;
 mod line_protocol;

@@ -8,6 +8,8 @@
 mod csv_rows;
 mod export;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod import;
 mod json_rows;
 mod parquet_rows;

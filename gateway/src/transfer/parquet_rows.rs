@@ -1,6 +1,6 @@
 //! Rows as Parquet, without Arrow: one leaf column per field.
 
-use std::{fs::File, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use parquet::{
     basic::Compression,
@@ -8,6 +8,7 @@ use parquet::{
     errors::ParquetError,
     file::{
         properties::WriterProperties,
+        reader::ChunkReader,
         serialized_reader::SerializedFileReader,
         writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
@@ -89,7 +90,7 @@ fn column<T: DataType, W: Write + Send>(
 }
 
 /// Reads a Parquet file with columns of these names: samples, and the rows that make none.
-pub(super) fn read(file: File) -> Result<impl Iterator<Item = Result<Item, ParquetError>> + Send, ParquetError> {
+pub(super) fn read(file: impl ChunkReader + 'static) -> Result<impl Iterator<Item = Result<Item, ParquetError>> + Send, ParquetError> {
     let reader = SerializedFileReader::new(file)?;
     let rows = RowIter::from_file_into(Box::new(reader));
     let mut broken = false;

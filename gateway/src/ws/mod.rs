@@ -6,6 +6,8 @@
 mod acks;
 mod connections;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handshake;
 mod session;
 mod telemetry;

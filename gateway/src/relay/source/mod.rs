@@ -2,6 +2,8 @@
 
 mod columns;
 mod csv;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod json_lines;
 mod open;
 mod order;

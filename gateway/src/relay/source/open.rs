@@ -119,9 +119,9 @@ fn open_file(path: &Path, options: &ReadOptions, read: &Arc<AtomicU64>, now: Now
     read_items(Box::new(BufReader::with_capacity(1 << 16, counted)), &name, options.format.or_else(|| Format::of(path)), options, now)
 }
 
-type Input = Box<dyn BufRead + Send>;
+pub(super) type Input = Box<dyn BufRead + Send>;
 
-fn read_items(input: Input, name: &str, format: Option<Format>, options: &ReadOptions, now: Now) -> Result<Items, SourceError> {
+pub(super) fn read_items(input: Input, name: &str, format: Option<Format>, options: &ReadOptions, now: Now) -> Result<Items, SourceError> {
     let failed = |e: io::Error| SourceError::Read { name: name.to_owned(), reason: e.to_string() };
     let mut input = unpacked(input).map_err(failed)?;
     let format = match format {

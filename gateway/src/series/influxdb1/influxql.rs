@@ -129,7 +129,7 @@ impl Results {
                 let number = |column: Option<usize>| column.and_then(|i| row.get(i)).and_then(Value::as_f64);
                 let point = SeriesPoint {
                     time: Timestamp::from_micros(time),
-                    value: number(columns.value).map(|value| value / number(columns.count).unwrap_or(1.0)),
+                    value: number(columns.value).map(|value| value / number(columns.count).unwrap_or(1.0)).filter(|v| v.is_finite()),
                     text: text(columns.metadata).map(str::to_owned),
                     quality: columns.quality.and_then(|i| row.get(i)).and_then(Value::as_i64),
                     session: text(columns.session).and_then(|id| id.parse().ok()),

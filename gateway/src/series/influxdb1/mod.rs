@@ -134,6 +134,18 @@ impl SeriesStore for InfluxDb1Series {
     }
 }
 
+/// What an answer's body says, where no server is asked.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_answer(body: &str, query: &SeriesQuery) -> Result<SeriesAnswer, String> {
+    Results::parse(body)?.answer(query)
+}
+
+/// As [`read_answer`], of the question which vehicles there are.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_vehicles(body: &str) -> Result<Vec<VehicleId>, String> {
+    Ok(Results::parse(body)?.vehicles())
+}
+
 fn gzip(lines: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(lines.len() / 8), Compression::fast());
     encoder.write_all(lines).and_then(|()| encoder.finish()).expect("a Vec takes whatever is written")
