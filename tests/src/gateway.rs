@@ -154,9 +154,13 @@ impl Client {
 
     /// The next message or the end.
     pub async fn hear(&mut self) -> Heard {
+        timeout(PATIENCE, self.hear_patiently()).await.expect("something is heard in time")
+    }
+
+    /// The next message or the end, whenever it comes.
+    pub async fn hear_patiently(&mut self) -> Heard {
         loop {
-            let next = timeout(PATIENCE, self.socket.next()).await.expect("something is heard in time");
-            return match next {
+            return match self.socket.next().await {
                 None | Some(Err(_)) => Heard::Closed(None),
                 Some(Ok(Message::Close(frame))) => {
                     Heard::Closed(frame.map(|CloseFrame { code, reason }| (code.into(), reason.to_string())))
@@ -182,6 +186,17 @@ impl Client {
             let message = self.message().await;
             if message["type"] == kind {
                 return message;
+            }
+        }
+    }
+
+    /// The next message of type `kind`, whenever it comes; others are passed over.
+    pub async fn message_of_patiently(&mut self, kind: &str) -> Value {
+        loop {
+            match self.hear_patiently().await {
+                Heard::Message(message) if message["type"] == kind => return message,
+                Heard::Message(_) => {}
+                Heard::Closed(why) => panic!("closed: {why:?}"),
             }
         }
     }

@@ -4,3 +4,4 @@ pub mod gateway;
 pub mod server_process;
 pub mod servers;
 pub mod stand_in;
+pub mod write_api;

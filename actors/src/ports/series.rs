@@ -43,6 +43,8 @@ pub struct WriteReport {
 pub struct Rejection {
     /// What was refused, as sent or as the store described it.
     pub what: String,
+    /// How many points that is.
+    pub points: u64,
     /// The store's reason.
     pub reason: String,
 }

@@ -1,5 +1,7 @@
 //! One way to run a statement, whichever database it is.
 
+use std::time::Duration;
+
 use slipstream_actors::ports::{Listing, Page, RecordsError};
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
 use sqlx::{FromRow, PgPool, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
@@ -41,10 +43,9 @@ impl Database {
     /// Runs a statement; answers how many rows it changed.
     pub(super) async fn execute(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, RecordsError> {
         match self {
-            Self::Sqlite(pool) => bind!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected()),
-            Self::Postgres(pool) => bind!(sqlx::query(sql), args).execute(pool).await.map(|done| done.rows_affected()),
+            Self::Sqlite(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
+            Self::Postgres(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
         }
-        .map_err(|error| told(&error))
     }
 
     /// The row of a query that gives exactly one.
@@ -55,19 +56,17 @@ impl Database {
     /// The row of a query that gives at most one.
     pub(super) async fn optional<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<T>, RecordsError> {
         match self {
-            Self::Sqlite(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool).await,
-            Self::Postgres(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool).await,
+            Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool)).await,
+            Self::Postgres(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool)).await,
         }
-        .map_err(|error| told(&error))
     }
 
     /// Every row.
     pub(super) async fn all<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<T>, RecordsError> {
         match self {
-            Self::Sqlite(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool).await,
-            Self::Postgres(pool) => bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool).await,
+            Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await,
+            Self::Postgres(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await,
         }
-        .map_err(|error| told(&error))
     }
 
     /// One page of a list: `sql` gives its rows, `total` counts the whole list. Both take the same
@@ -93,6 +92,18 @@ impl Database {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// How long a statement may take: every one of ours reads or writes a few rows. A database that hangs
+/// must not take those who ask along.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// Waits for a statement's outcome, not for ever.
+async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, RecordsError> {
+    match tokio::time::timeout(DEADLINE, statement).await {
+        Ok(outcome) => outcome.map_err(|error| told(&error)),
+        Err(_) => Err(RecordsError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Delivering lines to a server that speaks the write API of `InfluxDB`: in requests of bounded size,
 //! reading what a refusal says.
 
-use std::{future::Future, ops::Range, time::Duration};
+use std::{future::Future, io::Write as _, ops::Range, time::Duration};
 
+use flate2::{Compression, write::GzEncoder};
 use slipstream_actors::ports::{SeriesError, WriteReport};
 
 use super::{line_protocol::Lines, point::reject};
@@ -19,6 +20,22 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: String,
     pub(super) retry_after: Option<Duration>,
+}
+
+impl Reply {
+    /// Sends `request` and reads the answer whole.
+    pub(super) async fn to(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let asked = answer.headers().get(reqwest::header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+        Ok(Self { status, body: answer.text().await?, retry_after: asked.map(Duration::from_secs) })
+    }
+}
+
+/// Lines as they go over the wire.
+pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(lines.len() / 8), Compression::fast());
+    encoder.write_all(lines).and_then(|()| encoder.finish()).expect("a Vec takes whatever is written")
 }
 
 /// Sends lines; an error means that nothing was answered.

@@ -74,7 +74,7 @@ pub(super) fn points<'a>(samples: &'a [Sample], report: &mut WriteReport) -> Vec
 pub(super) fn reject(report: &mut WriteReport, count: u64, what: String, reason: String) {
     report.rejected += count;
     if report.rejections.len() < MAX_TOLD_REJECTIONS {
-        report.rejections.push(Rejection { what, reason });
+        report.rejections.push(Rejection { what, points: count, reason });
     }
 }
 

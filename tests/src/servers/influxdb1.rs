@@ -8,6 +8,8 @@ use super::process::{self, Process};
 #[derive(Debug)]
 pub struct InfluxDb1 {
     process: Process,
+    command: Command,
+    log: std::path::PathBuf,
     port: u16,
     _folder: tempfile::TempDir,
 }
@@ -49,9 +51,10 @@ impl InfluxDb1 {
         std::fs::write(&file, config).expect("our own folder takes a file");
         let mut command = Command::new(influxd);
         command.arg("-config").arg(&file);
-        let mut process = Process::start(&mut command, folder.path().join("log"));
+        let log = folder.path().join("log");
+        let mut process = Process::start(&mut command, log.clone());
         process.wait_until(|| process::http_ok(port, "/ping"));
-        Some(Self { process, port, _folder: folder })
+        Some(Self { process, command, log, port, _folder: folder })
     }
 
     /// Its address, `http://127.0.0.1:<port>`.
@@ -62,5 +65,25 @@ impl InfluxDb1 {
     /// Stops it now; its address stays and nothing answers there.
     pub fn stop(&mut self) {
         self.process.stop("TERM");
+    }
+
+    /// Holds it: it takes connections and answers nothing.
+    pub fn pause(&self) {
+        self.process.signal_all("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal_all("CONT");
+    }
+
+    /// Starts it again, once stopped, on the same data and address.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_again(&mut self) {
+        self.process = Process::start(&mut self.command, self.log.clone());
+        let port = self.port;
+        self.process.wait_until(|| process::http_ok(port, "/ping"));
     }
 }

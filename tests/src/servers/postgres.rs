@@ -12,6 +12,9 @@ use super::process::{self, Process};
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
+    command: Command,
+    is_ready: std::path::PathBuf,
+    log: std::path::PathBuf,
     port: u16,
     // After the process: fields drop in order, and the folder must outlive the server.
     _folder: tempfile::TempDir,
@@ -58,12 +61,43 @@ impl Postgres {
         let port = process::free_port();
         let mut command = unprivileged(&postgres);
         command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(&data).args(durability);
-        let mut process = Process::start(&mut command, folder.path().join("log"));
-        process.wait_until(|| {
-            let mut asked = Command::new(&is_ready);
-            asked.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().is_ok_and(|s| s.success())
+        let log = folder.path().join("log");
+        let process = Process::start(&mut command, log.clone());
+        let mut server = Self { process, command, is_ready, log, port, _folder: folder };
+        server.wait_until_ready();
+        Some(server)
+    }
+
+    fn wait_until_ready(&mut self) {
+        let (is_ready, port) = (&self.is_ready, self.port.to_string());
+        self.process.wait_until(|| {
+            let mut asked = Command::new(is_ready);
+            asked.args(["-q", "-h", "127.0.0.1", "-p", &port]).status().is_ok_and(|s| s.success())
         });
-        Some(Self { process, port, _folder: folder })
+    }
+
+    /// Holds it: it takes connections and answers nothing.
+    pub fn pause(&self) {
+        self.process.signal_all("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal_all("CONT");
+    }
+
+    /// Stops it now; nothing answers at its address.
+    pub fn stop(&mut self) {
+        self.process.stop("INT");
+    }
+
+    /// Starts it again, once stopped, on the same data and address.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_again(&mut self) {
+        self.process = Process::start(&mut self.command, self.log.clone());
+        self.wait_until_ready();
     }
 
     /// The address of its database `postgres`, for `DATABASE_URL`.

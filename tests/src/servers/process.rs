@@ -76,6 +76,16 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Sends `signal` (`STOP`, `CONT` ...) to it and its children.
+    pub(super) fn signal_all(&self, signal: &str) {
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        for pid in std::iter::once(pid.to_string()).chain(children.split_whitespace().map(ToOwned::to_owned)) {
+            // A child may be gone by now.
+            let _ = Command::new("kill").args([&format!("-{signal}"), &pid]).stderr(Stdio::null()).status();
+        }
+    }
+
     /// Asks it to stop with `signal` (`TERM`, `INT` ...) and waits; kills it after ten seconds.
     pub(super) fn stop(&mut self, signal: &str) {
         let pid = self.child.id().to_string();

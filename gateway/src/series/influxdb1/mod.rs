@@ -2,9 +2,8 @@
 
 mod influxql;
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
-use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, RequestBuilder, StatusCode, Url, header};
 use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, VehicleId};
@@ -54,11 +53,7 @@ impl InfluxDb1Series {
         if let Some(user) = &self.user {
             request = request.basic_auth(user, self.password.as_ref().map(Secret::expose));
         }
-        let answer = request.send().await.map_err(|e| unavailable(&e))?;
-        let status = answer.status().as_u16();
-        let asked = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-        let body = answer.text().await.map_err(|e| unavailable(&e))?;
-        Ok(Reply { status, body, retry_after: asked.map(Duration::from_secs) })
+        Reply::to(request).await.map_err(|e| unavailable(&e))
     }
 
     async fn ask(&self, statement: &str) -> Result<Results, SeriesError> {
@@ -88,7 +83,7 @@ impl Post for InfluxDb1Series {
     }
 
     async fn post(&self, lines: &[u8]) -> Result<Reply, SeriesError> {
-        let body = gzip(lines);
+        let body = delivery::gzip(lines);
         let reply = self.write_lines(body.clone()).await?;
         if reply.status == StatusCode::NOT_FOUND && reply.body.contains("database not found") {
             self.create_database().await?;
@@ -144,11 +139,6 @@ pub(super) fn read_answer(body: &str, query: &SeriesQuery) -> Result<SeriesAnswe
 #[cfg(any(test, fuzzing))]
 pub(super) fn read_vehicles(body: &str) -> Result<Vec<VehicleId>, String> {
     Ok(Results::parse(body)?.vehicles())
-}
-
-fn gzip(lines: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(lines.len() / 8), Compression::fast());
-    encoder.write_all(lines).and_then(|()| encoder.finish()).expect("a Vec takes whatever is written")
 }
 
 fn refused(reason: String) -> SeriesError {

@@ -1,20 +1,16 @@
-//! `InfluxDB` 2, and whatever speaks its write API, through the `influxdb2` crate.
+//! `InfluxDB` 2, and whatever speaks its write API: read through the `influxdb2` crate.
 //!
-//! The crate gzips what is written as a stream of points (its raw line call does not), so our lines
-//! go out as one "point" per request. Its client has no deadlines: every call is given one here.
+//! Written is without it: the crate does not tell what headers an answer has, and `Retry-After` is to be
+//! heeded. Its client has no deadlines: every call is given one here.
 //! Points are read with Flux, which `VictoriaMetrics` does not speak: there writing works and reading
 //! is refused with a message that says so.
 
 mod flux;
 
-use std::{future::Future, io};
+use std::{future::Future, time::Duration};
 
-use futures_util::stream;
-use influxdb2::{
-    Client, ClientBuilder, RequestError,
-    api::write::TimestampPrecision,
-    models::{Query, WriteDataPoint},
-};
+use influxdb2::{Client, ClientBuilder, RequestError, models::Query};
+use reqwest::{Url, header};
 use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, VehicleId};
 
@@ -33,18 +29,29 @@ const NAME: &str = "influxdb2";
 pub struct InfluxDb2Series {
     client: Client,
     bucket: String,
+    /// Writes go here.
+    write: Url,
+    writer: reqwest::Client,
+    authorization: Option<Secret>,
 }
 
 impl InfluxDb2Series {
     /// Speaks to the server at `url`, which need not be up yet.
     pub fn new(url: &str, config: &Influx2) -> Result<Self, SeriesError> {
         // The crate panics on what is not an address.
-        if let Err(e) = reqwest::Url::parse(url) {
-            return Err(refused(format!("'{url}' is not an address: {e}")));
-        }
+        let mut write = Url::parse(url).map_err(|e| refused(format!("'{url}' is not an address: {e}")))?;
+        // Behind a proxy the server may live below a path.
+        write.set_path(&format!("{}/api/v2/write", write.path().trim_end_matches('/')));
+        write.query_pairs_mut().extend_pairs([("bucket", config.bucket.as_str()), ("org", &config.org), ("precision", "ns")]);
         let token = config.token.as_ref().map_or("", Secret::expose);
         let client = ClientBuilder::new(url, &config.org, token).gzip(true).build().map_err(|e| refused(super::chain(&e)))?;
-        Ok(Self { client, bucket: config.bucket.clone() })
+        let writer = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(REQUEST_DEADLINE)
+            .build()
+            .map_err(|e| refused(format!("no HTTP client: {e}")))?;
+        let authorization = config.token.as_ref().map(|token| Secret::new(format!("Token {}", token.expose())));
+        Ok(Self { client, bucket: config.bucket.clone(), write, writer, authorization })
     }
 
     async fn ask(&self, flux: String) -> Result<Vec<influxdb2::api::query::FluxRecord>, SeriesError> {
@@ -67,21 +74,11 @@ impl Post for InfluxDb2Series {
     }
 
     async fn post(&self, lines: &[u8]) -> Result<Reply, SeriesError> {
-        let body = stream::iter([LineBlock(lines.to_vec())]);
-        match within_deadline(self.client.write_with_precision(&self.bucket, body, TimestampPrecision::Nanoseconds)).await? {
-            Ok(()) => Ok(Reply { status: 204, body: String::new(), retry_after: None }),
-            Err(RequestError::Http { status, text }) => Ok(Reply { status: status.as_u16(), body: text, retry_after: None }),
-            Err(error) => Err(failed(&error)),
+        let mut request = self.writer.post(self.write.clone()).header(header::CONTENT_ENCODING, "gzip").body(delivery::gzip(lines));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization.expose());
         }
-    }
-}
-
-/// Finished lines, given to the crate as if they were one point.
-struct LineBlock(Vec<u8>);
-
-impl WriteDataPoint for LineBlock {
-    fn write_data_point_to<W: io::Write>(&self, mut w: W) -> io::Result<()> {
-        w.write_all(&self.0)
+        Reply::to(request).await.map_err(|e| SeriesError::Unavailable { store: NAME, reason: super::chain(&e), retry_after: None })
     }
 }
 

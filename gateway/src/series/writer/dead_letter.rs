@@ -53,7 +53,7 @@ impl DeadLetters {
         for rejection in &report.rejections {
             line(&rejection.what, &rejection.reason)?;
         }
-        let told = report.rejections.len() as u64;
+        let told: u64 = report.rejections.iter().map(|r| r.points).sum();
         if report.rejected > told {
             line(&format!("{} more points", report.rejected - told), "the store did not say which")?;
         }
@@ -80,7 +80,7 @@ mod tests {
         let report = WriteReport {
             written: 1,
             rejected: 3,
-            rejections: vec![Rejection { what: "speed=\"x\"".into(), reason: "type conflict".into() }],
+            rejections: vec![Rejection { what: "speed=\"x\"".into(), points: 1, reason: "type conflict".into() }],
         };
         letters.keep(&report, 4, 9, Timestamp::from_millis(0)).unwrap();
         let text = fs::read_to_string(dir.path().join("influxdb1.jsonl")).unwrap();

@@ -45,7 +45,8 @@ impl SeriesStore for FaultyStore {
             };
             self.seqs.lock().extend(samples.iter().filter_map(|s| s.seq));
             self.writes.lock().push(points);
-            let rejections = (0..rejected.min(1)).map(|_| Rejection { what: "speed_mps".into(), reason: "type conflict".into() }).collect();
+            let rejections =
+                (0..rejected.min(1)).map(|_| Rejection { what: "speed_mps".into(), points: 1, reason: "type conflict".into() }).collect();
             Ok(WriteReport { written: points as u64 - rejected, rejected, rejections })
         })
     }

@@ -1,0 +1,137 @@
+//! A disk that is full: publishers are told and slowed down, readers go on, and it recovers.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+use slipstream_protocol::{Timestamp, token::Role};
+use slipstream_tests::{
+    gateway::{Client, Heard},
+    server_process::ServerProcess,
+};
+
+use super::{SOON, Viewer, eventually};
+use crate::cli::binary;
+
+/// A small file system; gone when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts one at `at`, or tells why not.
+    fn mount(at: &Path) -> Option<Self> {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "slipstream-test"]).arg(at).output();
+        if mounted.is_ok_and(|o| o.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        eprintln!("skipped: a small disk cannot be mounted here");
+        None
+    }
+
+    /// Writes until nothing more fits.
+    fn fill(&self) {
+        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        for size in [1 << 20, 4 << 10, 1] {
+            while filler.write_all(&vec![1; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn sample(seq: u64) -> Value {
+    json!({"type": "telemetry", "driverId": "car", "seq": seq, "timestamp": Timestamp::from_millis(1_760_000_000_000 + seq as i64).to_string(), "data": {"n": seq, "padding": "x".repeat(2_000)}})
+}
+
+/// Publishes `from..=to`, reconnecting and resending what was not acknowledged, until all of it is, or
+/// until the server has complained `complaints` times. Tells how far it came and what was complained.
+async fn publish(server: &ServerProcess, from: u64, to: u64, complaints: usize) -> (u64, Vec<Value>) {
+    let deadline = Instant::now() + SOON;
+    let (mut acknowledged, mut told) = (from - 1, Vec::new());
+    while acknowledged < to && told.len() < complaints {
+        assert!(Instant::now() < deadline, "{acknowledged} of {to} acknowledged: {told:?}");
+        let mut relay: Client = server.client(Role::Relay, "&publisher=garage").await;
+        let mut sent = acknowledged;
+        'connection: while acknowledged < to {
+            while sent < to && sent < acknowledged + 16 {
+                sent += 1;
+                if !relay.try_send_raw(tokio_tungstenite::tungstenite::Message::text(sample(sent).to_string())).await {
+                    break 'connection;
+                }
+            }
+            match relay.hear().await {
+                Heard::Message(message) if message["type"] == "ack" => acknowledged = message["seq"].as_u64().unwrap(),
+                Heard::Message(message) => told.push(message),
+                Heard::Closed(_) => break,
+            }
+        }
+    }
+    (acknowledged, told)
+}
+
+async fn get(server: &ServerProcess, path: &str) -> (u16, Value) {
+    let answer = reqwest::Client::new().get(server.url(path)).bearer_auth(server.token(Role::Engineer)).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_to_publishers_readers_go_on_and_nothing_acknowledged_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    let Some(disk) = SmallDisk::mount(&home.path().join("data")) else { return };
+    let mut server = ServerProcess::start(binary(), home.path(), &[]);
+    let mut viewer = Viewer::open(&server).await;
+    assert_eq!(publish(&server, 1, 100, 1).await, (100, vec![]));
+    viewer.hears(100).await;
+
+    disk.fill();
+    // What is open already has some room; then it is told.
+    let (acknowledged, told) = publish(&server, 101, 20_000, 2).await;
+    assert!(acknowledged < 20_000 && told.len() >= 2, "{acknowledged}");
+    let message = told[0]["message"].as_str().unwrap();
+    assert!(told[0]["type"] == "error" && told[0]["code"] == "UNAVAILABLE" && message.contains("free disk space"), "{told:?}");
+    // Larger than what may be left between two records.
+    let batch: Vec<_> = (0..200).map(|n| json!({"driverId": "other", "data": {"n": n, "padding": "x".repeat(2_000)}})).collect();
+    let body = json!({"batch": batch});
+    let posted = reqwest::Client::new().post(server.url("/api/telemetry")).bearer_auth(server.token(Role::Relay)).json(&body);
+    let posted = posted.send().await.unwrap();
+    assert!(posted.status() == 503 && posted.headers().contains_key("retry-after"), "{posted:?}");
+
+    // Reads go on.
+    let (status, latest) = get(&server, "/api/telemetry/car/latest").await;
+    assert!(status == 200 && latest["data"]["data"]["n"].as_f64().unwrap() >= acknowledged as f64, "{latest}");
+    assert_eq!(get(&server, "/api/channels/telemetry:car/history").await.0, 200);
+    viewer.client.is_well_behind_news().await;
+
+    disk.free();
+    let (acknowledged, told) = publish(&server, acknowledged + 1, acknowledged + 200, 100).await;
+    assert!(told.iter().all(|m| m["code"] == "UNAVAILABLE"), "{told:?}");
+    // Everything acknowledged is in the series, also after a kill.
+    server.kill();
+    server.start_again();
+    eventually("the series has it all", || async {
+        let from = "2020-01-01T00:00:00Z";
+        let (status, answer) = get(&server, &format!("/api/telemetry/car?signals=n&from={from}&limit=50000")).await;
+        let text = answer.to_string();
+        let mut numbers: Vec<u64> = answer["data"]["series"][0]["points"]
+            .as_array()
+            .map(|points| points.iter().filter_map(|p| p["value"].as_f64().or_else(|| p[1].as_f64())).map(|n| n as u64).collect())
+            .unwrap_or_default();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(status, 200, "{text}");
+        (1..=acknowledged).all(|n| numbers.binary_search(&n).is_ok())
+    })
+    .await;
+}
