@@ -54,34 +54,6 @@ pub fn images(data: &[u8]) {
     }
 }
 
-/// What the fuzzer found worth keeping still keeps to the properties.
+/// The corpus, and damaged copies of it, keep to the properties.
 #[cfg(test)]
-mod corpus {
-    /// Gives every file of a target's corpus to its check.
-    fn replay(target: &str, check: impl Fn(&[u8])) {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-        let mut files = 0;
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            check(&std::fs::read(entry.unwrap().path()).unwrap());
-            files += 1;
-        }
-        assert!(files > 0, "{} is empty", folder.display());
-    }
-
-    #[test]
-    fn journal_files() {
-        let folder = tempfile::tempdir().unwrap();
-        replay("journal_files", |data| super::journal_files(data, folder.path()));
-    }
-
-    macro_rules! replayed {
-        ($($target:ident)*) => {$(
-            #[test]
-            fn $target() {
-                replay(stringify!($target), super::$target);
-            }
-        )*};
-    }
-
-    replayed! { config_files exported_rows images parquet_files relay_sources series_answers tokens ws_frames }
-}
+mod corpus;

@@ -127,6 +127,54 @@ async fn a_gap_is_told_where_what_was_dropped_would_have_been() {
     assert_eq!((told[1]["from"].as_u64(), told[1]["to"].as_u64()), (Some(1), Some(4)));
 }
 
+/// Drives `future` on this thread, which sleeps for good if nobody wakes it.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+/// Run under Miri too (docs/testing.md), which tries other interleavings than the machine has and tells a
+/// thread that sleeps for good.
+#[test]
+fn a_reader_that_falls_asleep_misses_no_wake_up() {
+    let frames = if cfg!(miri) { 8 } else { 20_000_u64 };
+    let outbox = Outbox::new(WireFormat::Json, OutboxLimits::default());
+    let writer = {
+        let outbox = outbox.clone();
+        std::thread::spawn(move || {
+            for n in 0..frames {
+                outbox.control(Bytes::copy_from_slice(&n.to_be_bytes()));
+            }
+            outbox.close(CloseCode::GoingAway);
+        })
+    };
+    let mut read = Vec::new();
+    loop {
+        let mut frames = Vec::new();
+        let end = block_on(outbox.drain(&mut frames));
+        assert!(!frames.is_empty() || end != Drained::Open, "it wakes only where something waits");
+        read.extend(frames);
+        if end != Drained::Open {
+            break;
+        }
+    }
+    writer.join().unwrap();
+    assert_eq!(read, (0..frames).map(|n| Bytes::copy_from_slice(&n.to_be_bytes())).collect::<Vec<_>>());
+}
+
 proptest! {
     /// Whatever is pushed and however seldom it is read: what arrives is in order, and what does not
     /// arrive is told in gap frames whose numbers add up.

@@ -91,8 +91,9 @@ fn column<T: DataType, W: Write + Send>(
 
 /// Reads a Parquet file with columns of these names: samples, and the rows that make none.
 pub(super) fn read(file: impl ChunkReader + 'static) -> Result<impl Iterator<Item = Result<Item, ParquetError>> + Send, ParquetError> {
-    let reader = SerializedFileReader::new(file)?;
-    let rows = RowIter::from_file_into(Box::new(reader));
+    let reader = contained(|| SerializedFileReader::new(file))??;
+    let mut rows = contained(|| RowIter::from_file_into(Box::new(reader)))?;
+    let rows = std::iter::from_fn(move || contained(|| rows.next()).unwrap_or_else(|error| Some(Err(error))));
     let mut broken = false;
     Ok(rows.zip(1..).map_while(move |(row, number)| {
         if broken {
@@ -104,6 +105,12 @@ pub(super) fn read(file: impl ChunkReader + 'static) -> Result<impl Iterator<Ite
             read_row(row.into_columns()).and_then(Row::sample).map_or_else(skipped, Item::Sample)
         }))
     }))
+}
+
+/// The crate panics on some damaged files (found by fuzzing): to whoever imports one that is an error like others.
+fn contained<T>(read: impl FnOnce() -> T) -> Result<T, ParquetError> {
+    let damaged = |_| ParquetError::General("the file is damaged".to_owned());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).map_err(damaged)
 }
 
 /// Takes the columns it knows, in any order and of any type that can tell it.

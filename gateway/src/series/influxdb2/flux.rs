@@ -1,6 +1,6 @@
 //! Flux: asking, and reading what is answered.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, panic::AssertUnwindSafe};
 
 use fallible_iterator::FallibleIterator as _;
 use influxdb2::{
@@ -89,8 +89,11 @@ pub(super) fn select(bucket: &str, query: &SeriesQuery) -> String {
     flux
 }
 
+/// Reads an answer. The crate's reader panics on what no `InfluxDB` says (a number that is none): a server
+/// that says it is told like any other that cannot be understood.
 pub(super) fn records(answer: &QueryTableIter) -> Result<Vec<FluxRecord>, RequestError> {
-    answer.result().collect()
+    std::panic::catch_unwind(AssertUnwindSafe(|| answer.result().collect()))
+        .unwrap_or_else(|_| Err(RequestError::Deserializing { text: "the answer is not Flux's annotated CSV".to_owned() }))
 }
 
 pub(super) fn vehicles(records: &[FluxRecord]) -> Vec<VehicleId> {

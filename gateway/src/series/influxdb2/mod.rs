@@ -147,3 +147,33 @@ fn failed(error: &RequestError) -> SeriesError {
 fn refused(reason: String) -> SeriesError {
     SeriesError::Refused { store: NAME, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// Answers one request with `body`.
+    async fn answered_by(body: &'static str) -> Result<Vec<VehicleId>, SeriesError> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await.unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+        });
+        InfluxDb2Series::new(&url, &Influx2::default()).unwrap().vehicles().await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_makes_no_sense_is_an_error_and_no_panic() {
+        let sane = "#datatype,string,string\r\n#group,false,false\r\n#default,_result,\r\n,result,_value\r\n,,car\r\n\r\n";
+        assert_eq!(answered_by(sane).await.unwrap(), [VehicleId::new("car").unwrap()]);
+        let number = "#datatype,string,long\r\n#group,false,false\r\n#default,_result,\r\n,result,_value\r\n,,x\r\n\r\n";
+        let error = answered_by(number).await.unwrap_err();
+        assert!(error.to_string().contains("annotated CSV"), "{error}");
+    }
+}
