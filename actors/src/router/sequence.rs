@@ -4,7 +4,10 @@
 //! publishes them in that order. After a crash the journal alone can then tell which publication had
 //! which offset.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures_util::FutureExt;
 use slipstream_protocol::{ErrorCode, ProtocolError, Sample, SampleBatch, VehicleId, client::Refusal, codec::Numbering};
@@ -35,17 +38,17 @@ impl Router {
     /// Waits for the turn of every vehicle in `samples`.
     pub async fn sequence(&self, samples: &[Sample]) -> Sequence {
         let mut sequence = Sequence { router: self.clone(), held: Vec::with_capacity(1) };
-        let mut seen: HashMap<&VehicleId, ()> = HashMap::new();
+        let mut seen: HashSet<&VehicleId> = HashSet::new();
         let mut last = None;
         for sample in samples {
-            // Most batches are one vehicle's: the map is for those that are not.
+            // Most batches are one vehicle's: the set is for those that are not.
             if last == Some(&sample.vehicle) {
                 continue;
             }
             if last.is_some() && seen.is_empty() {
-                seen.insert(&samples[0].vehicle, ());
+                seen.insert(&samples[0].vehicle);
             }
-            if last.is_none() || seen.insert(&sample.vehicle, ()).is_none() {
+            if last.is_none() || seen.insert(&sample.vehicle) {
                 let slot = self.registry.vehicle_slot(&sample.vehicle);
                 sequence.held.push(Held { slot, first: 0, count: 0, holding: false });
             }

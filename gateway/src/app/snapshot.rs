@@ -184,7 +184,7 @@ pub(super) fn keep_saving(
                 saved.push_back((at, position));
             }
             let told = saved.iter().take_while(|(since, _)| since.elapsed() >= remembered).count();
-            if let Some((_, position)) = saved.drain(..told).last() {
+            if let Some((_, position)) = saved.drain(..told).next_back() {
                 consumer.commit(position);
             }
         }
