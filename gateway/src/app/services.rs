@@ -49,7 +49,7 @@ pub struct Services {
     /// Speech.
     pub voice: Voice,
     /// Who sent what already.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// The way from the doors to journal and actors.
     pub intake: Arc<Intake>,
     /// How much one token and one address may ask for.

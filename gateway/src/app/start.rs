@@ -117,13 +117,15 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer, remembered);
 
     // Sources.
+    let ledger = Arc::new(Ledger::restore(recovery.publishers));
+    journal.watch(ledger.clone());
     let series = stores.first().cloned().expect("series::open yields at least the embedded store");
     let services = Arc::new(Services {
         auth: Auth::from_config(&config)?,
         frames: FrameStore::new(&config.data_dir, records.clone(), router.clone()),
         coaching: Coaching::from_config(&config, records.clone(), router.clone()),
         voice: Voice::from_config(&config, records.clone()),
-        ledger: Ledger::restore(recovery.publishers),
+        ledger,
         decoders: DecoderPool::new(config.decoder_limits()),
         intake,
         rates: RateLimits::new(&config.rate, config.limits.max_batch),

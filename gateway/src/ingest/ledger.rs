@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use slipstream_actors::ports::{JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 
+use crate::journal::PublisherWatch;
+
 /// How often a duplicate looks whether its first sending has been synced.
 const SETTLE_POLL: Duration = Duration::from_millis(2);
 
@@ -46,6 +48,14 @@ impl Ledger {
         Publisher { id: Some(id.clone()), mark }
     }
 
+    /// Changes a publisher's mark; the map is let go of before.
+    fn mark(&self, publisher: &PublisherId, change: impl FnOnce(&mut Mark)) {
+        let mark = self.publishers.get(publisher).map(|entry| entry.value().clone());
+        if let Some(mark) = mark {
+            change(&mut mark.lock());
+        }
+    }
+
     /// Publishers known.
     pub fn len(&self) -> usize {
         self.publishers.len()
@@ -54,6 +64,22 @@ impl Ledger {
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.publishers.is_empty()
+    }
+}
+
+impl PublisherWatch for Ledger {
+    fn kept(&self, publisher: &PublisherId, seq: u64) {
+        self.mark(publisher, |mark| {
+            mark.synced = mark.synced.max(Some(seq));
+            mark.appended = mark.appended.max(mark.synced);
+        });
+    }
+
+    fn broken(&self, publisher: &PublisherId) {
+        self.mark(publisher, |mark| {
+            mark.run += 1;
+            mark.appended = mark.synced;
+        });
     }
 }
 
@@ -193,8 +219,13 @@ async fn first_sending(mark: &Mutex<Mark>, highest: Option<u64>, run: u64) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{self, ConsumerRole, EmbeddedJournal, JournalConfig};
     use slipstream_actors::ports::{Journal, PortFuture};
     use slipstream_protocol::{Quality, Timestamp, VehicleId};
+    use std::{
+        collections::VecDeque,
+        sync::atomic::{AtomicBool, Ordering},
+    };
 
     /// Remembers what was appended; fails or refuses while told to.
     #[derive(Default)]
@@ -296,6 +327,72 @@ mod tests {
         assert!(!waiting.is_finished());
         first.ticket.settled().await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), None);
+    }
+
+    /// A disk that fails now and then, under a publisher with many batches on their way: sent again from the
+    /// first that was not kept, each number is in the journal once and in order.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_failing_disk_refused_is_kept_once_and_in_order_when_sent_again() {
+        const LAST: u64 = 300;
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, away) = (folder.path().join("journal"), folder.path().join("away"));
+        // A segment for each group, which cannot be made while the folder is elsewhere.
+        let config = JournalConfig { segment_bytes: 1, ..JournalConfig::new(&dir) };
+        let (journal, _) = EmbeddedJournal::open(config).unwrap();
+        let _keeps_all = journal.consumer("reader", ConsumerRole::Reader);
+        let ledger = Arc::new(Ledger::default());
+        journal.watch(ledger.clone());
+        let done = Arc::new(AtomicBool::new(false));
+        let failing = std::thread::spawn({
+            let (done, dir) = (done.clone(), dir.clone());
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(&dir, &away).unwrap();
+                    std::thread::sleep(Duration::from_millis(2));
+                    std::fs::rename(&away, &dir).unwrap();
+                    std::thread::sleep(Duration::from_millis(7));
+                }
+            }
+        });
+        let (mut acked, mut next, mut failures) = (0, 1, 0);
+        let mut waiting = VecDeque::new();
+        while acked < LAST {
+            // As if by a new connection each time.
+            let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
+            while waiting.len() < 16 && next <= LAST {
+                waiting.push_back((next, publisher.admit(samples(&[next]), |batch| journal.append(batch)).ok().unwrap().ticket));
+                next += 1;
+            }
+            let (seq, ticket) = waiting.pop_front().unwrap();
+            if ticket.settled().await.is_ok() {
+                acked = seq;
+            } else {
+                failures += 1;
+                waiting.clear();
+                next = acked + 1;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        failing.join().unwrap();
+        journal.close();
+        let records = journal::dump(&dir, 1, usize::MAX).unwrap();
+        let kept: Vec<u64> = records.iter().flat_map(|(_, batch)| seqs(batch)).collect();
+        assert_eq!(kept, (1..=LAST).collect::<Vec<_>>(), "after {failures} failures");
+    }
+
+    /// Who sent it first has gone without waiting: its number is known to be kept all the same.
+    #[tokio::test]
+    async fn a_first_sending_nobody_waits_for_is_still_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = EmbeddedJournal::open(JournalConfig::new(folder.path())).unwrap();
+        let ledger = Arc::new(Ledger::default());
+        journal.watch(ledger.clone());
+        let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
+        drop(publisher.admit(samples(&[1]), |batch| journal.append(batch)).ok().unwrap());
+        let again = publisher.admit(samples(&[1]), |batch| journal.append(batch)).ok().unwrap();
+        assert_eq!(again.duplicates, 1);
+        let settled = tokio::time::timeout(Duration::from_secs(10), again.ticket.settled()).await;
+        assert_eq!(settled.expect("it is not waited for in vain").unwrap(), None);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! publisher waits for one sync and a crowd shares them.
 
 use std::{
+    collections::{HashSet, VecDeque},
     fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt as _,
@@ -63,6 +64,8 @@ pub(super) struct Committer {
     /// Size of the last group: how many are likely to come together again.
     expected: usize,
     buffer: Vec<u8>,
+    /// Taken from the queue ahead of its turn.
+    held: VecDeque<Command>,
 }
 
 impl Committer {
@@ -88,6 +91,7 @@ impl Committer {
             suspect: false,
             expected: 0,
             buffer: Vec::new(),
+            held: VecDeque::new(),
         })
     }
 
@@ -96,7 +100,7 @@ impl Committer {
         let mut group = Vec::new();
         let mut open = true;
         while open {
-            match self.receiver.recv_timeout(IDLE) {
+            match self.held.pop_front().map_or_else(|| self.receiver.recv_timeout(IDLE), Ok) {
                 Ok(Command::Append(append)) => {
                     open = self.gather(append, &mut group);
                     self.commit(&mut group);
@@ -106,9 +110,11 @@ impl Committer {
             }
         }
         // What was handed in before the close is kept.
-        group.extend(self.receiver.try_iter().filter_map(|c| if let Command::Append(a) = c { Some(a) } else { None }));
-        if !group.is_empty() {
-            self.commit(&mut group);
+        while let Some(command) = self.waiting() {
+            if let Command::Append(append) = command {
+                self.gather(append, &mut group);
+                self.commit(&mut group);
+            }
         }
         self.save_publishers();
         if let Some(file) = &self.file
@@ -119,17 +125,22 @@ impl Committer {
         }
     }
 
+    /// What waits already.
+    fn waiting(&mut self) -> Option<Command> {
+        self.held.pop_front().or_else(|| self.receiver.try_recv().ok())
+    }
+
     /// Fills `group` with what waits already; where fewer wait than came together last time, gives the
     /// others `commit_delay` to arrive. False where a close came.
-    fn gather(&self, first: Append, group: &mut Vec<Append>) -> bool {
+    fn gather(&mut self, first: Append, group: &mut Vec<Append>) -> bool {
         let deadline = first.at + self.shared.config.commit_delay;
         let mut bytes = first.payload.len();
         group.push(first);
         while bytes < GROUP_BYTES {
-            let command = match self.receiver.try_recv() {
-                Ok(command) => command,
-                Err(_) if group.len() >= self.expected || self.shared.config.commit_delay.is_zero() => break,
-                Err(_) => match self.receiver.recv_deadline(deadline) {
+            let command = match self.waiting() {
+                Some(command) => command,
+                None if group.len() >= self.expected || self.shared.config.commit_delay.is_zero() => break,
+                None => match self.receiver.recv_deadline(deadline) {
                     Ok(command) => command,
                     Err(_) => break,
                 },
@@ -161,16 +172,42 @@ impl Committer {
             Ok(()) => self.publish(group),
             Err(error) => {
                 counters.write_errors.fetch_add(1, Ordering::Relaxed);
-                counters.refused.fetch_add(group.len() as u64, Ordering::Relaxed);
                 tracing::error!(%error, batches = group.len(), "the journal cannot write");
-                for append in group.drain(..) {
-                    // Whoever no longer waits for the ticket need not hear.
-                    let _ = append.ticket.send(Err(storage(&error)));
-                }
+                self.fail(std::mem::take(group), &storage(&error));
             }
         }
         if self.buffer.capacity() > 2 * GROUP_BYTES {
             self.buffer = Vec::new();
+        }
+    }
+
+    /// Answers appends that could not be kept, and takes along what their publishers have handed in behind
+    /// them: kept, it would lie in the journal out of order, and twice when all of it is sent again.
+    fn fail(&mut self, mut failed: Vec<Append>, error: &JournalError) {
+        let mut broken: HashSet<PublisherId> = HashSet::new();
+        while !failed.is_empty() {
+            let publishers: HashSet<PublisherId> = failed.iter().filter_map(|a| a.numbered.as_ref().map(|(p, _)| p.clone())).collect();
+            if let Some(watch) = self.shared.watch.get() {
+                // From here on they hand in anew; what came before waits in the queue by now.
+                publishers.iter().for_each(|publisher| watch.broken(publisher));
+            }
+            broken.extend(publishers);
+            let counters = &self.shared.counters;
+            counters.refused.fetch_add(failed.len() as u64, Ordering::Relaxed);
+            for append in failed.drain(..) {
+                // Whoever no longer waits for the ticket need not hear.
+                let _ = append.ticket.send(Err(error.clone()));
+            }
+            let behind = self.receiver.len();
+            for command in std::mem::take(&mut self.held).into_iter().chain(self.receiver.try_iter().take(behind)) {
+                match command {
+                    Command::Append(append) if append.numbered.as_ref().is_some_and(|(publisher, _)| broken.contains(publisher)) => {
+                        counters.waiting_bytes.fetch_sub(append.payload.len() as u64, Ordering::Relaxed);
+                        failed.push(append);
+                    }
+                    other => self.held.push_back(other),
+                }
+            }
         }
     }
 
@@ -287,6 +324,9 @@ impl Committer {
         counters.records.fetch_add(group.len() as u64, Ordering::Relaxed);
         counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         counters.syncs.fetch_add(1, Ordering::Relaxed);
+        if let Some(watch) = self.shared.watch.get() {
+            group.iter().filter_map(|append| append.numbered.as_ref()).for_each(|(publisher, seq)| watch.kept(publisher, *seq));
+        }
         self.shared.durable.send_replace(self.next - 1);
         for (append, position) in group.drain(..).zip(first..) {
             counters.append_latency.observe(append.at.elapsed());

@@ -14,6 +14,7 @@ pub(crate) mod fuzz;
 mod housekeeping;
 mod inspect;
 mod positions;
+mod publisher_watch;
 mod publishers;
 mod quarantine;
 mod reader;
@@ -26,7 +27,7 @@ use std::{
     fs::{self, File},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -46,6 +47,7 @@ use tokio::sync::{oneshot, watch};
 pub use consumer::{ConsumedBatch, Consumer, ConsumerRole, NumberedRecord};
 pub(crate) use files::{read_replaced, replace};
 pub use inspect::{JournalReport, SegmentReport, dump, verify};
+pub use publisher_watch::PublisherWatch;
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
 
@@ -142,12 +144,21 @@ impl EmbeddedJournal {
             stored: watch::Sender::new(u64::MAX),
             publishers_through: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            watch: OnceLock::new(),
         });
         let (sender, receiver) = unbounded();
         let committer = Committer::new(shared.clone(), receiver, recovered.publishers, recovered.next).map_err(|e| storage(&e))?;
         let keeper = shared.clone();
         let threads = [spawn("journal-commit", move || committer.run())?, spawn("journal-keeper", move || housekeeping::run(&keeper))?];
         Ok((Arc::new(Self { shared, sender, threads: Mutex::new(Some(threads)), _lock: lock }), recovery))
+    }
+
+    /// Names who hears at once what became of publishers' numbers; to be called before the first append,
+    /// and once: later calls change nothing.
+    pub fn watch(&self, watch: Arc<dyn PublisherWatch>) {
+        if self.shared.watch.set(watch).is_err() {
+            tracing::debug!("publishers are watched already");
+        }
     }
 
     /// A consumer that goes on where the one of the same name stopped; a new one starts at the oldest

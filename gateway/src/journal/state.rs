@@ -5,7 +5,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{
     JournalConfig,
     positions::{Positions, Progress},
+    publisher_watch::PublisherWatch,
     quarantine::Quarantine,
     stats::{ConsumerStats, Counters, JournalStats},
     tail::Tail,
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     /// How far the saved snapshot of publishers reaches: records up to there may go.
     pub(super) publishers_through: AtomicU64,
     pub(super) closed: AtomicBool,
+    /// Hears what became of publishers' numbers.
+    pub(super) watch: OnceLock<Arc<dyn PublisherWatch>>,
 }
 
 impl Shared {
