@@ -45,7 +45,8 @@ impl Ledger {
     /// The publisher called `id`, known from then on.
     pub fn publisher(&self, id: &PublisherId) -> Publisher {
         let mark = self.publishers.entry(id.clone()).or_default().clone();
-        Publisher { id: Some(id.clone()), mark }
+        let run = mark.lock().run;
+        Publisher { id: Some(id.clone()), mark, run }
     }
 
     /// Changes a publisher's mark; the map is let go of before.
@@ -88,6 +89,9 @@ impl PublisherWatch for Ledger {
 pub struct Publisher {
     id: Option<PublisherId>,
     mark: Arc<Mutex<Mark>>,
+    /// The run it was opened in. Where the journal has failed a batch since, what is sent by it lies behind
+    /// a hole: only who comes anew knows from where to send again.
+    run: u64,
 }
 
 /// What [`Publisher::admit`] made of a batch.
@@ -112,7 +116,7 @@ impl Admitted {
 impl Publisher {
     /// A publisher that lives as long as its connection.
     pub fn anonymous() -> Self {
-        Self { id: None, mark: Arc::default() }
+        Self { id: None, mark: Arc::default(), run: 0 }
     }
 
     /// Drops duplicates, appends the rest to the journal with `append`, which is told the highest number
@@ -127,6 +131,11 @@ impl Publisher {
     ) -> Result<Admitted, Refused> {
         let highest = samples.iter().filter_map(|s| s.seq).max();
         let mut mark = self.mark.lock();
+        if mark.run != self.run {
+            let error =
+                JournalError::Storage("earlier samples of this connection were not kept; connect again and send from there".to_owned());
+            return Ok(Admitted::never(error, self, 0));
+        }
         let before = samples.len();
         let appended = mark.appended;
         let mut newest = appended;
@@ -310,6 +319,9 @@ mod tests {
         assert_eq!(seqs(&failed.batch), [1, 2]);
         assert!(failed.ticket.settled().await.is_err());
         *book.full.lock() = false;
+        let behind = publisher.admit(samples(&[3]), |batch, _| book.append(batch)).ok().unwrap();
+        assert!(behind.batch.samples.is_empty() && behind.ticket.settled().await.is_err(), "1 and 2 are not to be passed over");
+        let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
         let resent = publisher.admit(samples(&[1, 2, 3]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!(seqs(&resent.batch), [3], "the actors have 1 and 2");
         resent.ticket.settled().await.unwrap();
@@ -356,11 +368,11 @@ mod tests {
         });
         let (mut acked, mut next, mut failures) = (0, 1, 0);
         let mut waiting = VecDeque::new();
+        let connect = || ledger.publisher(&PublisherId::new("garage").unwrap());
+        let mut publisher = connect();
         while acked < LAST {
-            // As if by a new connection each time.
-            let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
             while waiting.len() < 16 && next <= LAST {
-                waiting.push_back((next, publisher.admit(samples(&[next]), |batch| journal.append(batch)).ok().unwrap().ticket));
+                waiting.push_back((next, publisher.admit(samples(&[next]), |batch, _| journal.append(batch)).ok().unwrap().ticket));
                 next += 1;
             }
             let (seq, ticket) = waiting.pop_front().unwrap();
@@ -370,6 +382,7 @@ mod tests {
                 failures += 1;
                 waiting.clear();
                 next = acked + 1;
+                publisher = connect();
             }
         }
         done.store(true, Ordering::Relaxed);
@@ -388,8 +401,8 @@ mod tests {
         let ledger = Arc::new(Ledger::default());
         journal.watch(ledger.clone());
         let publisher = ledger.publisher(&PublisherId::new("garage").unwrap());
-        drop(publisher.admit(samples(&[1]), |batch| journal.append(batch)).ok().unwrap());
-        let again = publisher.admit(samples(&[1]), |batch| journal.append(batch)).ok().unwrap();
+        drop(publisher.admit(samples(&[1]), |batch, _| journal.append(batch)).ok().unwrap());
+        let again = publisher.admit(samples(&[1]), |batch, _| journal.append(batch)).ok().unwrap();
         assert_eq!(again.duplicates, 1);
         let settled = tokio::time::timeout(Duration::from_secs(10), again.ticket.settled()).await;
         assert_eq!(settled.expect("it is not waited for in vain").unwrap(), None);
