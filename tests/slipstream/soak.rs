@@ -23,8 +23,6 @@ fn what_is_acknowledged_survives_every_fault() {
         let options = SoakOptions {
             length: Duration::from_secs(14),
             scale: 0.3,
-            // Set back clocks and full disks are left to `slipstream soak` until what it finds there is mended.
-            faults: Fault::ALL.into_iter().filter(|f| !matches!(f, Fault::ClockBack | Fault::DiskFull)).collect(),
             rate: 100.0,
             ..SoakOptions::new(crate::cli::binary().to_owned(), seed, now)
         };

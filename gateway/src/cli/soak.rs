@@ -32,7 +32,6 @@ The first Ctrl-C goes on to the checks at once.";
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(super) struct SoakArgs {
     /// Minutes of faults [default: 5]
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "length")]
@@ -82,10 +81,6 @@ pub(super) struct SoakArgs {
     #[arg(long)]
     embedded: bool,
 
-    /// A subscriber must be able to resume exactly even where the server was killed in between
-    #[arg(long)]
-    strict: bool,
-
     /// Folder for data and logs [default: a new one under the system's]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -129,7 +124,6 @@ impl SoakArgs {
             faults: if self.faults.is_empty() { Fault::ALL.to_vec() } else { self.faults.clone() },
             databases: Databases { postgres: self.postgres.clone(), influxdb1: self.influxdb1.clone(), local: !self.embedded },
             scale: self.scale,
-            strict: self.strict,
             folder: self.folder.clone(),
             keep: self.keep,
             patience: self.patience,

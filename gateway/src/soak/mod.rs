@@ -61,8 +61,6 @@ pub struct SoakOptions {
     pub faults: Vec<Fault>,
     /// Pauses and lengths of faults are multiplied by this.
     pub scale: f64,
-    /// A resumption must succeed even where the server was killed in between.
-    pub strict: bool,
     /// Longest wait in the quiet phase for everything to arrive.
     pub patience: Duration,
     /// Folder for data and logs; a new one under the system's where absent.
@@ -88,7 +86,6 @@ impl SoakOptions {
             databases: Databases { local: true, ..Databases::default() },
             faults: Fault::ALL.to_vec(),
             scale: 1.0,
-            strict: false,
             patience: Duration::from_secs(120),
             folder: None,
             keep: false,

@@ -84,7 +84,7 @@ pub(super) async fn set(options: &SoakOptions, report: &mut Report) -> Result<Th
 
     let streams: Vec<Stream> = (0..options.relays).map(|n| stream(options, format!("relay-{n}"), options.vehicles as u64)).collect();
     let (relays, listeners) = (Proxy::start(server.authority()).await?, Proxy::start(server.authority()).await?);
-    let subscribers = subscribers(&server, &listeners, &streams, options.strict)?;
+    let subscribers = subscribers(&server, &listeners, &streams)?;
     let agents = agents(options, &server, &relays, &folder, streams)?;
     let posts = Posts::start(server.url(""), server.token(Role::Admin)?, stream(options, "posted".into(), 1), database_name, POST_EVERY)?;
     let stage = Stage { server, relays, listeners, sink, database, disk, subscribers };
@@ -97,7 +97,7 @@ fn stream(options: &SoakOptions, name: String, vehicles: u64) -> Stream {
     Stream { name, vehicles: vehicles.max(1), seed: options.seed, start }
 }
 
-fn subscribers(server: &Server, by: &Proxy, streams: &[Stream], strict: bool) -> Result<Vec<Subscriber>> {
+fn subscribers(server: &Server, by: &Proxy, streams: &[Stream]) -> Result<Vec<Subscriber>> {
     let kinds = [
         (Kind::Named, WireFormat::Json),
         (Kind::Named, WireFormat::Rkyv),
@@ -107,7 +107,7 @@ fn subscribers(server: &Server, by: &Proxy, streams: &[Stream], strict: bool) ->
     let authority = by.addr.to_string();
     let start = |(kind, format)| {
         let endpoint = server.endpoint(&authority, format)?;
-        Ok(Subscriber::start(kind, endpoint, streams, server.crashes.clone(), strict))
+        Ok(Subscriber::start(kind, endpoint, streams, server.crashes.clone()))
     };
     kinds.into_iter().map(start).collect()
 }

@@ -49,7 +49,7 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     /// Starts one that connects to `endpoint`; `crashes` counts how often the server was killed.
-    pub(super) fn start(kind: Kind, endpoint: Endpoint, streams: &[Stream], crashes: Arc<AtomicU64>, strict: bool) -> Self {
+    pub(super) fn start(kind: Kind, endpoint: Endpoint, streams: &[Stream], crashes: Arc<AtomicU64>) -> Self {
         let format = match endpoint.format() {
             WireFormat::Json => "json",
             WireFormat::Rkyv => "rkyv",
@@ -61,7 +61,7 @@ impl Subscriber {
             Kind::Named => streams.iter().flat_map(|s| s.vehicles().collect::<Vec<_>>()).map(|v| format!("telemetry:{v}")).collect(),
             Kind::Wildcard | Kind::Stalled => vec!["telemetry:*".to_owned()],
         };
-        let listener = Listener { kind, endpoint, channels, heard: heard.clone(), crashes, strict, stalled };
+        let listener = Listener { kind, endpoint, channels, heard: heard.clone(), crashes, stalled };
         Self { name, kind, heard, stall, task: tokio::spawn(listener.run()) }
     }
 
@@ -88,7 +88,6 @@ struct Listener {
     channels: Vec<String>,
     heard: Arc<Mutex<Heard>>,
     crashes: Arc<AtomicU64>,
-    strict: bool,
     stalled: watch::Receiver<Instant>,
 }
 
@@ -151,7 +150,7 @@ impl Listener {
             };
             let Ok(value) = codec::decode_server(format, &payload) else { return };
             let mut heard = self.heard.lock();
-            heard.message(&value, self.crashes.load(Ordering::SeqCst), self.strict);
+            heard.message(&value, self.crashes.load(Ordering::SeqCst));
             if is_answer(&value) && unanswered > 0 {
                 unanswered -= 1;
                 if unanswered == 0 {
