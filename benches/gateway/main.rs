@@ -23,14 +23,14 @@ struct Options {
     /// One short round instead of three, and smaller crowds.
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name contains this: fan-out, post, latency, connections, vehicles.
+    /// Only rows whose name contains this: fan-out, post, latency, connections, vehicles, durable, recovery, stalled.
     #[arg(long)]
     only: Option<String>,
     /// Measure the binary as it lies there.
     #[arg(long)]
     no_build: bool,
-    /// Only these servers, of slipstream, node and nats; for profiling.
-    #[arg(long, value_delimiter = ',', default_value = "slipstream,node,nats")]
+    /// Only these servers, of slipstream, node, nats and postgres; for profiling.
+    #[arg(long, value_delimiter = ',', default_value = "slipstream,node,nats,postgres")]
     servers: Vec<String>,
     /// Rounds; 0: three, or one with `--quick`.
     #[arg(long, default_value_t = 0)]
@@ -56,6 +56,10 @@ pub(crate) struct Plan {
     pub(crate) subscribers: usize,
     pub(crate) idle_connections: usize,
     pub(crate) vehicles: usize,
+    /// Samples in the journal that is recovered.
+    pub(crate) journalled: usize,
+    /// Subscribers that read nothing.
+    pub(crate) stalled: usize,
     /// Names of the servers to measure.
     pub(crate) servers: Vec<String>,
 }
@@ -75,6 +79,8 @@ impl Plan {
             subscribers: 200,
             idle_connections: if options.quick { 1_000 } else { 5_000 },
             vehicles: if options.quick { 20_000 } else { 100_000 },
+            journalled: if options.quick { 1_000_000 } else { 10_000_000 },
+            stalled: if options.quick { 200 } else { 1_000 },
             servers: options.servers.clone(),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) title: String,
     pub(crate) unit: &'static str,
     pub(crate) goal: Option<Goal>,
+    /// Whom a goal compares with.
+    pub(crate) peer: &'static str,
     /// Server and its value in each round; Slipstream first.
     pub(crate) values: Vec<(&'static str, Vec<f64>)>,
     /// What the reader should know beside the numbers.
@@ -32,7 +34,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn new(key: &'static str, title: impl Into<String>, unit: &'static str, goal: Option<Goal>) -> Self {
-        Self { key, title: title.into(), unit, goal, values: Vec::new(), notes: Vec::new() }
+        Self { key, title: title.into(), unit, goal, peer: "node", values: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds one round's value of `server`.
@@ -52,14 +54,14 @@ impl Row {
     }
 
     /// Slipstream's value over `peer`'s, in each round.
-    fn ratios(&self, peer: &str) -> Vec<f64> {
+    pub(crate) fn ratios(&self, peer: &str) -> Vec<f64> {
         let (Some(own), Some(theirs)) = (self.of("slipstream"), self.of(peer)) else { return Vec::new() };
         own.iter().zip(theirs).map(|(a, b)| a / b).collect()
     }
 
     /// Whether the goal is reached; `None` where there is none or no peer to compare with.
     pub(crate) fn reached(&self) -> Option<bool> {
-        let ratio = || Some(median(&self.ratios("node"))).filter(|r| r.is_finite());
+        let ratio = || Some(median(&self.ratios(self.peer))).filter(|r| r.is_finite());
         match self.goal? {
             Goal::AtLeastTimes(times) => Some(ratio()? >= times),
             Goal::AtMostFraction(fraction) => Some(ratio()? <= fraction),
@@ -70,8 +72,8 @@ impl Row {
     fn goal_text(&self) -> String {
         let goal = match self.goal {
             None => return String::new(),
-            Some(Goal::AtLeastTimes(times)) => format!("goal: >= {times} x node"),
-            Some(Goal::AtMostFraction(fraction)) => format!("goal: <= {fraction} x node"),
+            Some(Goal::AtLeastTimes(times)) => format!("goal: >= {times} x {}", self.peer),
+            Some(Goal::AtMostFraction(fraction)) => format!("goal: <= {fraction} x {}", self.peer),
             Some(Goal::AtMost(value)) => format!("goal: <= {} {}", show(value), self.unit),
         };
         match self.reached() {

@@ -85,9 +85,13 @@ pub(crate) fn start(plan: &Plan, with_database: bool, with_nats: bool) -> Result
 
 /// `slipstream serve` with embedded storage in a folder of its own.
 pub(crate) fn slipstream() -> Result<Target> {
+    slipstream_in(folder()?)
+}
+
+/// The same on the data that lies in `folder` under `data`.
+pub(crate) fn slipstream_in(folder: tempfile::TempDir) -> Result<Target> {
     let binary = target_dir()?.join("release/slipstream");
     ensure!(binary.is_file(), "{} is missing: run without --no-build", binary.display());
-    let folder = folder()?;
     let port = free_port()?;
     let mut command = Command::new(binary);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
@@ -147,7 +151,8 @@ fn nats() -> Result<Option<Target>> {
     Ok(Some(Target { name: "nats", dialect: Dialect::Nats, port, publish_port, token: String::new(), server, postgres: None }))
 }
 
-fn folder() -> Result<tempfile::TempDir> {
+/// A folder for a server, on the disk that the build is on.
+pub(crate) fn folder() -> Result<tempfile::TempDir> {
     // Beside the build, not in /tmp: that may be memory, where a sync costs nothing.
     let base = target_dir()?.join("gateway-bench");
     std::fs::create_dir_all(&base)?;

@@ -2,10 +2,13 @@
 
 mod audience;
 mod connections;
+mod durable;
 mod fan_out;
 mod latency;
 mod posts;
+mod recovery;
 mod requests;
+mod stalled;
 pub(crate) mod vehicles;
 
 use anyhow::Result;
@@ -29,6 +32,21 @@ pub(crate) async fn run(plan: &Plan, only: &str, report: &mut Report) -> Result<
             for row in latency::measure(plan, way).await? {
                 report.add(row);
             }
+        }
+    }
+    if "durable".contains(only) || only.contains("durable") {
+        for row in durable::measure(plan).await? {
+            report.add(row);
+        }
+    }
+    if "recovery".contains(only) {
+        for row in recovery::measure(plan).await? {
+            report.add(row);
+        }
+    }
+    if "stalled".contains(only) {
+        for row in stalled::measure(plan).await? {
+            report.add(row);
         }
     }
     if "connections".contains(only) {
