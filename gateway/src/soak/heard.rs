@@ -22,11 +22,21 @@ struct Place {
     /// Publications told as dropped since. Some of those numbers may never have had a sample: what the
     /// journal could not keep leaves its number empty and gets another when it is sent again.
     dropped: u64,
+    /// The highest sample heard in any of the channel's lives. What was heard and not yet kept when the
+    /// server was killed is kept later and not published again: a new life may pass over it.
+    ever: Option<u64>,
 }
 
 impl Place {
-    const fn new(epoch: Option<u64>, offset: u64) -> Self {
-        Self { epoch, offset, index: None, dropped: 0 }
+    const fn new(epoch: Option<u64>, offset: u64, ever: Option<u64>) -> Self {
+        Self { epoch, offset, index: None, dropped: 0, ever }
+    }
+
+    /// Whether the sample `index` may follow, at the next offset.
+    fn may_be_followed_by(&self, index: u64) -> bool {
+        let Some(before) = self.index else { return true };
+        let last = (before + self.dropped).max(self.ever.unwrap_or(0)) + 1;
+        (before + 1..=last).contains(&index)
     }
 }
 
@@ -105,7 +115,7 @@ impl Heard {
         let (Some(epoch), Some(offset)) = (value["epoch"].as_u64(), value["offset"].as_u64()) else { return };
         let crashed = crashes != self.crashes;
         let Some((old_epoch, old_offset)) = self.since(channel) else {
-            self.channels.insert(channel.to_owned(), Place::new(Some(epoch), offset));
+            self.channels.insert(channel.to_owned(), Place::new(Some(epoch), offset, None));
             self.crashes = crashes;
             return;
         };
@@ -128,7 +138,8 @@ impl Heard {
                     ),
                 );
             }
-            self.channels.insert(channel.to_owned(), Place::new(Some(epoch), offset));
+            let ever = self.channels.get(channel).and_then(|place| place.ever);
+            self.channels.insert(channel.to_owned(), Place::new(Some(epoch), offset, ever));
         }
     }
 
@@ -153,14 +164,15 @@ impl Heard {
             } else if offset != place.offset + 1 {
                 self.violate("gap", format!("{channel}: offset {offset} after {} and no gap frame: {value}", place.offset));
             } else if let Some(before) = place.index
-                && !(before + 1..=before + 1 + place.dropped).contains(&index)
+                && !place.may_be_followed_by(index)
             {
                 let promise = if index <= before { "doubled" } else { "lost" };
                 self.violate(promise, format!("{channel}: sample {index} of its vehicle follows {before}, at offset {offset}: {value}"));
             }
         }
         let epoch = place.and_then(|p| p.epoch);
-        self.channels.insert(channel.to_owned(), Place { index: Some(index), ..Place::new(epoch, offset) });
+        let ever = place.and_then(|p| p.ever).max(Some(index));
+        self.channels.insert(channel.to_owned(), Place { index: Some(index), ..Place::new(epoch, offset, ever) });
     }
 
     /// Which sample of its vehicle it is. `Err(None)`: not one of ours; `Err(Some(..))`: it says what it should not.
@@ -268,6 +280,9 @@ mod tests {
         heard.message(&subscribed(6, 0, false), 1);
         heard.message(&sample(1, 1), 1);
         assert_eq!((heard.violations.len(), heard.listened.not_resumed, heard.reached("s-0")), (0, 1, Some(0)));
+        heard.message(&subscribed(6, 0, false), 1);
+        heard.message(&sample(1, 1), 1);
+        assert_eq!(heard.violations.len(), 0, "what was heard may come again, or not");
         heard.settled(1);
         heard.message(&subscribed(7, 1, true), 2);
         heard.message(&sample(3, 2), 2);
