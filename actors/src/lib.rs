@@ -4,6 +4,7 @@
 //! The actor owns its channels: it encodes a publication once per wire format and hands the same
 //! bytes to every subscriber's [`outbox::Outbox`]. Doors talk to the system through [`Router`].
 
+mod backlog;
 mod channel;
 mod handle;
 #[cfg(test)]

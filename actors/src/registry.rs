@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, Target, Timestamp, VehicleId};
 
 use crate::{
+    backlog::Backlog,
     channel::Wildcards,
     health::{Incident, PoisonedSample},
     outbox::Outbox,
@@ -35,6 +36,7 @@ const REMEMBERED: usize = 64;
 pub(crate) struct Registry {
     pub(crate) config: SystemConfig,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) backlog: Backlog,
     pub(crate) vehicles: DashMap<VehicleId, Arc<VehicleSlot>>,
     pub(crate) rooms: DashMap<SessionId, Arc<RoomSlot>>,
     pub(crate) topics: DashMap<Channel, Arc<TopicSlot>>,
@@ -52,6 +54,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new(config: SystemConfig, clock: Arc<dyn Clock>, arbiters: Vec<ArbiterHandle>) -> Self {
         Self {
+            backlog: Backlog::new(config.backlog_bytes),
             config,
             stats: Arc::default(),
             vehicles: DashMap::new(),

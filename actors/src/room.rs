@@ -14,6 +14,7 @@ use slipstream_protocol::{
 use tokio::sync::oneshot;
 
 use crate::{
+    backlog::Held,
     channel::{Broadcast, HistoryRequest},
     handle::{Handle, OnDrop},
     registry::Registry,
@@ -30,6 +31,8 @@ pub(crate) struct ProcessedBatch {
     pub(crate) through: u64,
     pub(crate) samples: Arc<Vec<Sample>>,
     pub(crate) outputs: Vec<Output>,
+    /// What the samples hold of the backlog, until the room is done with them.
+    pub(crate) _held: Option<Arc<Held>>,
 }
 
 /// What a session room is told.

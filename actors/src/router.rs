@@ -63,6 +63,11 @@ impl Router {
         self.registry.vehicles.get(vehicle).is_some_and(|slot| slot.handle.depth() >= self.registry.config.mailbox)
     }
 
+    /// Bytes of samples, roughly, that wait to be applied.
+    pub fn backlog_bytes(&self) -> usize {
+        self.registry.backlog.bytes()
+    }
+
     /// Publishes an event on its owner's channel (and the session's, when it has one).
     ///
     /// Fails with [`ErrorCode::Busy`] while draining.

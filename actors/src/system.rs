@@ -23,6 +23,8 @@ pub struct SystemConfig {
     pub arbiters: usize,
     /// Messages one mailbox holds.
     pub mailbox: usize,
+    /// Bytes of samples, roughly, that may wait to be applied for all vehicles together.
+    pub backlog_bytes: usize,
     /// An idle vehicle gives memory back after this long.
     pub compact_after: Duration,
     /// An idle vehicle leaves memory after this long.
@@ -56,6 +58,7 @@ impl Default for SystemConfig {
         Self {
             arbiters: 0,
             mailbox: 256,
+            backlog_bytes: 64 << 20,
             compact_after: Duration::from_secs(5),
             passivate_after: Duration::from_secs(900),
             max_restarts: 10,

@@ -14,6 +14,7 @@ use slipstream_protocol::{ChannelKind, Sample, SessionId, Timestamp, client::Req
 use tokio::sync::oneshot;
 
 use crate::{
+    backlog::Held,
     channel::{Broadcast, HistoryRequest, Placed},
     handle::{OnDrop, Sent},
     health::PoisonedSample,
@@ -50,6 +51,8 @@ pub(crate) enum VehicleMessage {
 /// A batch being applied; kept in the actor so that a panic leaves it behind.
 struct InFlight {
     samples: Vec<Sample>,
+    /// What they hold of the backlog.
+    held: Option<Held>,
     /// Offset of the first of them.
     first: u64,
     /// How many of the first ones are not published.
@@ -114,7 +117,8 @@ impl VehicleActor {
             flight.applied += 1;
         }
         let outputs = std::mem::take(&mut work.outputs);
-        let Some(InFlight { samples, first, silent, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty()) else {
+        let Some(InFlight { samples, held, first, silent, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty())
+        else {
             return;
         };
         self.slot.handle.touch(now);
@@ -126,7 +130,7 @@ impl VehicleActor {
         for (first, part) in around(first, &published, &set_aside) {
             self.telemetry.publish_at(first, &part, at.unwrap_or(now), now, &self.registry);
         }
-        self.tell_rooms(&samples, outputs, ctx);
+        self.tell_rooms(&samples, outputs, held, ctx);
         self.checkpoint.note(samples, &self.vehicle);
     }
 
@@ -157,12 +161,18 @@ impl VehicleActor {
     }
 
     /// Hands samples on to the rooms of their sessions.
-    fn tell_rooms(&mut self, samples: &Arc<Vec<Sample>>, outputs: Vec<Output>, ctx: &mut Context<Self>) {
+    fn tell_rooms(&mut self, samples: &Arc<Vec<Sample>>, outputs: Vec<Output>, held: Option<Held>, ctx: &mut Context<Self>) {
         let first = samples[0].session.as_ref();
+        let held = held.map(Arc::new);
         if samples.iter().all(|s| s.session.as_ref() == first) {
             if let Some(session) = first.cloned() {
-                let batch =
-                    ProcessedBatch { vehicle: self.slot.id.clone(), through: self.telemetry.offset(), samples: samples.clone(), outputs };
+                let batch = ProcessedBatch {
+                    vehicle: self.slot.id.clone(),
+                    through: self.telemetry.offset(),
+                    samples: samples.clone(),
+                    outputs,
+                    _held: held,
+                };
                 self.tell_room(&session, RoomMessage::Processed(batch), ctx);
             }
             return;
@@ -179,6 +189,7 @@ impl VehicleActor {
                 through: self.telemetry.offset() - behind,
                 samples: Arc::new(part.to_vec()),
                 outputs: theirs,
+                _held: held.clone(),
             };
             self.tell_room(&session, RoomMessage::Processed(batch), ctx);
         }
@@ -283,7 +294,7 @@ impl VehicleActor {
 
 impl InFlight {
     const fn new(samples: Vec<Sample>, first: u64, at: Option<Timestamp>) -> Self {
-        Self { samples, first, silent: 0, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
+        Self { samples, held: None, first, silent: 0, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
     }
 }
 
@@ -349,8 +360,8 @@ impl Handler<VehicleMessage> for VehicleActor {
         let (slot, registry) = (self.slot.clone(), self.registry.clone());
         let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
         match message {
-            VehicleMessage::Routed(Numbered { samples, first }) => {
-                self.work.get_or_insert_default().in_flight = Some(InFlight::new(samples, first, None));
+            VehicleMessage::Routed(Numbered { samples, first, held }) => {
+                self.work.get_or_insert_default().in_flight = Some(InFlight { held, ..InFlight::new(samples, first, None) });
                 self.process(ctx);
             }
             VehicleMessage::Replayed(samples, place) => self.replay(samples, place, ctx),

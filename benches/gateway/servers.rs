@@ -96,6 +96,8 @@ pub(crate) fn slipstream_in(folder: tempfile::TempDir) -> Result<Target> {
     let mut command = Command::new(binary);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
     command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("JWT_SECRET", SECRET);
+    // What is measured is what the server takes, not what it would let one token have.
+    command.env("SLIPSTREAM_RATE_REQUESTS_PER_TOKEN", "0").env("SLIPSTREAM_RATE_SAMPLES_PER_TOKEN", "0");
     command.env("LOG_LEVEL", std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned()));
     let server = Server::start(command, folder, port)?;
     Ok(Target { name: "slipstream", dialect: Dialect::Pitbox, port, publish_port: port, token: token()?, server, postgres: None })

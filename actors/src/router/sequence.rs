@@ -14,6 +14,7 @@ use slipstream_protocol::{ErrorCode, ProtocolError, Sample, SampleBatch, Vehicle
 
 use super::{Router, by_vehicle};
 use crate::{
+    backlog::{self, units},
     ports::{Journal, JournalTicket},
     vehicle::{Numbered, VehicleSlot},
 };
@@ -121,27 +122,29 @@ impl Sequence {
             refused.extend(batch.samples.iter().enumerate().map(|(index, s)| Refusal { index, seq: s.seq, error: error.clone() }));
             return refused;
         }
+        let mut held = self.router.registry.backlog.enter(units(&batch.samples)).await;
         let places = self.places();
         let one_vehicle = batch.samples.windows(2).all(|pair| pair[0].vehicle == pair[1].vehicle);
         if one_vehicle {
             if let Some(at) = batch.samples.first().and_then(|s| places.find(&s.vehicle)) {
-                self.hand_over(at, batch.samples).await;
+                self.hand_over(at, batch.samples, held).await;
             }
             return refused;
         }
         for (vehicle, samples) in by_vehicle(batch.samples) {
             if let Some(at) = places.find(&vehicle) {
-                self.hand_over(at, samples).await;
+                let part = held.as_mut().and_then(|held| held.split(units(&samples).min(held.num_permits())));
+                self.hand_over(at, samples, part).await;
             }
         }
         refused
     }
 
-    async fn hand_over(&mut self, at: usize, samples: Vec<Sample>) {
+    async fn hand_over(&mut self, at: usize, samples: Vec<Sample>, held: Option<backlog::Held>) {
         let first = self.held[at].first_of(&samples);
         let slot = self.held[at].slot.clone();
         slot.activate(&self.router.registry);
-        slot.hand_over(Numbered { samples, first }, &self.router.registry).await;
+        slot.hand_over(Numbered { samples, first, held }, &self.router.registry).await;
         self.held[at].release();
     }
 

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use slipstream_protocol::Sample;
 use tokio::sync::Semaphore;
 
+use crate::backlog::Held;
+
 /// Samples of one vehicle with their offsets.
 pub(crate) struct Numbered {
     /// In the order sent.
     pub(crate) samples: Vec<Sample>,
     /// Offset of the first of them.
     pub(crate) first: u64,
+    /// What they hold of the backlog.
+    pub(crate) held: Option<Held>,
 }
 
 /// Gives offsets in the order in which the journal keeps the samples: whoever appends and hands over

@@ -48,7 +48,7 @@ impl Parking {
     }
 
     /// Lets samples wait where they must.
-    pub(super) fn park(&self, numbered: Numbered) -> Parked {
+    pub(super) fn park(&self, mut numbered: Numbered) -> Parked {
         if !self.open.load(Ordering::Acquire) {
             return Parked::NotNeeded(numbered);
         }
@@ -61,6 +61,8 @@ impl Parking {
             return Parked::Full(numbered);
         }
         waiting.samples += numbered.samples.len();
+        // Bounded here already: what waits long must not keep others from going on.
+        numbered.held = None;
         waiting.batches.push_back(numbered);
         Parked::Yes
     }
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     fn numbered(numbers: std::ops::Range<u64>) -> Numbered {
-        Numbered { first: numbers.start + 1, samples: crate::harness::samples("v", numbers) }
+        Numbered { first: numbers.start + 1, samples: crate::harness::samples("v", numbers), held: None }
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct ActorsConfig {
     pub arbiters: usize,
     /// Messages one mailbox holds.
     pub mailbox: usize,
+    /// Bytes of samples, roughly, that may wait to be applied for all vehicles together.
+    pub backlog_bytes: usize,
     /// An idle vehicle leaves memory after this long.
     #[serde(serialize_with = "duration::serialize")]
     pub passivate_after: Duration,
@@ -214,6 +216,7 @@ impl Default for Config {
             actors: ActorsConfig {
                 arbiters: 0,
                 mailbox: 256,
+                backlog_bytes: 64 << 20,
                 passivate_after: Duration::from_secs(900),
                 metrics_every: Duration::from_millis(500),
             },
@@ -257,6 +260,7 @@ impl Config {
         slipstream_actors::SystemConfig {
             arbiters: self.actors.arbiters,
             mailbox: self.actors.mailbox,
+            backlog_bytes: self.actors.backlog_bytes,
             passivate_after: self.actors.passivate_after,
             history: self.history.bounds(),
             metrics_every: self.actors.metrics_every,

@@ -155,6 +155,7 @@ pub const SETTINGS: &[Setting] = &[
     open("ws.outbox_frames", "SLIPSTREAM_WS_OUTBOX_FRAMES", COUNT, |c, v| put(&mut c.ws.outbox_frames, positive_usize(v))),
     open("actors.arbiters", "SLIPSTREAM_ACTORS_ARBITERS", "a whole number; 0: one per core", |c, v| put(&mut c.actors.arbiters, number(v))),
     open("actors.mailbox", "SLIPSTREAM_ACTORS_MAILBOX", COUNT, |c, v| put(&mut c.actors.mailbox, positive_usize(v))),
+    open("actors.backlog_bytes", "SLIPSTREAM_ACTORS_BACKLOG_BYTES", COUNT, |c, v| put(&mut c.actors.backlog_bytes, positive_usize(v))),
     open("actors.passivate_after", "SLIPSTREAM_ACTORS_PASSIVATE_AFTER", TIME, |c, v| put(&mut c.actors.passivate_after, time(v))),
     open("actors.metrics_every", "SLIPSTREAM_ACTORS_METRICS_EVERY", TIME, |c, v| put(&mut c.actors.metrics_every, time(v))),
     history_len!(telemetry, "TELEMETRY"),

@@ -177,3 +177,48 @@ async fn collect(mut body: Limited<Incoming>, room: &Arc<Semaphore>) -> Result<(
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper_util::{
+        rt::{TokioExecutor, TokioIo},
+        server::conn::auto::Builder,
+        service::TowerToHyperService,
+    };
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_500_and_its_connection_and_the_others_go_on() {
+        let data = tempfile::tempdir().unwrap();
+        let config = crate::config::Config { bind: [127, 0, 0, 1].into(), port: 0, data_dir: data.path().into(), ..Default::default() };
+        let server = crate::app::start(config).await.unwrap();
+        let routes = tower::service_fn(|request: Request<Full<Bytes>>| async move {
+            assert_ne!(request.uri().path(), "/boom", "a fault of this handler");
+            Ok::<_, Infallible>(reply::body(http::StatusCode::OK, "text/plain", "well"))
+        });
+        let frame = Frame::new(server.services().clone(), routes);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let service = TowerToHyperService::new(frame.clone());
+                tokio::spawn(async move { Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await });
+            }
+        });
+        let client = reqwest::Client::new();
+        let get = |path: &str| client.get(format!("http://{addr}{path}")).send();
+        for panics in 1..=3 {
+            let (well, boom) = tokio::join!(get("/well"), get("/boom"));
+            assert_eq!(well.unwrap().text().await.unwrap(), "well");
+            let boom = boom.unwrap();
+            assert_eq!(boom.status(), 500);
+            assert!(boom.headers().contains_key("x-request-id"), "to find it in the log");
+            let body: serde_json::Value = boom.json().await.unwrap();
+            assert_eq!((body["success"].as_bool(), body["error"]["code"].as_str()), (Some(false), Some("INTERNAL")), "{body}");
+            assert_eq!(server.services().counters.handler_panics.get(), panics);
+        }
+        serving.abort();
+        server.shutdown().await;
+    }
+}

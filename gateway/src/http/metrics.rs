@@ -88,6 +88,7 @@ impl Readings {
         self.gauge("vehicles", "Vehicle actors resident now", stats.vehicles.get() as f64);
         self.gauge("session_rooms", "Session rooms resident now", stats.rooms.get() as f64);
         self.gauge("mailbox_depth", "Messages waiting in mailboxes now", stats.mailbox_depth.get() as f64);
+        self.gauge("backlog_bytes", "Bytes of samples, roughly, that wait to be applied now", services.router.backlog_bytes() as f64);
         let depth = services.router.outbox_depth();
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
         self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);

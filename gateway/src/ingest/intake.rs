@@ -2,24 +2,20 @@
 //!
 //! What a door appends to the journal it also routes to the actors. Between the two it holds a
 //! [`Pass`], so that a snapshot or a drain can wait until all that is journalled has been routed.
-//! Doors that can wait for room in the journal do so in one line, each with one batch: a publisher
-//! that floods waits as long as the others, and they wait for one of its batches at most.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Doors that can wait for room in the journal do so in one line, each with one batch, and by the bytes
+//! they have brought in: a publisher that floods waits, one that sends little is next.
 
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
+use super::line::{Flow, Line, Turn};
 use crate::journal::EmbeddedJournal;
 
 /// Shared by all doors.
 #[derive(Default)]
 pub struct Intake {
     passes: RwLock<Passes>,
-    /// First come, first served.
-    turn: Mutex<()>,
-    waiting: AtomicUsize,
+    line: Line,
 }
 
 #[derive(Default)]
@@ -54,46 +50,29 @@ impl Intake {
         self.routed().await;
     }
 
-    /// Resolves in turn when the journal has room. Appends while the caller holds the turn do not compete
-    /// with others that wait, so it is to be dropped right after the append.
+    /// Resolves when it is the turn of a batch that starts at `start`, and the journal has room. Appends while
+    /// the caller holds the turn do not compete with others that wait, so it is to be dropped right after the append.
     ///
     /// Cancel safe: who gives up leaves the line.
-    pub async fn turn(&self, journal: &EmbeddedJournal) -> Turn<'_> {
-        let waiting = Waiting::one(&self.waiting);
-        let turn = self.turn.lock().await;
+    pub async fn turn(&self, journal: &EmbeddedJournal, start: u64) -> Turn<'_> {
+        let turn = self.line.turn(start).await;
         journal.room().await;
-        Turn { _turn: turn, _waiting: waiting }
+        turn
+    }
+
+    /// Counts a batch of `bytes` for its connection. Returns where it starts, for [`Intake::turn`].
+    pub fn charge(&self, flow: &Flow, bytes: usize) -> u64 {
+        self.line.charge(flow, bytes)
     }
 
     /// Whether a batch may be appended at once: nobody waits, and the journal has room.
     pub fn is_clear(&self, journal: &EmbeddedJournal) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0 && journal.has_room()
+        self.line.present() == 0 && journal.has_room()
     }
 
     /// Doors that wait for room in the journal now.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-/// A turn to append.
-pub struct Turn<'a> {
-    _turn: tokio::sync::MutexGuard<'a, ()>,
-    _waiting: Waiting<'a>,
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn one(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.line.present()
     }
 }
 
@@ -128,30 +107,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_come_in_the_order_asked_and_who_gives_up_leaves_the_line() {
+    async fn who_comes_while_another_has_the_turn_waits_behind() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = EmbeddedJournal::open(crate::journal::JournalConfig::new(folder.path())).unwrap();
-        let intake = Arc::new(Intake::default());
-        let held = intake.turn(&journal).await;
-        assert!(!intake.is_clear(&journal), "who comes now waits behind");
-        let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
-        let mut line = Vec::new();
-        for n in 0..4 {
-            let (waiter, journal, order) = (intake.clone(), journal.clone(), order.clone());
-            line.push(tokio::spawn(async move {
-                let _turn = waiter.turn(&journal).await;
-                order.lock().push(n);
-            }));
-            while intake.waiting() < n + 2 {
-                tokio::task::yield_now().await;
-            }
-        }
-        line.remove(1).abort();
+        let intake = Intake::default();
+        assert!(intake.is_clear(&journal));
+        let held = intake.turn(&journal, 0).await;
+        assert!(!intake.is_clear(&journal));
         drop(held);
-        for waiter in line {
-            waiter.await.unwrap();
-        }
-        assert_eq!(*order.lock(), [0, 2, 3]);
         assert!(intake.is_clear(&journal));
     }
 }

@@ -4,8 +4,10 @@ mod accept;
 mod decoders;
 mod intake;
 mod ledger;
+mod line;
 
 pub use accept::{AcceptError, accept};
 pub use decoders::DecoderPool;
-pub use intake::{Intake, Pass, Turn};
+pub use intake::{Intake, Pass};
 pub use ledger::{Admitted, Ledger, Publisher, Refused, Ticket};
+pub use line::{Flow, Turn};

@@ -23,7 +23,11 @@ use super::{
     frames::{FrameReader, Incoming},
     level_of, writer,
 };
-use crate::{app::Services, ingest::Publisher, rate::Limited};
+use crate::{
+    app::Services,
+    ingest::{Flow, Publisher},
+    rate::Limited,
+};
 
 /// Room for one read.
 const READ_ROOM: usize = 16 << 10;
@@ -51,7 +55,9 @@ pub(super) struct Session {
     pub(super) publisher: Publisher,
     pub(super) level: AckLevel,
     pub(super) acks: Acks,
-    /// Samples since others on this thread last had their turn.
+    /// What it has brought in, for its place in the line.
+    pub(super) flow: Flow,
+    /// Bytes since others on this thread last had their turn.
     pub(super) unshared: usize,
     number: u64,
     outbox: Arc<Outbox>,
@@ -81,6 +87,7 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
         subscriber: services.router.connect(outbox.clone()),
         level: admission.level,
         acks: Acks::default(),
+        flow: Flow::default(),
         unshared: 0,
         decoder: None,
         refused_in_a_row: 0,

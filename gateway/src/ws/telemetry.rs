@@ -9,8 +9,9 @@ use crate::{
     ingest::{Admitted, Pass, Refused},
 };
 
-/// Samples a connection may bring in before the others on its thread have their turn.
-const SHARE: usize = 1_024;
+/// Bytes a connection may bring in before the others on its thread have their turn: well below a
+/// millisecond of work.
+const SHARE: usize = 64 << 10;
 
 impl Session {
     /// Takes one telemetry frame of `bytes`. Returns whether anything in it was good.
@@ -29,11 +30,12 @@ impl Session {
             self.refuse(None, sample.seq, &ProtocolError::new(ErrorCode::Forbidden, message));
         }
         let any_good = !frame.samples.is_empty();
-        self.share_out(frame.samples.len()).await;
+        self.share_out(bytes).await;
         // Whoever publishes for the same vehicles waits until these are handed over.
         let mut sequence = self.services.router.sequence(&frame.samples).await;
         // Not let in any more: what is not acknowledged is sent again after the restart.
         let Some(pass) = self.services.intake.enter() else { return Err(End::Draining) };
+        let start = self.services.intake.charge(&self.flow, bytes);
         let first = if self.services.intake.is_clear(&self.services.journal) {
             self.publisher.admit(frame.samples, |batch, routed| sequence.append(batch, routed, &*self.services.journal))
         } else {
@@ -44,7 +46,7 @@ impl Session {
             Err(refused) => {
                 drop(pass);
                 // Boxed: rare, and its states would otherwise be kept in every connection's task.
-                Box::pin(self.admit_in_turn(refused, &mut sequence)).await?
+                Box::pin(self.admit_in_turn(refused, start, &mut sequence)).await?
             }
         };
         let counters = &self.services.counters;
@@ -65,10 +67,10 @@ impl Session {
         Ok(any_good)
     }
 
-    /// Lets the others on this thread go on after every [`SHARE`] samples: between two frames that have
+    /// Lets the others on this thread go on after every [`SHARE`] bytes: between two frames that have
     /// arrived nothing else would.
-    async fn share_out(&mut self, samples: usize) {
-        self.unshared += samples;
+    async fn share_out(&mut self, bytes: usize) {
+        self.unshared += bytes;
         if self.unshared >= SHARE {
             self.unshared = 0;
             tokio::task::yield_now().await;
@@ -76,14 +78,14 @@ impl Session {
     }
 
     /// Waits in line until the journal takes what it did not.
-    async fn admit_in_turn(&mut self, refused: Refused, sequence: &mut Sequence) -> Result<(Admitted, Pass), End> {
+    async fn admit_in_turn(&mut self, refused: Refused, start: u64, sequence: &mut Sequence) -> Result<(Admitted, Pass), End> {
         let Services { intake, journal, connections, counters, .. } = &*self.services;
         let Refused { mut samples, mut duplicates } = refused;
         counters.ws_backpressure.inc();
         loop {
             let turn = tokio::select! {
                 () = connections.stop_reading.cancelled() => return Err(End::Draining),
-                turn = intake.turn(journal) => turn,
+                turn = intake.turn(journal, start) => turn,
             };
             let pass = intake.enter().ok_or(End::Draining)?;
             let outcome = self.publisher.admit(samples, |batch, routed| sequence.append(batch, routed, &**journal));
