@@ -25,11 +25,11 @@ impl ClientAddress {
     /// What is limited: an IPv4 address, or the /64 network of an IPv6 one, of which a single host has
     /// as many as it likes. `None` for this machine itself, which is not limited by address.
     pub(super) fn network(self) -> Option<IpAddr> {
-        match self.0? {
-            address if address.is_loopback() => None,
-            IpAddr::V6(address) => Some(IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into())),
-            address @ IpAddr::V4(_) => Some(address),
-        }
+        let address = self.0.filter(|address| !address.is_loopback())?;
+        Some(match address {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),
+            IpAddr::V4(_) => address,
+        })
     }
 }
 
