@@ -189,7 +189,9 @@ impl Committer {
             let publishers: HashSet<PublisherId> = failed.iter().filter_map(|a| a.numbered.as_ref().map(|(p, _)| p.clone())).collect();
             if let Some(watch) = self.shared.watch.get() {
                 // From here on they hand in anew; what came before waits in the queue by now.
-                publishers.iter().for_each(|publisher| watch.broken(publisher));
+                for publisher in &publishers {
+                    watch.broken(publisher);
+                }
             }
             broken.extend(publishers);
             let counters = &self.shared.counters;

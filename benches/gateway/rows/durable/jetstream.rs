@@ -1,4 +1,4 @@
-//! nats-server with JetStream on files: each batch is one message, published with an acknowledgement.
+//! nats-server with a stream on files: each batch is one message, published with an acknowledgement.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
 //! Durable ingest: 1, 16 and 256 relay agents, each with one batch of 64 samples on its way, beside
-//! PostgreSQL that takes the same batches with `synchronous_commit=on`, and beside JetStream.
+//! PostgreSQL that takes the same batches with `synchronous_commit=on`, and beside nats-server with a stream on files.
 
 mod jetstream;
 mod postgres;
@@ -57,7 +57,7 @@ impl Stage {
     async fn agent(&self, name: &str) -> Result<Agent> {
         Ok(match self {
             Self::Slipstream(target) => Agent::Slipstream(slipstream::Agent::connect(target, name).await?),
-            Self::Postgres(stage) => Agent::Postgres(stage.agent().await?),
+            Self::Postgres(stage) => Agent::Postgres(stage.agent()),
             Self::JetStream(stage) => Agent::JetStream(stage.agent(name).await?),
         })
     }
