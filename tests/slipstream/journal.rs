@@ -167,6 +167,47 @@ proptest! {
         prop_assert_eq!(verify(&crashed).unwrap().missing, 0);
     }
 
+    /// Crash after crash, each at any byte behind what was acknowledged, with anything written there: what is
+    /// there after each is dense and in order, nothing is invented, and no publisher's mark goes back.
+    #[test]
+    fn crash_after_crash_nothing_acknowledged_is_lost_and_no_mark_goes_back(rounds in prop::collection::vec((groups(), groups(), any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..40)), 1..5)) {
+        let (home, runtime) = (memory_dir(), runtime());
+        let mut model = Model { records: Vec::new(), seq: 1 };
+        let mut live = home.path().join("0");
+        let mut marks: HashMap<PublisherId, u64> = HashMap::new();
+        for (round, (acknowledged, unfinished, cut, garbage)) in rounds.iter().enumerate() {
+            let (journal, recovery) = reopen(&live);
+            prop_assert_eq!(recovery.position, model.records.len() as u64);
+            for (publisher, mark) in &marks {
+                prop_assert!(recovery.publishers.get(publisher) >= Some(mark), "{} goes back from {}", publisher, mark);
+            }
+            let holder = journal.consumer("model", ConsumerRole::Reader);
+            for group in acknowledged {
+                model.append(&journal, &runtime, group);
+            }
+            let synced_records = model.records.len() as u64;
+            marks = model.marks(|_| true);
+            let newest = verify(&live).unwrap().segments.last().map_or(1, |s| s.first);
+            let synced = newest_end(&live, newest);
+            for group in unfinished {
+                model.append(&journal, &runtime, group);
+            }
+            let crashed = home.path().join((round + 1).to_string());
+            copy(&live, &crashed);
+            crash(&crashed, newest, synced, *cut, garbage);
+            drop((holder, journal));
+            let (journal, recovery) = reopen(&crashed);
+            let there = recovery.position;
+            prop_assert!(there >= synced_records);
+            prop_assert_eq!(&read_all(&journal, &runtime), &model.expected(|position| position <= there));
+            prop_assert_eq!(&recovery.publishers, &model.marks(|position| position <= there));
+            // What never was acknowledged and is not there is sent again under the same numbers, or others.
+            model.records.truncate(there as usize);
+            drop(journal);
+            live = crashed;
+        }
+    }
+
     /// One byte anywhere in acknowledged records is changed: that record is set aside and counted, every
     /// other one is there.
     #[test]
@@ -200,6 +241,23 @@ proptest! {
         let next = runtime.block_on(journal.append(&batch(9, 1, 1))).unwrap();
         prop_assert_eq!(next, model.records.len() as u64 + 1);
     }
+}
+
+/// The files as a crash leaves them: nothing after the file that was the newest when the last record was
+/// acknowledged, and that one cut somewhere behind it, with garbage at its end.
+fn crash(dir: &Path, newest: u64, synced: usize, cut: prop::sample::Index, garbage: &[u8]) {
+    for path in segments(dir) {
+        let first: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        if first > newest {
+            fs::remove_file(path).unwrap();
+        } else if first == newest {
+            let bytes = fs::read(&path).unwrap();
+            let end = synced + cut.index(bytes.len() - synced + 1);
+            fs::write(&path, [&bytes[..end], garbage].concat()).unwrap();
+        }
+    }
+    // It may tell of records that the crash took; a crash that took them came before it was saved.
+    let _ = fs::remove_file(dir.join("publishers"));
 }
 
 /// Where the records of a segment end: its length without the zeros of space set aside.

@@ -25,16 +25,28 @@ pub(super) async fn write(pool: &SqlitePool, ids: &SeriesIds, samples: &[Sample]
         return Ok(report);
     }
     let mut connection = pool.acquire().await?;
-    let mut rows = number(&mut connection, ids, &points).await?;
+    let written = store(&mut connection, ids, &points).await;
+    if written.is_err() {
+        // SQLite itself ends a transaction that meets a full disk; the connection's book of transactions does
+        // not hear of it, and what was "committed" afterwards would lie within one that never is. A fresh
+        // connection begins with a clean book.
+        connection.close().await?;
+    }
+    report.written = written?;
+    Ok(report)
+}
+
+/// Writes `points` in one transaction; tells how many.
+async fn store(connection: &mut SqliteConnection, ids: &SeriesIds, points: &[Point<'_>]) -> Result<u64, sqlx::Error> {
+    let mut rows = number(connection, ids, points).await?;
     // Neighbours in the table next to each other; stable, so of equal points the last one stays.
     rows.sort_by_key(|row| (row.series, row.point.time()));
-    let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+    let mut transaction = sqlx::Connection::begin(connection).await?;
     for chunk in rows.chunks(ROWS) {
         insert(&mut transaction, chunk).await?;
     }
     transaction.commit().await?;
-    report.written = rows.len() as u64;
-    Ok(report)
+    Ok(rows.len() as u64)
 }
 
 async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
