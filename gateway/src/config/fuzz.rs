@@ -1,4 +1,5 @@
 //! What must hold of reading a configuration file, whatever it says.
+#![expect(clippy::missing_panics_doc, reason = "a check that fails panics: that is what it is for")]
 
 use super::{Config, SETTINGS, sources};
 

@@ -17,7 +17,9 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
     paths.sort();
     let files: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
     assert!(!files.is_empty(), "{} is empty", folder.display());
-    files.iter().for_each(|file| check(file));
+    for file in &files {
+        check(file);
+    }
     let asked = std::env::var("SLIPSTREAM_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     for round in 0..asked.unwrap_or(ROUNDS) {
         let copy = damaged(&mut StdRng::seed_from_u64(round.into()), &files);

@@ -1,4 +1,5 @@
 //! What must hold of opening a journal, whatever lies in its folder.
+#![expect(clippy::missing_panics_doc, reason = "a check that fails panics: that is what it is for")]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
 //! What must hold of the readers of a store's answers, whatever a server says.
+#![expect(clippy::missing_panics_doc, reason = "a check that fails panics: that is what it is for")]
 
 use std::time::Duration;
 

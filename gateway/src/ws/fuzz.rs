@@ -1,4 +1,5 @@
 //! What must hold of the frame reader, whatever a client sends.
+#![expect(clippy::missing_panics_doc, reason = "a check that fails panics: that is what it is for")]
 
 use slipstream_protocol::CloseCode;
 
