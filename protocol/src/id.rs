@@ -30,7 +30,7 @@ impl Id {
         let shown: String = text.chars().take(40).collect();
         Err(ProtocolError::new(
             ErrorCode::ValidationError,
-            format!("'{shown}' is not an id: 1 to {MAX_ID_LEN} characters of A-Z a-z 0-9 . _ - are"),
+            format!("'{shown}' is not an id: 1 to {MAX_ID_LEN} letters (A-Z a-z), digits, '.', '_' or '-' are expected"),
         ))
     }
 

@@ -1,12 +1,18 @@
 //! What a restart keeps: subscribers and publishers ride through a clean one; after a crash the state
 //! is what the journal holds, and so are the channels.
 
-use std::path::Path;
+use std::{
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use slipstream_gateway::relay::{self, Endpoint, Outcome, RelayOptions, Source, source::Simulation};
 use slipstream_protocol::{PublisherId, SessionId, Timestamp, WireFormat, token::Role};
 use slipstream_tests::gateway::{Client, Gateway};
+
+use crate::process::{Site, wait_for};
 
 const START: Timestamp = Timestamp::from_millis(1_760_000_000_000);
 
@@ -105,4 +111,52 @@ async fn after_a_crash_state_and_channels_are_what_was_acknowledged() {
     assert_eq!(crashed.services().router.views().vehicle("car-01").unwrap().samples, 140);
     client.is_well_behind_news().await;
     crashed.stop().await;
+}
+
+/// What `tail --json` printed of the signal `n`, in the order it came.
+fn numbers(printed: &str) -> Vec<u64> {
+    let messages = printed.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    messages.filter(|m| m["type"] == "telemetry").map(|m| m["data"]["n"].as_f64().unwrap() as u64).collect()
+}
+
+/// The commands people run, against a server that is restarted under them.
+#[test]
+fn relay_and_tail_ride_through_restarts_of_the_process_with_nothing_lost_and_nothing_doubled() {
+    const ROWS: usize = 1_200;
+    for spool in [&[][..], &["--spool", "spool"]] {
+        let site = Site::new();
+        let mut table = String::from("t_s,vehicle_id,n\n");
+        for row in 0..ROWS {
+            let _ = writeln!(table, "{:.3},car,{row}", row as f64 / 200.0);
+        }
+        std::fs::write(site.path("table.csv"), table).unwrap();
+        let mut server = site.serve();
+        let tail = site.start(&["tail", "telemetry:car", "--json", "--count", &ROWS.to_string()]);
+        wait_for("the subscription", || tail.said().contains("\"subscribed\"").then_some(()));
+        let relay = site.start(&[&["relay", "table.csv", "--publisher", "garage", "--quiet"], spool].concat());
+        for part in 1..=2 {
+            wait_for("samples", || (numbers(&tail.said()).len() > part * ROWS / 4).then_some(()));
+            let asked = Instant::now();
+            server.terminate();
+            let (status, _, log) = server.end();
+            assert_eq!(status.code(), Some(0), "a drain is no failure: {log}");
+            assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
+            server = site.serve();
+        }
+        let (status, report, log) = relay.end();
+        assert_eq!(status.code(), Some(0), "{report}\n{log}");
+        let (status, printed, complaints) = tail.end();
+        assert_eq!(status.code(), Some(0), "{complaints}");
+        assert!(complaints.contains("trying again") && !complaints.contains("missed"), "{complaints}");
+        let mut heard = numbers(&printed);
+        if !spool.is_empty() {
+            // What could not be sent at once comes beside what is live.
+            heard.sort_unstable();
+        }
+        assert!(heard.iter().copied().eq(0..ROWS as u64), "{} heard", heard.len());
+        let mut stored: Vec<u64> = site.journalled().into_iter().map(|sample| sample.2).collect();
+        stored.sort_unstable();
+        assert!(stored.iter().copied().eq(0..ROWS as u64), "{} stored", stored.len());
+        drop(server);
+    }
 }

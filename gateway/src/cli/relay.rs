@@ -36,8 +36,8 @@ the recording as lying in the future.
 Tables: a column per signal, or long tables of name and value (telemetry_name and telemetry_value,
 signal and value); empty cells are no signal; bad rows are skipped and reported with their line.
 
-A name given with --publisher stands for one numbered stream: what the server has of it is never
-applied twice. Numbers then begin at the present microsecond, so that a later run goes on behind an
+A name given with --publisher stands for one numbered stream of the token's subject: what the server
+has of it is never applied twice. Numbers then begin at the present microsecond, so that a later run goes on behind an
 earlier one; give --first-seq 1 to have the repetition of a run recognised.
 
 With --spool every sample is on the disk before it is sent and stays until it is acknowledged; the

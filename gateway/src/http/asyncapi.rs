@@ -29,7 +29,7 @@ pub(super) fn document(services: &Arc<Services>) -> Value {
             "messages": in_channel,
             "bindings": {"ws": {"query": {"type": "object", "properties": {
                 "token": {"type": "string", "description": "the JWT, where no Authorization header is sent"},
-                "publisher": {"type": "string", "description": "names the numbered stream of this connection: (publisher, seq) is one sample"},
+                "publisher": {"type": "string", "description": "names the numbered stream of this connection, among those of the token's subject: (publisher, seq) is one sample"},
                 "ack": {"type": "string", "enum": ack_levels(), "default": AckLevel::default().as_str()},
             }}}},
         }},

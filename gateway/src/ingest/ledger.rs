@@ -13,6 +13,7 @@ use slipstream_actors::ports::{JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 
 use crate::journal::PublisherWatch;
+use super::stream_name;
 
 /// How often a duplicate looks whether its first sending has been synced.
 const SETTLE_POLL: Duration = Duration::from_millis(2);
@@ -38,11 +39,24 @@ struct Mark {
 impl Ledger {
     /// The ledger as the journal remembers it.
     pub fn restore(marks: impl IntoIterator<Item = (PublisherId, u64)>) -> Self {
-        let known = |seq| Arc::new(Mutex::new(Mark { routed: Some(seq), appended: Some(seq), synced: Some(seq), run: 0 }));
         Self { publishers: marks.into_iter().map(|(id, seq)| (id, known(seq))).collect() }
     }
 
-    /// The publisher called `id`, known from then on.
+    /// The publisher that a token of `subject` calls `id`, known from then on. See [`stream_name`].
+    pub fn publisher_of(&self, subject: &str, id: &PublisherId) -> Publisher {
+        let name = stream_name(subject, id);
+        if !self.publishers.contains_key(&name) {
+            // Journals written before names belonged to subjects have bare ones: what was kept then is
+            // still recognised. Nobody moves those marks any more.
+            let bare = self.publishers.get(id).map(|mark| mark.value().clone());
+            if let Some(seq) = bare.and_then(|mark| mark.lock().synced) {
+                self.publishers.entry(name.clone()).or_insert_with(|| known(seq));
+            }
+        }
+        self.publisher(&name)
+    }
+
+    /// The publisher whose numbers are kept as `id`, known from then on.
     pub fn publisher(&self, id: &PublisherId) -> Publisher {
         let mark = self.publishers.entry(id.clone()).or_default().clone();
         let run = mark.lock().run;
@@ -82,6 +96,11 @@ impl PublisherWatch for Ledger {
             mark.appended = mark.synced;
         });
     }
+}
+
+/// The mark of a publisher whose numbers up to `seq` are kept.
+fn known(seq: u64) -> Arc<Mutex<Mark>> {
+    Arc::new(Mutex::new(Mark { routed: Some(seq), appended: Some(seq), synced: Some(seq), run: 0 }))
 }
 
 /// One numbered stream of samples.
@@ -308,6 +327,20 @@ mod tests {
         let admitted = ledger.publisher(&id).admit(samples(&[8, 9]), |batch, _| Book::default().append(batch)).ok().unwrap();
         assert!(admitted.batch.samples.is_empty());
         assert_eq!(admitted.ticket.settled().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn one_subjects_numbers_are_not_anothers_and_those_of_bare_names_are_still_known() {
+        let id = PublisherId::new("garage").unwrap();
+        let ledger = Ledger::restore([(id.clone(), 9)]);
+        let book = Book::default();
+        let admit = |subject: &str, numbers: &[u64]| {
+            let admitted = ledger.publisher_of(subject, &id).admit(samples(numbers), &book).ok().unwrap();
+            seqs(&admitted.batch)
+        };
+        assert_eq!(admit("alice", &[9, 10, 1_000]), [10, 1_000], "9 was kept before names belonged to subjects");
+        assert_eq!(admit("bob", &[9, 10, 11]), [10, 11], "alice's 1,000 is no number of bob's");
+        assert_eq!(admit("alice", &[11, 1_001]), [1_001], "a new token of the subject goes on");
     }
 
     #[tokio::test]

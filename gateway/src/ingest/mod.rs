@@ -5,9 +5,11 @@ mod decoders;
 mod intake;
 mod ledger;
 mod line;
+mod stream;
 
 pub use accept::{AcceptError, accept};
 pub use decoders::DecoderPool;
 pub use intake::{Intake, Pass};
 pub use ledger::{Admitted, Ledger, Publisher, Refused, Ticket};
 pub use line::{Flow, Turn};
+pub use stream::stream_name;

@@ -59,7 +59,7 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
         start(live, &Wiring { lazy: !paced, goes_first: None, window: options.window_samples }, &options, &stop, &ended, &slots.live),
         start(
             backlog,
-            &Wiring { lazy: true, goes_first: Some(live_state), window: backlog_window },
+            &Wiring { lazy: true, goes_first: Some(live_state.clone()), window: backlog_window },
             &options,
             &stop,
             &ended,
@@ -75,12 +75,12 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
             outcome
         })
     };
-    let merged = || {
+    let merged = |end: bool| {
         let mut report = slots.intake.lock().clone();
-        let backlog = slots.backlog.lock().clone();
         report.add(&slots.live.lock());
-        report.add(&backlog);
-        report.spool = Some(account.report(backlog.acknowledged + backlog.refused_total(), &journals));
+        report.add(&slots.backlog.lock());
+        let bytes = journals.iter().map(|j| j.segment_bytes()).sum();
+        report.spool = Some(account.report(&live_state, &backlog_state, bytes, end));
         report.elapsed = started.elapsed();
         report.fraction = read.as_ref().and_then(Progress::fraction);
         report
@@ -93,13 +93,13 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
     let (taken_in, live_end, backlog_end) = loop {
         tokio::select! {
             ends = &mut all => break ends,
-            _ = tick.tick() => progress(&merged()),
+            _ = tick.tick() => progress(&merged(false)),
         }
     };
     let source_error = taken_in.unwrap_or_else(|e| Some(e.to_string()));
     let outcome = outcome_of([ended_as(live_end), ended_as(backlog_end)], source_error);
     account.end(outcome == Outcome::Complete, backlog_state.done());
-    let mut report = merged();
+    let mut report = merged(true);
     for journal in journals {
         // Waits for the disk.
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;

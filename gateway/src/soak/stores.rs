@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use slipstream_protocol::PublisherId;
 use sqlx::{Row as _, sqlite::SqliteConnectOptions};
 
 use super::{
@@ -178,7 +177,9 @@ pub(super) fn check_journal(folder: &Path, expected: &[Expected], report: &mut R
                     }
                     continue;
                 }
-                if sample.seq != Some(n) || batch.publisher.as_ref().map(PublisherId::as_str) != Some(stream.name.as_str()) {
+                // Kept with the subject of the agent's token before the name.
+                let named = batch.publisher.as_ref().and_then(|p| p.split_once("..")).map(|(_, name)| name);
+                if sample.seq != Some(n) || named != Some(stream.name.as_str()) {
                     report.violate("invented", WITNESS, format!("{what}: kept as {:?} of {:?}", sample.seq, batch.publisher));
                 }
                 match last.insert(stream.name.clone(), n) {

@@ -34,7 +34,8 @@ impl Rates {
     pub fn count(&mut self, value: &Value, at: Timestamp) {
         let Some(name) = value.get("channel").and_then(Value::as_str) else { return };
         let is_gap = super::kind(value) == "gap";
-        if !is_gap && value.get("offset").is_none() {
+        // Answers to a subscription tell an offset, too, and are no publications.
+        if !is_gap && (value.get("offset").is_none() || matches!(super::kind(value), "subscribed" | "unsubscribed")) {
             return;
         }
         if !self.channels.contains_key(name) {
@@ -92,6 +93,7 @@ mod tests {
                 at,
             );
         }
+        rates.count(&json!({"type": "subscribed", "channel": "telemetry:*", "epoch": 1, "offset": 0}), at);
         rates.count(&json!({"type": "gap", "channel": "telemetry:a", "dropped": 3, "from": 1, "to": 3}), at);
         let cells = |table: &str| table.lines().nth(1).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(cells(&rates.table(Duration::from_secs(2))), ["telemetry:a", "10", "5.0", "4.0", "4.0", "3"]);

@@ -79,7 +79,7 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
     let (read, write) = stream.into_split();
     let writer = tokio::spawn(writer::run(write, outbox.clone(), services.clone()));
     let publisher = match &admission.publisher {
-        Some(id) => services.ledger.publisher(id),
+        Some(id) => services.ledger.publisher_of(&admission.claims.sub, id),
         None => Publisher::anonymous(),
     };
     let frames = FrameReader::new(services.config.limits.max_frame_bytes, already_read);

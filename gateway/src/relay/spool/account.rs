@@ -2,17 +2,14 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{SpoolOptions, book::Book};
-use crate::{journal::EmbeddedJournal, relay::report::SpoolReport};
+use super::{LaneState, SpoolOptions, book::Book};
+use crate::relay::report::SpoolReport;
 
 /// Shared by all that works on a spool.
 #[derive(Debug)]
@@ -21,6 +18,8 @@ pub(in crate::relay) struct Account {
     book: Mutex<Book>,
     /// Samples that had to wait: found, added, and dropped by earlier runs that could not tell.
     spooled: AtomicU64,
+    /// Of those found, how many are in the live lane: an earlier run had sent them and heard nothing.
+    found_live: u64,
     dropped: AtomicU64,
     /// Samples of the backlog read from the disk when some were dropped last.
     read_at_drop: AtomicU64,
@@ -31,15 +30,16 @@ pub(in crate::relay) struct Account {
 }
 
 impl Account {
-    /// `found` samples wait already.
-    pub(super) fn new(options: SpoolOptions, mut book: Book, found: u64) -> Self {
+    /// `backlog` and `live` samples wait already.
+    pub(super) fn new(options: SpoolOptions, mut book: Book, backlog: u64, found_live: u64) -> Self {
         // Those under way at a crash are not on the disk; whether the server has them is not known.
         book.dropped += std::mem::take(&mut book.in_doubt);
         let dropped = book.dropped;
         Self {
             options,
             book: Mutex::new(book),
-            spooled: AtomicU64::new(found + dropped),
+            spooled: AtomicU64::new(backlog + found_live + dropped),
+            found_live,
             dropped: AtomicU64::new(dropped),
             read_at_drop: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -75,13 +75,16 @@ impl Account {
         Ok(())
     }
 
-    /// Where it stands; `drained` samples of the backlog are acknowledged or refused.
-    pub(in crate::relay) fn report(&self, drained: u64, journals: &[Arc<EmbeddedJournal>; 2]) -> SpoolReport {
+    /// Where it stands. At the `end` what is left in the live lane has to wait, too.
+    pub(in crate::relay) fn report(&self, live: &LaneState, backlog: &LaneState, bytes: u64, end: bool) -> SpoolReport {
+        // Those found are the first to be acknowledged.
+        let found_done = live.done().min(self.found_live);
+        let left = if end { live.outstanding().saturating_sub(self.found_live - found_done) } else { 0 };
         SpoolReport {
-            spooled: self.spooled.load(Relaxed),
-            drained,
+            spooled: self.spooled.load(Relaxed) + left,
+            drained: backlog.done() + found_done,
             dropped: self.dropped.load(Relaxed),
-            bytes: journals.iter().map(|j| j.segment_bytes()).sum(),
+            bytes,
             full: self.full.load(Relaxed),
         }
     }

@@ -37,11 +37,6 @@ impl Writer {
     fn new(lane: &Lane) -> Self {
         Self { publisher: lane.publisher.clone(), journal: lane.journal.clone(), state: lane.state.clone(), next: lane.next }
     }
-
-    /// Samples written and not acknowledged.
-    fn outstanding(&self) -> u64 {
-        (self.next - 1).saturating_sub(self.state.acked())
-    }
 }
 
 /// Takes in what the source yields.
@@ -139,7 +134,7 @@ impl Intake {
         if *self.live.state.link.borrow() != LinkState::Up {
             return false;
         }
-        let outstanding = self.live.outstanding();
+        let outstanding = self.live.state.outstanding();
         let most = if self.spilling { window / 2 } else { window };
         self.spilling = outstanding > 0 && outstanding + count > most;
         !self.spilling
@@ -192,5 +187,6 @@ async fn append(lane: &mut Writer, mut samples: Vec<Sample>, stop: &Cancellation
         }
     }
     lane.next = next;
+    lane.state.written(next - 1);
     Ok(())
 }

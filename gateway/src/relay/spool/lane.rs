@@ -35,6 +35,8 @@ pub(in crate::relay) struct LaneState {
     pub(in crate::relay) link: watch::Sender<LinkState>,
     /// Whether frames wait for the connection.
     pub(in crate::relay) congested: watch::Sender<bool>,
+    /// The highest number written.
+    written: AtomicU64,
     /// The highest acknowledged number.
     acked: AtomicU64,
     /// Samples acknowledged or refused.
@@ -42,19 +44,27 @@ pub(in crate::relay) struct LaneState {
 }
 
 impl LaneState {
-    fn new(acked: u64) -> Self {
+    fn new(written: u64, acked: u64) -> Self {
         Self {
             link: watch::Sender::new(LinkState::Connecting),
             congested: watch::Sender::new(false),
+            written: AtomicU64::new(written),
             acked: AtomicU64::new(acked),
             done: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn acked(&self) -> u64 {
-        self.acked.load(Relaxed)
+    /// Everything up to number `seq` is on the disk.
+    pub(super) fn written(&self, seq: u64) {
+        self.written.store(seq, Relaxed);
     }
 
+    /// Numbers written and not acknowledged.
+    pub(in crate::relay) fn outstanding(&self) -> u64 {
+        self.written.load(Relaxed).saturating_sub(self.acked.load(Relaxed))
+    }
+
+    /// Samples acknowledged or refused in this run.
     pub(in crate::relay) fn done(&self) -> u64 {
         self.done.load(Relaxed)
     }
@@ -97,7 +107,7 @@ impl Lane {
             oldest = batch.samples.iter().filter_map(|s| s.seq).find(waits).unwrap_or(next);
         }
         consumer.rewind(start);
-        let state = Arc::new(LaneState::new(oldest - 1));
+        let state = Arc::new(LaneState::new(next - 1, oldest - 1));
         Ok(Self { publisher, journal, state, consumer, next, oldest, account: None })
     }
 }

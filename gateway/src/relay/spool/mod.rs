@@ -141,7 +141,7 @@ impl Spool {
         let live = Lane::open(&options, "live", live, &book).await.map_err(opening)?;
         let mut backlog = Lane::open(&options, "backlog", backlog, &book).await.map_err(opening)?;
         book.save(&options.dir).map_err(|e| SpoolError::open(&options, e))?;
-        let account = Arc::new(Account::new(options, book, backlog.next - backlog.oldest));
+        let account = Arc::new(Account::new(options, book, backlog.next - backlog.oldest, live.next - live.oldest));
         backlog.account = Some(account.clone());
         Ok(Self { live, backlog, account })
     }
