@@ -335,7 +335,7 @@ mod tests {
         let ledger = Ledger::restore([(id.clone(), 9)]);
         let book = Book::default();
         let admit = |subject: &str, numbers: &[u64]| {
-            let admitted = ledger.publisher_of(subject, &id).admit(samples(numbers), &book).ok().unwrap();
+            let admitted = ledger.publisher_of(subject, &id).admit(samples(numbers), |batch, _| book.append(batch)).ok().unwrap();
             seqs(&admitted.batch)
         };
         assert_eq!(admit("alice", &[9, 10, 1_000]), [10, 1_000], "9 was kept before names belonged to subjects");
