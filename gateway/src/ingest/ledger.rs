@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use slipstream_actors::ports::{JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 
-use crate::journal::PublisherWatch;
 use super::stream_name;
+use crate::journal::PublisherWatch;
 
 /// How often a duplicate looks whether its first sending has been synced.
 const SETTLE_POLL: Duration = Duration::from_millis(2);
