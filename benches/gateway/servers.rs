@@ -63,6 +63,12 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 pub(crate) fn build_slipstream() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
+    // What the outer cargo says of this crate would make build scripts run again, and half the dependencies with them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_") || n.starts_with("CARGO_CRATE_")) {
+            build.env_remove(name);
+        }
+    }
     build.args(["build", "--release", "-p", "slipstream-gateway", "--target-dir"]).arg(target_dir()?).current_dir(root());
     ensure!(build.status()?.success(), "{build:?} fails");
     Ok(())

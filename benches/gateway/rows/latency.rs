@@ -5,10 +5,14 @@ use std::{cell::RefCell, rc::Rc, time::Duration, time::Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     task::{JoinHandle, JoinSet, spawn_local},
 };
 
-use super::requests::{Connection, telemetry_request};
+use super::{
+    floor,
+    requests::{Connection, telemetry_request},
+};
 use crate::{
     Plan,
     feed::Feed,
@@ -17,7 +21,8 @@ use crate::{
     websocket::{self, parse_head},
 };
 
-const PER_SECOND: u64 = 100;
+/// Publications.
+pub(super) const PER_SECOND: u64 = 100;
 /// Connections that post in turn, so that a slow answer does not hold the next publication back.
 const POSTERS: usize = 8;
 /// What stands before the moment of publication in every sample, microseconds since the run began.
@@ -55,37 +60,59 @@ struct Stage {
     epoch: Instant,
     /// Delays heard, microseconds.
     delays: Rc<RefCell<Vec<f64>>>,
-    readers: Vec<JoinHandle<()>>,
+    /// Kept for their drop.
+    _readers: Readers,
 }
 
-impl Drop for Stage {
+/// Tasks that read subscribers' sockets; they end when this is dropped.
+#[derive(Default)]
+pub(super) struct Readers(Vec<JoinHandle<()>>);
+
+impl Readers {
+    /// Reads `stream` and notes in `delays` how old each publication is, microseconds.
+    pub(super) fn add(&mut self, stream: Rc<TcpStream>, epoch: Instant, delays: Rc<RefCell<Vec<f64>>>) {
+        self.0.push(spawn_local(async move {
+            let mut waiting = Vec::new();
+            let _ = websocket::read_all(stream, |bytes| {
+                let now = epoch.elapsed().as_micros() as f64;
+                waiting.extend_from_slice(bytes);
+                while let Some(sent) = next_moment(&mut waiting) {
+                    delays.borrow_mut().push(now - sent);
+                }
+            })
+            .await;
+        }));
+    }
+}
+
+impl Drop for Readers {
     fn drop(&mut self) {
-        for reader in &self.readers {
+        for reader in &self.0 {
             reader.abort();
         }
     }
 }
 
+/// `data` with the moment in it.
+pub(super) fn stamp(epoch: Instant, data: &str) -> String {
+    format!("{{\"sent_us\":{},{}", epoch.elapsed().as_micros(), &data[1..])
+}
+
+/// Median and 99th percentile.
+pub(super) fn percentiles(delays: &mut [f64]) -> (f64, f64) {
+    delays.sort_by(f64::total_cmp);
+    (delays[delays.len() / 2], delays[delays.len() * 99 / 100])
+}
+
 impl Stage {
     async fn set(target: Target, plan: &Plan, epoch: Instant) -> Result<Self> {
         let delays = Rc::new(RefCell::new(Vec::new()));
-        let mut readers = Vec::new();
+        let mut readers = Readers::default();
         for _ in 0..plan.subscribers {
             let stream = Rc::new(websocket::subscribe(&target, "telemetry:car", None).await?);
-            let delays = delays.clone();
-            readers.push(spawn_local(async move {
-                let mut waiting = Vec::new();
-                let _ = websocket::read_all(stream, |bytes| {
-                    let now = epoch.elapsed().as_micros() as f64;
-                    waiting.extend_from_slice(bytes);
-                    while let Some(sent) = next_moment(&mut waiting) {
-                        delays.borrow_mut().push(now - sent);
-                    }
-                })
-                .await;
-            }));
+            readers.add(stream, epoch, delays.clone());
         }
-        Ok(Self { target, epoch, delays, readers })
+        Ok(Self { target, epoch, delays, _readers: readers })
     }
 
     /// One round's median and 99th percentile, microseconds.
@@ -94,7 +121,7 @@ impl Stage {
         let rounds = (plan.warm + plan.measure).as_secs() * PER_SECOND;
         let mut ticks = tokio::time::interval(Duration::from_millis(1_000 / PER_SECOND));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let stamped = || format!("{{\"sent_us\":{},{}", self.epoch.elapsed().as_micros(), &data[1..]);
+        let stamped = || stamp(self.epoch, data);
         match way {
             Way::Frame => {
                 let (mut read, mut write) = websocket::connect(&self.target, "", None).await?.into_split();
@@ -143,9 +170,7 @@ impl Stage {
         ensure!(delays.len() == expected, "{}: {} of {expected} deliveries arrived", self.target.name, delays.len());
         // The warm-up's deliveries came first.
         let warm = plan.warm.as_secs() as usize * PER_SECOND as usize * plan.subscribers;
-        let measured = &mut delays[warm..];
-        measured.sort_by(f64::total_cmp);
-        Ok((measured[measured.len() / 2], measured[measured.len() * 99 / 100]))
+        Ok(percentiles(&mut delays[warm..]))
     }
 }
 
@@ -180,7 +205,11 @@ pub(crate) async fn measure(plan: &Plan, way: Way) -> Result<Vec<Row>> {
         stages.push(Stage::set(target, plan, epoch).await?);
     }
     let mut medians: Vec<(&str, Vec<f64>)> = stages.iter().map(|s| (s.target.name, Vec::new())).collect();
+    let mut floors = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
+        let (half, p99) = floor::round(plan, epoch, &data).await?;
+        floors.0.push(half);
+        floors.1.push(p99);
         for (stage, (_, halves)) in stages.iter().zip(&mut medians) {
             let (half, p99) = stage.round(plan, way, &data).await?;
             row.add(stage.target.name, p99);
@@ -189,5 +218,10 @@ pub(crate) async fn measure(plan: &Plan, way: Way) -> Result<Vec<Row>> {
     }
     let halves: Vec<String> = medians.iter().map(|(name, halves)| format!("{name} {} us", show(median(halves)))).collect();
     row.note(format!("median: {}", halves.join(", ")));
+    row.note(format!(
+        "the machine's floor, a bare loop of one write per subscriber: p99 {} us, median {} us",
+        show(median(&floors.1)),
+        show(median(&floors.0))
+    ));
     Ok(vec![row])
 }

@@ -4,6 +4,7 @@ mod audience;
 mod connections;
 mod durable;
 mod fan_out;
+mod floor;
 mod latency;
 mod posts;
 mod recovery;

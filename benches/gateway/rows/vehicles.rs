@@ -1,7 +1,7 @@
 //! Memory of an idle vehicle's actor.
 
 use std::{
-    process::Command,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,9 +23,9 @@ use crate::{
 const FIRST: usize = 2_000;
 const BATCH: usize = 1_000;
 const SIGNALS: [(&str, f64); 5] = [("speed_mps", 61.5), ("rpm", 10_900.0), ("throttle_pct", 87.0), ("x_m", 1_204.5), ("y_m", -310.25)];
-/// Idle vehicles give memory back 5 s after their last sample; the sweep that says so, and the
-/// writers of series, need a little longer.
-const REST: Duration = Duration::from_secs(20);
+/// Idle vehicles give memory back 5 s after their last sample, and what their channels remember when
+/// it is a minute old; the sweep that says so, and the writers of series, need a little longer.
+const REST: Duration = Duration::from_secs(75);
 
 fn batch(from: usize, count: usize) -> Result<Vec<Sample>> {
     let names: Vec<Arc<str>> = SIGNALS.iter().map(|(name, _)| Arc::from(*name)).collect();
@@ -54,6 +54,9 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     }
     let goal = Some(Goal::AtMost(2_048.0));
     let mut row = Row::new("vehicles", format!("memory per resident idle vehicle actor, {} of them", plan.vehicles), "B", goal);
+    // Both at once: they mostly wait.
+    let mut probe = Command::new(std::env::current_exe()?);
+    let probe = probe.args(["--vehicles-in-process", &plan.vehicles.to_string()]).stdout(Stdio::piped()).spawn()?;
     let target = servers::slipstream()?;
     report(&target, 0, FIRST).await?;
     tokio::time::sleep(REST).await;
@@ -65,8 +68,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     drop(target);
 
     let mut alone = Row::new("vehicles-in-process", "the same without gateway: actors alone in one process", "B", goal);
-    let out = Command::new(std::env::current_exe()?).args(["--vehicles-in-process", &plan.vehicles.to_string()]).output()?;
-    ensure!(out.status.success(), "the probe fails: {}", String::from_utf8_lossy(&out.stderr));
+    let out = probe.wait_with_output()?;
+    ensure!(out.status.success(), "the probe fails: {}", out.status);
     alone.add("slipstream", String::from_utf8_lossy(&out.stdout).trim().parse().context("the probe prints one number")?);
     Ok(vec![row, alone])
 }
