@@ -94,8 +94,9 @@ fn what_the_server_was_away_for_is_stored_once_and_does_not_hide_the_newest() {
 #[test]
 fn live_data_is_not_held_up_by_the_backlog_and_each_drains_in_order() {
     let site = Site::new();
-    let rows = table(&site, 1, 1_600, 200.0);
-    let relay = relay(&site, &["--drain-rate", "250"]);
+    // The backlog takes seconds to drain at this rate, and the table goes on for seconds more.
+    let rows = table(&site, 1, 2_400, 200.0);
+    let relay = relay(&site, &["--drain-rate", "80"]);
     wait_for("a backlog", || (bytes_under(&site.path("spool/backlog")) > 30_000).then_some(()));
     let server = site.serve();
     let told = complete(relay);

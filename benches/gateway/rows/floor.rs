@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpStream, task::spawn_local};
+use tokio::net::TcpStream;
 
 use super::latency::{PER_SECOND, Readers, percentiles, stamp};
 use crate::Plan;

@@ -310,14 +310,29 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|e| storage(&e))
 }
 
+/// How long the folder may still be locked before it counts as somebody else's: a child process that was
+/// just started shares our locks until it runs its own program, and a server about to end has its last word.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 fn lock(dir: &std::path::Path) -> Result<File, JournalError> {
     let file = File::create(dir.join("lock")).map_err(|e| storage(&e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(JournalError::Storage(format!("{} is in use by another process; stop it or give another DATA_DIR", dir.display())))
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) if waited < LOCK_PATIENCE => {
+                let pause = Duration::from_millis(10);
+                std::thread::sleep(pause);
+                waited += pause;
+            }
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(JournalError::Storage(format!(
+                    "{} is in use by another process; stop it or give another DATA_DIR",
+                    dir.display()
+                )));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(storage(&error)),
         }
-        Err(fs::TryLockError::Error(error)) => Err(storage(&error)),
     }
 }
 
