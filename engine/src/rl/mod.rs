@@ -1,0 +1,20 @@
+//! Reinforcement learning: environments, policies, learners and their evaluation.
+//!
+//! - [`Environment`] is a world with numbered actions and a fixed-length observation; [`daladala`]
+//!   is the bus of the Ubungo-Posta route, and [`AnyEnvironment`] chooses one by name.
+//! - [`Policy`] gives an action and its scores for an observation.
+//!
+//! All of it is pure: no threads, no clock, and every draw comes from a [`SplitMix64`] whose seed is
+//! an argument. Everything that must survive a crash (an environment's state, a generator) is a
+//! small value that serialises.
+
+mod any;
+pub mod daladala;
+mod decision;
+mod environment;
+mod random;
+
+pub use any::{AnyEnvironment, AnyLayout, AnyState, EnvironmentKind};
+pub use decision::{Decision, Policy, PolicyDescription, PolicyError, ScoreKind, greedy};
+pub use environment::{Environment, EnvironmentError, Step};
+pub use random::SplitMix64;
