@@ -6,6 +6,7 @@
 
 pub mod coach;
 pub mod laps;
+pub mod pipeline;
 pub mod rl;
 pub mod session;
 pub mod signals;

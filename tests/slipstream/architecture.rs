@@ -12,7 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// What each room may use. Adding a line here is a decision about the architecture.
 const ROOMS: [(&str, &[&str]); 3] = [
     ("slipstream-protocol", &["base64", "bytes", "crc32fast", "itoa", "rkyv", "ryu", "serde", "serde_json", "thiserror"]),
-    ("slipstream-engine", &["rand", "rand_chacha", "serde", "slipstream-protocol", "smartcore", "thiserror"]),
+    ("slipstream-engine", &["cel", "postcard", "rand", "rand_chacha", "serde", "serde_json", "slipstream-protocol", "smartcore", "thiserror"]),
     (
         "slipstream-actors",
         &[

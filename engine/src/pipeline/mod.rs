@@ -1,0 +1,38 @@
+//! Declared stream processing: rows flow from a source through operators, judged by event time alone.
+//!
+//! A [`spec::PipelineSpec`] says what is wanted; [`Pipeline::build`] checks it, names every mistake, and makes the running
+//! form. Everything here is pure: the same rows give the same results, whatever the clock on the wall says.
+//!
+//! | to read | for |
+//! |---|---|
+//! | [`row`] | what passes between operators |
+//! | [`operator`] | the trait every operator keeps, and what it is handed |
+//! | [`operators`] | the table of all operators, one folder each |
+//! | [`spec`], [`fields`] | the configuration, and how its mistakes are found |
+//! | [`watermark`] | how far event time has come |
+//! | [`flow`] | the running pipeline |
+
+pub mod fields;
+pub mod flow;
+pub mod keyed;
+pub mod operator;
+pub mod operators;
+pub mod row;
+pub mod source;
+pub mod spec;
+pub mod state;
+pub mod symbols;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod timers;
+pub mod watermark;
+
+pub use fields::{Fields, Mistake, Mistakes};
+pub use flow::Pipeline;
+pub use keyed::Keyed;
+pub use operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope};
+pub use row::{Cell, Row, RowKind, Text, Value};
+pub use spec::PipelineSpec;
+pub use state::StateError;
+pub use symbols::{Key, SignalId, Symbols};
+pub use timers::Timers;
