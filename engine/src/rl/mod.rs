@@ -1,7 +1,8 @@
 //! Reinforcement learning: environments, policies, learners and their evaluation.
 //!
-//! - [`Environment`] is a world with numbered actions and a fixed-length observation; [`daladala`]
-//!   is the bus of the Ubungo-Posta route, and [`AnyEnvironment`] chooses one by name.
+//! - [`Environment`] is a world with numbered actions and a fixed-length observation: [`daladala`]
+//!   is the bus of the Ubungo-Posta route, [`avoidance`] a driver who closes in on another;
+//!   [`AnyEnvironment`] is one chosen by name.
 //! - [`Policy`] gives an action and its scores for an observation.
 //!
 //! All of it is pure: no threads, no clock, and every draw comes from a [`SplitMix64`] whose seed is
@@ -9,6 +10,7 @@
 //! small value that serialises.
 
 mod any;
+pub mod avoidance;
 pub mod daladala;
 mod decision;
 mod environment;
