@@ -2,6 +2,7 @@
 
 mod bounds;
 mod history;
+mod missed;
 mod wildcards;
 
 use std::{cell::RefCell, sync::Arc};
@@ -25,6 +26,7 @@ use crate::{
 };
 pub use bounds::{HistoryBound, HistoryBounds};
 use history::{Content, History};
+pub(crate) use missed::{Missed, Portion};
 pub(crate) use wildcards::Wildcards;
 
 /// A channel's name, in both forms.
@@ -279,7 +281,7 @@ impl Broadcast {
             if !self.targets.iter().any(|s| s.outbox().format() == format) {
                 continue;
             }
-            for run in encode(&self.name, first, content, 0, format) {
+            for run in encode(&self.name, first, content, format) {
                 for subscription in self.targets.iter().filter(|s| s.outbox().format() == format) {
                     deliveries += u64::from(run.count);
                     match subscription.outbox().push(subscription, &run) {
@@ -323,11 +325,8 @@ impl Broadcast {
             recovered,
         };
         subscription.outbox().open(subscription, &reply);
-        for (first, content) in self.history.after(from) {
-            let skip = (from + 1).saturating_sub(first) as usize;
-            for run in encode(&self.name, first, content, skip, subscription.outbox().format()) {
-                subscription.outbox().push_missed(subscription, &run);
-            }
+        if let Some(missed) = Missed::behind(from, &self.name, self.history.after(from), subscription.take_permit()) {
+            subscription.outbox().push_missed(subscription, missed);
         }
     }
 
@@ -402,8 +401,8 @@ fn encode_one(name: &Arc<ChannelName>, offset: u64, content: &Content, at: usize
     })
 }
 
-/// Encodes `content`, whose first publication has offset `first`, leaving out the first `skip`.
-fn encode(name: &Arc<ChannelName>, first: u64, content: &Content, skip: usize, format: WireFormat) -> Vec<Run> {
+/// Encodes `content`, whose first publication has offset `first`.
+fn encode(name: &Arc<ChannelName>, first: u64, content: &Content, format: WireFormat) -> Vec<Run> {
     ENCODERS.with_borrow_mut(|encoders| {
         let encoder = &mut encoders[usize::from(format == WireFormat::Rkyv)];
         match content {
@@ -413,9 +412,7 @@ fn encode(name: &Arc<ChannelName>, first: u64, content: &Content, skip: usize, f
                 vec![Run { name: name.clone(), first, count: 1, bytes: out.freeze(), last_start: 0 }]
             }
             Content::Samples(samples) => {
-                let rest = samples.get(skip..).unwrap_or_default();
-                let start = first + skip as u64;
-                rest.chunks(MAX_RUN).enumerate().map(|(i, chunk)| encode_run(name, start + (i * MAX_RUN) as u64, chunk, encoder)).collect()
+                samples.chunks(MAX_RUN).enumerate().map(|(i, chunk)| encode_run(name, first + (i * MAX_RUN) as u64, chunk, encoder)).collect()
             }
         }
     })

@@ -12,9 +12,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use slipstream_protocol::{Channel, CloseCode, WireFormat, client::Delivery, codec::Encoder, server::Reply};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
-use crate::{channel::Run, subscription::Subscription};
+use crate::{
+    channel::{Missed, Run},
+    subscription::Subscription,
+};
 use conflation::Conflation;
 use queue::{Pushed, Queue};
 
@@ -41,7 +47,12 @@ pub struct Outbox {
     ready: Notify,
     /// The connection must be cut without waiting for pending writes.
     cut: Notify,
+    /// Histories that may wait at once to be handed over.
+    resumes: Arc<Semaphore>,
 }
+
+/// How many subscriptions of one connection may be at what they missed at the same time.
+const RESUMES: usize = 4;
 
 struct State {
     queue: Queue,
@@ -83,6 +94,7 @@ impl Outbox {
             state: Mutex::new(State { queue: Queue::new(limits), conflation: Conflation::default(), closed: None, asleep: false }),
             ready: Notify::new(),
             cut: Notify::new(),
+            resumes: Arc::new(Semaphore::new(RESUMES)),
         })
     }
 
@@ -166,32 +178,43 @@ impl Outbox {
         }
     }
 
-    /// Hands over publications a subscriber missed: never conflated.
-    pub(crate) fn push_missed(&self, subscription: &Subscription, run: &Run) {
+    /// Waits for the right to ask for what was missed: a reader gets on with a few histories at a time. `None`
+    /// where the connection ends.
+    pub(crate) async fn may_resume(&self) -> Option<OwnedSemaphorePermit> {
+        self.resumes.clone().acquire_owned().await.ok()
+    }
+
+    /// Hands over publications a subscriber missed, however many: never conflated, never too much.
+    pub(crate) fn push_missed(&self, subscription: &Subscription, missed: Missed) {
         let mut state = self.state.lock();
-        if state.closed.is_none() && subscription.is_active() && state.queue.push_run(subscription, run) == Pushed::Full {
-            self.cut_slow(&mut state);
+        if state.closed.is_none() && subscription.is_active() {
+            state.queue.push_missed(subscription, missed);
         }
         self.wake(state);
     }
 
-    /// Waits until there is something to send, then moves it all into `into`, in order.
+    /// Waits until there is something to send, then moves it into `into`, in order: all of it, or as much as
+    /// comes before the end of a portion of what was missed.
     pub async fn drain(&self, into: &mut Vec<Bytes>) -> Drained {
         loop {
             let ready = self.ready.notified();
-            let next_due = {
+            let (portion, next_due) = {
                 let mut state = self.state.lock();
-                state.queue.drain(self.format, into);
-                let next_due = state.conflation.drain(Instant::now(), into);
-                if let Some(code) = state.closed {
-                    return Drained::Closed(code);
+                let portion = state.queue.drain(self.format, into);
+                // News does not overtake what was missed.
+                let next_due = if state.queue.is_empty() && portion.is_none() { state.conflation.drain(Instant::now(), into) } else { None };
+                match state.closed {
+                    Some(code) if portion.is_none() => return Drained::Closed(code),
+                    _ => {}
                 }
-                if !into.is_empty() {
-                    return Drained::Open;
-                }
-                state.asleep = true;
-                next_due
+                state.asleep = portion.is_none() && into.is_empty();
+                (portion, next_due)
             };
+            // Not under the lock: actors that push must not wait for it.
+            into.extend(portion.map(|portion| portion.encode(self.format)));
+            if !into.is_empty() {
+                return Drained::Open;
+            }
             match next_due {
                 Some(due) => {
                     let _ = tokio::time::timeout_at(due, ready).await;
@@ -205,6 +228,7 @@ impl Outbox {
     pub fn close(&self, code: CloseCode) {
         let mut state = self.state.lock();
         state.closed.get_or_insert(code);
+        self.resumes.close();
         self.wake(state);
     }
 
@@ -223,6 +247,7 @@ impl Outbox {
         state.closed = Some(CloseCode::SlowConsumer);
         state.queue.clear();
         state.conflation = Conflation::default();
+        self.resumes.close();
         self.cut.notify_one();
     }
 

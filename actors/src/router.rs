@@ -104,9 +104,11 @@ impl Router {
     }
 
     /// Subscribes; the answer (`subscribed` or `error`) arrives in the outbox, before the channel's
-    /// publications. Subscribing again replaces the older subscription without a gap.
+    /// publications. Subscribing again replaces the older subscription without a gap. With `since` it may
+    /// wait until the reader has taken what it missed of other channels, or its connection ends.
     pub async fn subscribe(&self, subscriber: &Subscriber, request: SubscribeRequest) {
         let channel = request.channel.clone();
+        let resumes = request.since.is_some() && channel.target != Target::All;
         let full = {
             let subscriptions = subscriber.subscriptions.lock();
             subscriptions.len() >= self.registry.config.max_subscriptions && !subscriptions.contains_key(&channel)
@@ -129,6 +131,10 @@ impl Router {
             subscriber.outbox.open(&subscription, &reply);
             self.registry.wildcards(channel.kind).add(subscription);
             return;
+        }
+        if resumes {
+            let Some(permit) = subscriber.outbox.may_resume().await else { return };
+            subscription.keep_permit(permit);
         }
         self.tell_owner(&channel, Told::Subscribe(subscription)).await;
     }
@@ -332,5 +338,7 @@ fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<Sample>)> {
 
 #[cfg(test)]
 mod recovery_tests;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use slipstream_protocol::{
     Channel,
     client::{Delivery, OnSlow, RequestId, Since, SubscribeRequest},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{outbox::Outbox, registry::Registry};
 
@@ -28,6 +29,8 @@ pub(crate) struct Subscription {
     outbox: Arc<Outbox>,
     /// Written and read under the outbox's lock, so that nothing follows `unsubscribed`.
     active: Arc<AtomicBool>,
+    /// The right to be handed what was missed.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Subscription {
@@ -42,6 +45,7 @@ impl Subscription {
             request: request.id,
             outbox,
             active: Arc::default(),
+            permit: Mutex::default(),
         })
     }
 
@@ -58,6 +62,7 @@ impl Subscription {
             request: request.id,
             outbox: older.outbox.clone(),
             active: older.active.clone(),
+            permit: Mutex::default(),
         })
     }
 
@@ -91,6 +96,15 @@ impl Subscription {
 
     pub(crate) const fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// Keeps the right to be handed what was missed until the owner of the channel takes it.
+    pub(crate) fn keep_permit(&self, permit: OwnedSemaphorePermit) {
+        *self.permit.lock() = Some(permit);
+    }
+
+    pub(crate) fn take_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.permit.lock().take()
     }
 
     pub(crate) fn is_active(&self) -> bool {

@@ -12,7 +12,7 @@ use slipstream_protocol::{
 
 use super::*;
 use crate::{
-    Outbox, OutboxLimits, SystemConfig,
+    Drained, Outbox, OutboxLimits, SystemConfig,
     harness::{ManualClock, START, messages, sample},
     ports::Clock as _,
 };
@@ -210,9 +210,16 @@ fn offsets(history: &ChannelHistory) -> Vec<u64> {
 }
 
 fn read(outbox: &Outbox) -> Vec<serde_json::Value> {
-    let mut frames = Vec::new();
-    let _ = outbox.drain(&mut frames).now_or_never();
-    messages(WireFormat::Json, &frames)
+    let mut told = Vec::new();
+    // Portion by portion.
+    loop {
+        let mut frames = Vec::new();
+        let drained = outbox.drain(&mut frames).now_or_never();
+        told.extend(messages(WireFormat::Json, &frames));
+        if drained != Some(Drained::Open) {
+            return told;
+        }
+    }
 }
 
 proptest! {

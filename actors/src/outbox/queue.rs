@@ -7,7 +7,7 @@ use slipstream_protocol::{WireFormat, client::OnSlow, codec::Encoder, server::Re
 
 use super::OutboxLimits;
 use crate::{
-    channel::{ChannelName, Run},
+    channel::{ChannelName, Missed, Portion, Run},
     subscription::Subscription,
 };
 
@@ -29,6 +29,8 @@ enum Item {
         subscription: u64,
         droppable: bool,
     },
+    /// Handed over portion by portion; its publications are shared with the channel's history and count for nothing here.
+    Missed(Box<Missed>, u64),
     /// In the place of the runs that were dropped: what comes before and after them tells where it belongs.
     Gap(Gap),
 }
@@ -38,7 +40,7 @@ impl Item {
         match self {
             Self::Control(bytes) => bytes.len(),
             Self::Run { run, .. } => run.bytes.len(),
-            Self::Gap(_) => 0,
+            Self::Missed(..) | Self::Gap(_) => 0,
         }
     }
 
@@ -46,7 +48,7 @@ impl Item {
         match self {
             Self::Control(_) => 1,
             Self::Run { run, .. } => run.count as usize,
-            Self::Gap(_) => 0,
+            Self::Missed(..) | Self::Gap(_) => 0,
         }
     }
 
@@ -55,6 +57,7 @@ impl Item {
         match self {
             Self::Control(_) => false,
             Self::Run { run, subscription, .. } => *subscription == gap.subscription && Arc::ptr_eq(&run.name, &gap.name),
+            Self::Missed(missed, subscription) => *subscription == gap.subscription && Arc::ptr_eq(&missed.name, &gap.name),
             Self::Gap(other) => other.subscription == gap.subscription && Arc::ptr_eq(&other.name, &gap.name),
         }
     }
@@ -116,6 +119,15 @@ impl Queue {
         if dropped > 0 { Pushed::DroppedOldest(dropped) } else { Pushed::Waits }
     }
 
+    pub(super) fn push_missed(&mut self, subscription: &Subscription, missed: Missed) {
+        self.items.push_back(Item::Missed(Box::new(missed), subscription.key()));
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// A single run larger than the bound is taken when nothing else waits.
     fn has_room(&self, run: &Run) -> bool {
         self.frames == 0
@@ -148,22 +160,34 @@ impl Queue {
         Some(count)
     }
 
-    /// Moves everything out.
-    pub(super) fn drain(&mut self, format: WireFormat, into: &mut Vec<Bytes>) {
+    /// Moves out what comes before the next portion of missed publications, which is to follow; everything
+    /// where there is none.
+    pub(super) fn drain(&mut self, format: WireFormat, into: &mut Vec<Bytes>) -> Option<Portion> {
         let mut encoder = Encoder::new(format);
-        into.extend(self.items.drain(..).map(|item| match item {
-            Item::Control(bytes) => bytes,
-            Item::Run { run, .. } => run.bytes,
-            Item::Gap(gap) => {
-                encoder.reply(&Reply::Gap { channel: gap.name.channel.clone(), dropped: gap.dropped, from: gap.from, to: gap.to })
+        while let Some(item) = self.items.pop_front() {
+            self.bytes -= item.len();
+            self.frames -= item.frames();
+            match item {
+                Item::Control(bytes) => into.push(bytes),
+                Item::Run { run, .. } => into.push(run.bytes),
+                Item::Gap(gap) => {
+                    let gap = Reply::Gap { channel: gap.name.channel.clone(), dropped: gap.dropped, from: gap.from, to: gap.to };
+                    into.push(encoder.reply(&gap));
+                }
+                Item::Missed(mut missed, subscription) => {
+                    let portion = missed.portion();
+                    if !missed.is_done() {
+                        self.items.push_front(Item::Missed(missed, subscription));
+                    }
+                    return Some(portion);
+                }
             }
-        }));
-        self.bytes = 0;
-        self.frames = 0;
+        }
         // An idle connection holds no buffer.
         if self.items.capacity() > 64 {
             self.items = VecDeque::new();
         }
+        None
     }
 
     pub(super) fn clear(&mut self) {

@@ -270,7 +270,12 @@ impl Session {
         match frame {
             ClientFrame::Subscribe(request) => {
                 if self.admission.claims.may_hear(&request.channel) {
-                    self.services.router.subscribe(&self.subscriber, request).await;
+                    // It may wait for the reader to get on with what it missed.
+                    let stop = self.services.connections.stop_reading.clone();
+                    tokio::select! {
+                        () = self.services.router.subscribe(&self.subscriber, request) => {}
+                        () = stop.cancelled() => return Err(End::Draining),
+                    }
                 } else {
                     let message = format!("this token may not hear '{}'", request.channel);
                     self.refuse(request.id, None, &ProtocolError::new(ErrorCode::Forbidden, message));
