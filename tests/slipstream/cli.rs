@@ -12,30 +12,10 @@ use slipstream_gateway::auth::Auth;
 use slipstream_protocol::{Timestamp, VehicleId, token::Role};
 use slipstream_tests::gateway::now_s;
 
-/// The binary: the one `SLIPSTREAM_BIN` names (the test command sets it), else the one beside this
-/// test, built when it is not there or is older than this test.
+/// The program: the one `SLIPSTREAM_BIN` names, else the one that was built with this test.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        if let Some(given) = std::env::var_os("SLIPSTREAM_BIN") {
-            return given.into();
-        }
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).expect("tests live in target/<profile>/deps");
-        let path = profile.join("slipstream");
-        let modified = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
-        if modified(&path) < modified(&test) {
-            let mut build = Command::new(env!("CARGO"));
-            // All of it, because that is what the tests were built with: the binary alone would unify other features
-            // and build half the dependencies again.
-            build.args(["build", "-q", "--workspace", "--all-targets"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            if profile.ends_with("release") {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "the binary builds");
-        }
-        path
-    })
+    BINARY.get_or_init(|| std::env::var_os("SLIPSTREAM_BIN").map_or_else(|| env!("CARGO_BIN_EXE_slipstream-under-test").into(), Into::into))
 }
 
 /// The binary with its own data folder and none of this process's settings.

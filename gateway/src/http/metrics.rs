@@ -15,7 +15,7 @@ use super::{
     extract::with,
     reply::{self, Response},
 };
-use crate::app::Services;
+use crate::{app::Services, series::writer::WriterState};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -155,6 +155,9 @@ impl Readings {
         by_store("sink_lag_records", "Journal records that wait for the store", false, &|s| s.lag_records as f64);
         by_store("sink_lag_seconds", "How long the oldest sample that waits for the store has waited; 0 when it has all", false, &|s| {
             s.lag_seconds
+        });
+        by_store("sink_refusing", "Whether the store refuses until someone acts: credentials, database or bucket", false, &|s| {
+            f64::from(u8::from(s.state == WriterState::Refused))
         });
         by_store("sink_up", "Whether the last write worked", false, &|s| f64::from(u8::from(s.last_error.is_empty())));
     }

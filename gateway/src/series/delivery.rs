@@ -11,6 +11,10 @@ use super::{line_protocol::Lines, point::reject};
 /// Lines of one request: what `InfluxData` recommends.
 const LINES_PER_REQUEST: usize = 5_000;
 
+/// How many requests may be refused for reasons of their own in one write before what is refused is no
+/// longer divided to find the culprits, so that a store that takes nothing at all is not asked point by point.
+const MOST_DIVIDED: usize = 64;
+
 /// How long one request may take.
 pub(super) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -59,8 +63,13 @@ enum Verdict {
     Divide {
         reason: String,
     },
+    /// Refused, for a reason that does not pass and that no setting mends: dividing tells what it is about.
+    Unwritable {
+        reason: String,
+    },
     Unavailable,
-    Refused,
+    /// Credentials, database, bucket or address are wrong: someone has to act, and nothing is given up meanwhile.
+    Misconfigured,
 }
 
 fn judge(reply: &Reply) -> Verdict {
@@ -68,11 +77,15 @@ fn judge(reply: &Reply) -> Verdict {
         200..=299 => Verdict::Written,
         413 => Verdict::Divide { reason: "too large for the server".to_owned() },
         400 | 422 if reply.body.contains("partial write") => Verdict::Dropped { count: dropped(&reply.body), reason: told(&reply.body) },
-        // Not partial: InfluxDB 2 writes nothing of a request with one bad line. Other 400s speak of
-        // the request (a wrong bucket, say), and dividing would only lose the points one by one.
+        // Not partial: InfluxDB 2 writes nothing of a request with one bad line.
         400 | 422 if reply.body.contains("unable to parse") => Verdict::Divide { reason: told(&reply.body) },
-        429 | 500..=599 => Verdict::Unavailable,
-        _ => Verdict::Refused,
+        // It speaks of the request: "bucket is required", "database not found".
+        400 if reply.body.contains("required") || reply.body.contains("not found") => Verdict::Misconfigured,
+        408 | 425 | 429 | 500..=599 => Verdict::Unavailable,
+        401 | 403 | 404 | 405 | 407 => Verdict::Misconfigured,
+        400..=499 => Verdict::Unwritable { reason: format!("HTTP {}: {}", reply.status, told(&reply.body)) },
+        // A redirection that leads nowhere, or no HTTP at all.
+        _ => Verdict::Misconfigured,
     }
 }
 
@@ -97,8 +110,9 @@ fn told(body: &str) -> String {
 pub(super) fn failure(store: &'static str, reply: &Reply) -> SeriesError {
     let reason = format!("HTTP {}: {}", reply.status, told(&reply.body));
     match reply.status {
-        429 | 500..=599 => SeriesError::Unavailable { store, reason, retry_after: reply.retry_after },
+        408 | 425 | 429 | 500..=599 => SeriesError::Unavailable { store, reason, retry_after: reply.retry_after },
         401 | 403 => SeriesError::Refused { store, reason: format!("{reason}; check the configured credentials") },
+        404 => SeriesError::Refused { store, reason: format!("{reason}; check the configured address, and its database or bucket") },
         _ => SeriesError::Refused { store, reason },
     }
 }
@@ -108,6 +122,7 @@ pub(super) fn failure(store: &'static str, reply: &Reply) -> SeriesError {
 pub(super) async fn deliver<P: Post>(server: &P, lines: &Lines, report: &mut WriteReport) -> Result<(), SeriesError> {
     let mut waiting: Vec<Range<usize>> =
         (0..lines.len()).step_by(LINES_PER_REQUEST).map(|start| start..lines.len().min(start + LINES_PER_REQUEST)).rev().collect();
+    let mut refused = 0;
     while let Some(range) = waiting.pop() {
         let reply = server.post(lines.text(range.clone())).await?;
         let count = range.len() as u64;
@@ -118,19 +133,34 @@ pub(super) async fn deliver<P: Post>(server: &P, lines: &Lines, report: &mut Wri
                 report.written += count - dropped;
                 reject(report, dropped, format!("{dropped} of {count} points"), reason);
             }
-            Verdict::Divide { reason } if range.len() == 1 => {
-                let line: String = String::from_utf8_lossy(lines.text(range)).trim_end().chars().take(200).collect();
-                reject(report, 1, line, reason);
+            Verdict::Divide { reason } | Verdict::Unwritable { reason } if range.len() == 1 => {
+                refused += 1;
+                reject(report, 1, first_line(lines, &range), reason);
             }
-            Verdict::Divide { .. } => {
-                let middle = range.start + range.len() / 2;
-                waiting.push(middle..range.end);
-                waiting.push(range.start..middle);
+            Verdict::Unwritable { reason } if refused >= MOST_DIVIDED => {
+                reject(report, count, format!("{count} points, the first: {}", first_line(lines, &range)), reason);
             }
-            Verdict::Unavailable | Verdict::Refused => return Err(failure(server.store(), &reply)),
+            Verdict::Divide { .. } => divide(&range, &mut waiting),
+            Verdict::Unwritable { .. } => {
+                refused += 1;
+                divide(&range, &mut waiting);
+            }
+            Verdict::Unavailable | Verdict::Misconfigured => return Err(failure(server.store(), &reply)),
         }
     }
     Ok(())
+}
+
+/// Puts both halves of `range` next, the earlier one first.
+fn divide(range: &Range<usize>, waiting: &mut Vec<Range<usize>>) {
+    let middle = range.start + range.len() / 2;
+    waiting.push(middle..range.end);
+    waiting.push(range.start..middle);
+}
+
+/// The first line of `range`, bounded.
+fn first_line(lines: &Lines, range: &Range<usize>) -> String {
+    String::from_utf8_lossy(lines.text(range.start..range.start + 1)).trim_end().chars().take(200).collect()
 }
 
 #[cfg(test)]
@@ -161,10 +191,17 @@ mod tests {
             assert_eq!(failure("x", &reply(status, "")).is_retryable(), retry, "{status}");
         }
         assert_eq!(judge(&reply(204, "")), Verdict::Written);
-        assert_eq!(judge(&reply(400, r#"{"code":"invalid","message":"bucket is required"}"#)), Verdict::Refused);
+        assert_eq!(judge(&reply(400, r#"{"code":"invalid","message":"bucket is required"}"#)), Verdict::Misconfigured);
+        for status in [401, 403, 404, 405, 407, 302] {
+            assert_eq!(judge(&reply(status, "no")), Verdict::Misconfigured, "{status}");
+        }
+        for status in [400, 410, 418, 422] {
+            assert!(matches!(judge(&reply(status, "no")), Verdict::Unwritable { .. }), "{status}");
+        }
+        assert_eq!(judge(&reply(408, "")), Verdict::Unavailable);
     }
 
-    /// Takes requests up to a size, and of those no line that holds "bad".
+    /// Takes requests up to a size, and of those no line that holds "bad" or "odd".
     struct Picky(usize);
 
     impl Post for Picky {
@@ -178,6 +215,8 @@ mod tests {
                 reply(413, "")
             } else if text.contains("bad") {
                 reply(400, r#"{"code":"invalid","message":"unable to parse 'bad'"}"#)
+            } else if text.contains("odd") {
+                reply(422, r#"{"message":"not today"}"#)
             } else {
                 reply(204, "")
             })
@@ -192,5 +231,42 @@ mod tests {
         deliver(&Picky(1_000), &lines, &mut report).await.unwrap();
         assert_eq!((report.written, report.rejected), (39, 1));
         assert!(report.rejections[0].what.contains("sensor_type=bad"), "{:?}", report.rejections);
+    }
+
+    /// It used to hold up the store for ever.
+    #[tokio::test]
+    async fn what_is_refused_for_an_unknown_reason_goes_to_the_dead_letters_and_the_rest_is_written() {
+        let samples: Vec<_> = (0..40).map(|i| sample("car", i, &[(if i % 20 == 7 { "odd" } else { "x" }, 1.0)])).collect();
+        let mut report = WriteReport::default();
+        let lines = Lines::of(&points(&samples, &mut report), Precision::Micros);
+        deliver(&Picky(1_000_000), &lines, &mut report).await.unwrap();
+        assert_eq!((report.written, report.rejected), (38, 2));
+        assert!(report.rejections.iter().all(|r| r.reason.contains("not today") && r.what.contains("odd")), "{:?}", report.rejections);
+    }
+
+    /// Takes nothing, and counts how often it is asked.
+    struct Stubborn(std::sync::atomic::AtomicUsize);
+
+    impl Post for Stubborn {
+        fn store(&self) -> &'static str {
+            "stubborn"
+        }
+
+        async fn post(&self, _: &[u8]) -> Result<Reply, SeriesError> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(reply(418, "I take nothing"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_nothing_is_not_asked_point_by_point() {
+        let samples: Vec<_> = (0..5_000).map(|i| sample("car", i, &[("x", 1.0)])).collect();
+        let mut report = WriteReport::default();
+        let lines = Lines::of(&points(&samples, &mut report), Precision::Micros);
+        let server = Stubborn(0.into());
+        deliver(&server, &lines, &mut report).await.unwrap();
+        assert_eq!((report.written, report.rejected), (0, 5_000), "all are counted");
+        let asked = server.0.into_inner();
+        assert!(asked < 200, "asked {asked} times");
     }
 }

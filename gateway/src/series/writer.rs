@@ -10,7 +10,7 @@ mod stats;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use slipstream_actors::ports::{Clock, SeriesStore, WriteReport};
+use slipstream_actors::ports::{Clock, SeriesError, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, Timestamp};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
@@ -32,7 +32,7 @@ pub struct SeriesWriterConfig {
     pub retry_first: Duration,
     /// Longest wait between repetitions.
     pub retry_most: Duration,
-    /// Wait between repetitions while the store refuses for good (wrong credentials, no such bucket).
+    /// Longest wait between repetitions while the store refuses until someone acts (wrong credentials, no such bucket).
     pub refused_retry: Duration,
     /// Folder of the dead-letter files, `DATA_DIR/dead-letter`.
     pub dead_letter_dir: PathBuf,
@@ -54,6 +54,9 @@ impl SeriesWriterConfig {
         }
     }
 }
+
+/// How often the log repeats that a store does not take samples.
+const TELL_AGAIN: Duration = Duration::from_secs(300);
 
 /// What the task is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +191,8 @@ impl Feed {
     /// Writes the batch, again and again until the store has it. False when it is time to stop.
     async fn deliver(&mut self, batch: &ConsumedBatch) -> bool {
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_most);
+        let mut refused = Backoff::new(self.config.retry_first, self.config.refused_retry);
+        let mut told = None;
         let oldest = batch.samples.iter().map(|s| s.received_at).min().unwrap_or_default();
         self.counters.waiting_since(Some(oldest));
         loop {
@@ -204,14 +209,24 @@ impl Feed {
                 let asked = error.retry_after().unwrap_or_default();
                 (WriterState::Retrying, backoff.next(&mut rand::rng()).max(asked))
             } else {
-                (WriterState::Refused, self.config.refused_retry)
+                (WriterState::Refused, refused.next(&mut rand::rng()))
             };
-            if self.counters.failed(error.to_string(), state) {
-                tracing::warn!(store = self.store.name(), %error, ?state, "the time-series store does not take samples; they wait in the journal");
+            if self.counters.failed(error.to_string(), state) || told.is_none_or(|at: Instant| at.elapsed() >= TELL_AGAIN) {
+                told = Some(Instant::now());
+                self.tell(&error);
             }
             if !self.pause(wait).await {
                 return false;
             }
+        }
+    }
+
+    fn tell(&self, error: &SeriesError) {
+        let store = self.store.name();
+        if error.is_retryable() {
+            tracing::warn!(store, %error, "the time-series store does not take samples; they wait in the journal");
+        } else {
+            tracing::error!(store, %error, "the time-series store refuses until someone acts; samples wait in the journal");
         }
     }
 

@@ -71,3 +71,35 @@ async fn influxdb2_overloaded_and_refusing_some_points_gets_the_others_in_order(
     })
     .await;
 }
+
+/// What an operator has to mend is told until it is mended, and costs nothing; what nobody can mend costs one point.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_that_someone_can_mend_wait_loudly_and_others_go_to_the_dead_letters() {
+    let api = WriteApi::start().await;
+    let told = |status, body: &str| Told { body: body.to_owned(), ..Told::status(status) };
+    let refusals = [401, 403, 404, 401, 401, 404].map(|status| told(status, r#"{"error":"who are you?"}"#));
+    api.answers(refusals.into_iter().chain([told(422, r#"{"error":"no such point"}"#)]));
+    let data = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(binary(), data.path(), &[("SLIPSTREAM_INFLUX1_URL", &api.url())]);
+    let mut stored = Stream::open(&server, "garage", "stored").await;
+    stored.send(1).await;
+    let refusing = || async { server.metric("slipstream_sink_refusing{store=\"influxdb1\"}").await };
+    eventually("the metric says so", || async { refusing().await == 1.0 }).await;
+    let health = reqwest::get(server.url("/health")).await.unwrap().json::<serde_json::Value>().await.unwrap();
+    assert_eq!((&health["data"]["status"], &health["data"]["sinks"][0]["state"]), (&"degraded".into(), &"refused".into()), "{health}");
+    assert!(health["data"]["sinks"][0]["lastError"].as_str().unwrap().contains("check the configured"), "{health}");
+    assert!(server.log().contains("refuses until someone acts"), "{}", server.log());
+    stored.all_acknowledged().await;
+    assert_eq!(refusing().await, 0.0);
+    let letters = std::fs::read_to_string(data.path().join("data/dead-letters/influxdb1.jsonl")).unwrap();
+    assert!(letters.lines().count() == 1 && letters.contains("no such point") && letters.contains("value=1"), "{letters}");
+    let waits: Vec<Duration> = api.writes().windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    assert!(waits[5] > waits[0] && waits[5] < Duration::from_secs(10), "ever slower, and it comes back: {waits:?}");
+
+    // Too large for the server: in pieces.
+    api.answers([Told::status(413)]);
+    stored.send(20).await;
+    stored.all_acknowledged().await;
+    let taken: Vec<u64> = api.writes().iter().filter(|w| w.status == 204).flat_map(|w| numbers(&w.lines)).collect();
+    assert_eq!(taken, (2..=21).collect::<Vec<_>>(), "each once, in order");
+}

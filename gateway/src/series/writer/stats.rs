@@ -17,7 +17,7 @@ pub enum WriterState {
     Writing,
     /// The store does not answer or is overloaded; the writer tries again, ever slower.
     Retrying,
-    /// The store refuses for good (wrong credentials, no such bucket): someone must act. Nothing is dropped.
+    /// The store refuses (wrong credentials, no such bucket): someone must act. The writer tries again, ever slower; nothing is dropped.
     Refused,
 }
 
