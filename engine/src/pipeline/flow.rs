@@ -333,18 +333,16 @@ fn build_stages(spec: &PipelineSpec, steps: &[StepSpec], scope: &mut Scope, mist
             mistakes.add(format!("{at}.op"), message);
             continue;
         };
-        if kind.ordered && !in_order {
+        let side = build_side(spec, kind, step, &at, scope, mistakes);
+        let mut fields = Fields::new(at, &step.fields, mistakes);
+        let mut builder = Builder { signals: &mut scope.signals, allowed_lateness: spec.time.allowed_lateness, needs_order: kind.ordered };
+        let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
+        let needs_order = builder.needs_order;
+        fields.finish();
+        if needs_order && !in_order {
             stages.push(Stage::reorder());
             in_order = true;
         }
-        let side = build_side(spec, kind, step, &at, scope, mistakes);
-        let mut builder_mistakes = Mistakes::default();
-        let mut fields = Fields::new(at, &step.fields, mistakes);
-        let mut builder =
-            Builder { signals: &mut scope.signals, allowed_lateness: spec.time.allowed_lateness, mistakes: &mut builder_mistakes };
-        let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
-        fields.finish();
-        mistakes.0.append(&mut builder_mistakes.0);
         in_order = kind.verb == "reorder" || (in_order && kind.keeps_order);
         stages.extend(operator.map(|operator| Stage::new(kind.verb, &step.name, operator, side)));
     }

@@ -12,6 +12,7 @@
 //! | [`watermark`] | how far event time has come |
 //! | [`flow`] | the running pipeline |
 
+pub mod expression;
 pub mod fields;
 pub mod flow;
 pub mod keyed;
@@ -27,6 +28,7 @@ pub(crate) mod testing;
 pub mod timers;
 pub mod watermark;
 
+pub use expression::Expression;
 pub use fields::{Fields, Mistake, Mistakes};
 pub use flow::Pipeline;
 pub use keyed::Keyed;

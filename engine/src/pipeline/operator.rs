@@ -3,7 +3,8 @@
 use slipstream_protocol::Timestamp;
 
 use super::{
-    fields::{Fields, Mistakes},
+    expression::Expression,
+    fields::Fields,
     row::{Cell, Row, RowKind},
     state::StateError,
     symbols::{Key, SignalId, Symbols},
@@ -207,13 +208,30 @@ pub struct Builder<'a> {
     pub signals: &'a mut Symbols<SignalId>,
     /// How much later than the watermark rows may come and still correct a closed period.
     pub allowed_lateness: std::time::Duration,
-    /// Mistakes in what `Fields` does not cover.
-    pub mistakes: &'a mut Mistakes,
+    /// Set by a step whose configuration needs rows in order of event time, where its kind does not always.
+    pub needs_order: bool,
 }
 
 impl Builder<'_> {
     /// The number of a signal's name.
     pub fn signal(&mut self, name: &str) -> SignalId {
         self.signals.intern(name)
+    }
+
+    /// The expression in the field `name`, compiled; a mistake in it is noted.
+    pub fn expression(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Expression> {
+        let text: String = fields.required(name)?;
+        self.compile(fields, name, &text)
+    }
+
+    /// As [`Builder::expression`], for a field that may be absent.
+    pub fn optional_expression(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Expression> {
+        let text: String = fields.optional(name)?;
+        self.compile(fields, name, &text)
+    }
+
+    /// Compiles an expression that stands at `name`; a mistake in it is noted there.
+    pub fn compile(&mut self, fields: &mut Fields<'_>, name: &str, text: &str) -> Option<Expression> {
+        Expression::compile(text, self.signals).map_err(|message| fields.mistake(name, message)).ok()
     }
 }

@@ -4,11 +4,18 @@
 
 use super::operator::OperatorKind;
 
+pub mod convert;
+pub mod deduplicate;
+pub mod derive;
+pub mod filter;
+pub mod rename;
 pub mod reorder;
 pub mod select;
+pub mod validate;
 
 /// The table of all operators, by verb.
-pub const OPERATORS: &[OperatorKind] = &[reorder::KIND, select::KIND];
+pub const OPERATORS: &[OperatorKind] =
+    &[convert::KIND, deduplicate::KIND, derive::KIND, filter::KIND, rename::KIND, reorder::KIND, select::KIND, validate::KIND];
 
 /// The operator of a verb.
 pub fn find(verb: &str) -> Option<&'static OperatorKind> {
