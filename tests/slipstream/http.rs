@@ -150,7 +150,7 @@ async fn health_status_and_metrics_tell_how_the_server_is() {
     );
     let sample = json!({"driverId": "ALB", "data": {"n": 1}});
     call(&gateway, Method::POST, "/api/telemetry", Some(&token), Some(sample)).await;
-    let metrics = call(&gateway, Method::GET, "/metrics", None, None).await.text().await.unwrap();
+    let metrics = call(&gateway, Method::GET, "/metrics", Some(&token), None).await.text().await.unwrap();
     for line in [
         "slipstream_samples_in_total 1",
         "slipstream_journal_appends_total 1",

@@ -253,7 +253,8 @@ async fn every_operation_and_every_metric_is_in_its_table() {
     client.message_of("error").await;
     client.try_send_raw(tokio_tungstenite::tungstenite::Message::Close(None)).await;
     client.closed().await;
-    let metrics = reqwest::get(gateway.url("/metrics")).await.unwrap().text().await.unwrap();
+    let asked = reqwest::Client::new().get(gateway.url("/metrics")).bearer_auth(gateway.token(Role::Viewer)).send().await;
+    let metrics = asked.unwrap().text().await.unwrap();
     let mut told = 0;
     for (name, kind) in metrics.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split_once(' ')) {
         let whole = format!("`{name}{}`", if kind == "counter" { "_total" } else { "" });

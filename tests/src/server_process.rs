@@ -100,7 +100,8 @@ impl ServerProcess {
 
     /// A metric without labels, or with those written behind its name.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = reqwest::get(self.url("/metrics")).await.expect("it answers").text().await.expect("text");
+        let asked = reqwest::Client::new().get(self.url("/metrics")).bearer_auth(self.token(Role::Viewer)).send().await;
+        let text = asked.expect("it answers").text().await.expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in:\n{text}"))
     }

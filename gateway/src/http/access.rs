@@ -1,4 +1,4 @@
-//! Who may call what: everything under `/api/` needs a token unless it is named here.
+//! Who may call what: the metrics and everything under `/api/` need a token unless it is named here.
 
 use http::{Method, Request};
 use slipstream_protocol::{ErrorCode, ProtocolError, token::Claims};
@@ -17,7 +17,7 @@ const OPEN: [(&Method, &str); 3] =
 
 /// Whether a request must carry a token.
 pub(super) fn needs_token(method: &Method, path: &str) -> bool {
-    path.starts_with("/api/") && !OPEN.contains(&(method, path))
+    (path.starts_with("/api/") || path == "/metrics") && !OPEN.contains(&(method, path))
 }
 
 /// The checked claims of a request.
@@ -46,6 +46,7 @@ mod tests {
         assert!(needs_token(&Method::GET, "/api/status"));
         assert!(needs_token(&Method::GET, "/api/auth/login"));
         assert!(needs_token(&Method::GET, "/api/nothing/here"));
+        assert!(needs_token(&Method::GET, "/metrics"));
         assert!(!needs_token(&Method::POST, "/api/auth/login"));
         assert!(!needs_token(&Method::GET, "/health"));
     }

@@ -63,7 +63,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/health", "server", Access::Open, "Health: what restarted and why, stores, journal", &[]),
     get("/api/health", "server", Access::Open, "The same as /health", &[]),
     get("/api/status", "server", Access::Token, "The server's state and who the caller is", &[]),
-    content("application/openmetrics-text", get("/metrics", "server", Access::Open, "Metrics for Prometheus", &[])),
+    content("application/openmetrics-text", get("/metrics", "server", Access::Token, "Metrics for Prometheus", &[])),
     content(JSON, get("/openapi.json", "server", Access::Open, "This document", &[])),
     content(JSON, get("/asyncapi.json", "server", Access::Open, "The contract of the WebSocket at /ws", &[])),
     post(

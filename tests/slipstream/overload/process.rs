@@ -60,7 +60,8 @@ impl Process {
 
     /// The value of a metric, with its labels as they are printed; 0 where it is not there yet.
     pub(super) async fn metric(&self, name: &str) -> f64 {
-        let metrics = reqwest::get(self.url("/metrics")).await.unwrap().text().await.unwrap();
+        let asked = reqwest::Client::new().get(self.url("/metrics")).bearer_auth(Self::token("prometheus", Role::Viewer)).send().await;
+        let metrics = asked.unwrap().text().await.unwrap();
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(ToOwned::to_owned));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
