@@ -5,7 +5,9 @@
 //! randomness: `now` and seeds are arguments, so a replayed stream gives the same answers twice.
 
 pub mod coach;
+pub mod geo;
 pub mod laps;
+pub mod motion;
 pub mod pipeline;
 pub mod rl;
 pub mod session;

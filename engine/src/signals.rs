@@ -153,6 +153,11 @@ impl Reading {
         ((0.0..=MAX_LAP).contains(&lap) && lap.fract() == 0.0).then_some(lap as u32)
     }
 
+    /// Sets the value of a role, in SI.
+    pub fn put(&mut self, role: Role, value: f64) {
+        self.values[role as usize] = value;
+    }
+
     /// Takes a value in. A name that means the same and comes later in the sample wins.
     pub fn set(&mut self, meaning: Meaning, value: &SignalValue) {
         if let Some(number) = value.as_number() {

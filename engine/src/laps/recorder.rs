@@ -90,6 +90,11 @@ impl Recorder {
         Self { start, step_m: FIRST_STEP_M, points, last: None, last_time_s: 0.0, hole: false }
     }
 
+    /// How far the lap has come, m.
+    pub(super) fn distance_m(&self) -> f64 {
+        self.last.map_or(0.0, |(dist, _)| dist)
+    }
+
     /// Takes the channels at `now`, µs, in.
     pub(super) fn take(&mut self, now: i64, reading: &Reading, channels: &Channels) {
         let time_s = (now - self.start) as f64 / 1e6;
