@@ -19,6 +19,7 @@ pub use crate::{
     transfer::fuzz::{exported_rows, parquet_files},
     ws::fuzz::ws_frames,
 };
+pub use slipstream_engine::rl::policy::fuzz::policy_files;
 
 /// A token as a caller shows it, the claims of one, and one that was tampered with.
 pub fn tokens(data: &[u8]) {

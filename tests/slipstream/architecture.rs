@@ -12,7 +12,23 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// What each room may use. Adding a line here is a decision about the architecture.
 const ROOMS: [(&str, &[&str]); 3] = [
     ("slipstream-protocol", &["base64", "bytes", "crc32fast", "itoa", "rkyv", "ryu", "serde", "serde_json", "thiserror"]),
-    ("slipstream-engine", &["cel", "postcard", "rand", "rand_chacha", "serde", "serde_json", "slipstream-protocol", "smartcore", "thiserror"]),
+    (
+        "slipstream-engine",
+        &[
+            "cel",
+            "crc32fast",
+            "postcard",
+            "rand",
+            "rand_chacha",
+            "safetensors",
+            "serde",
+            "serde_json",
+            "sha2",
+            "slipstream-protocol",
+            "smartcore",
+            "thiserror",
+        ],
+    ),
     (
         "slipstream-actors",
         &[

@@ -3,7 +3,7 @@
 //! - [`Environment`] is a world with numbered actions and a fixed-length observation: [`daladala`]
 //!   is the bus of the Ubungo-Posta route, [`avoidance`] a driver who closes in on another;
 //!   [`AnyEnvironment`] is one chosen by name.
-//! - [`Policy`] gives an action and its scores for an observation.
+//! - [`Policy`] gives an action and its scores for an observation; [`policy`] reads those trained elsewhere.
 //!
 //! All of it is pure: no threads, no clock, and every draw comes from a [`SplitMix64`] whose seed is
 //! an argument. Everything that must survive a crash (an environment's state, a generator) is a
@@ -14,6 +14,7 @@ pub mod avoidance;
 pub mod daladala;
 mod decision;
 mod environment;
+pub mod policy;
 mod random;
 
 pub use any::{AnyEnvironment, AnyLayout, AnyState, EnvironmentKind};

@@ -1,0 +1,438 @@
+//! A reader for the pickles of PyTorch state dicts, and for nothing else.
+//!
+//! A pickle is a program. This interpreter knows the instructions and the few names that
+//! `torch.save(module.state_dict())` makes, has no way to call anything, and refuses everything else by
+//! name. Every object lives in one list and refers to others by number, so that neither depth nor cycles
+//! can exhaust a stack.
+
+use super::{LoadError, bounds};
+
+/// A number format of a storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dtype {
+    F32,
+    F64,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+/// A part of the archive that holds numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub(super) dtype: Dtype,
+    /// `data/<key>` in the archive.
+    pub(super) key: String,
+    /// How many numbers.
+    pub(super) len: usize,
+}
+
+/// A view of a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TensorView {
+    pub(super) storage: Storage,
+    /// Numbers before the first one.
+    pub(super) offset: usize,
+    pub(super) shape: Vec<usize>,
+    /// Numbers between neighbours of each dimension.
+    pub(super) strides: Vec<usize>,
+}
+
+/// The names a state dict may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Global {
+    OrderedDict,
+    RebuildTensor,
+    Storage(Dtype),
+}
+
+impl Global {
+    fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch", "FloatStorage") => Self::Storage(Dtype::F32),
+            ("torch", "DoubleStorage") => Self::Storage(Dtype::F64),
+            ("torch", "HalfStorage") => Self::Storage(Dtype::F16),
+            ("torch", "BFloat16Storage") => Self::Storage(Dtype::Bf16),
+            _ => return None,
+        })
+    }
+}
+
+/// What stands on the stack.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value {
+    Mark,
+    None,
+    Bool(bool),
+    Int(i64),
+    Global(Global),
+    /// A number in the list of objects.
+    Object(usize),
+}
+
+#[derive(Debug)]
+enum Object {
+    Text(String),
+    Tuple(Vec<Value>),
+    Dict(Vec<(Value, Value)>),
+    Storage(Storage),
+    Tensor(TensorView),
+}
+
+/// Reads the tensors of a state dict, in the order in which it holds them.
+pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<(String, TensorView)>, LoadError> {
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), objects: Vec::new(), held: 0 };
+    let top = machine.run()?;
+    machine.into_tensors(top)
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    stack: Vec<Value>,
+    memo: Vec<Option<Value>>,
+    objects: Vec<Object>,
+    /// Values that all tuples and dicts hold together.
+    held: usize,
+}
+
+impl<'a> Machine<'a> {
+    fn run(&mut self) -> Result<Value, LoadError> {
+        if self.take(2)? != [0x80, 2] {
+            return Err(self.broken("it does not begin as a pickle of protocol 2, which torch.save writes"));
+        }
+        loop {
+            let at = self.at;
+            match self.take(1)?[0] {
+                b'.' => break,
+                opcode => self.execute(opcode, at)?,
+            }
+            if self.stack.len() > bounds::MAX_STACK {
+                return Err(LoadError::Bound { what: "values on the pickle's stack", limit: bounds::MAX_STACK });
+            }
+        }
+        match self.stack[..] {
+            [top] if self.at == self.bytes.len() => Ok(top),
+            [_] => Err(self.broken("something follows its end")),
+            _ => Err(self.broken("it does not end with one value")),
+        }
+    }
+
+    fn execute(&mut self, opcode: u8, at: usize) -> Result<(), LoadError> {
+        match opcode {
+            b'(' => self.stack.push(Value::Mark),
+            b'N' => self.stack.push(Value::None),
+            0x88 => self.stack.push(Value::Bool(true)),
+            0x89 => self.stack.push(Value::Bool(false)),
+            b'K' => self.push_int(1, false)?,
+            b'M' => self.push_int(2, false)?,
+            b'J' => self.push_int(4, true)?,
+            // LONG1: numbers beyond 32 bits.
+            0x8a => {
+                let len = usize::from(self.take(1)?[0]);
+                self.push_int(len, true)?;
+            }
+            b'X' => self.push_text()?,
+            b'}' => self.make(Object::Dict(Vec::new()))?,
+            b')' => self.make(Object::Tuple(Vec::new()))?,
+            b't' => {
+                let items = self.pop_to_mark()?;
+                self.make_tuple(items)?;
+            }
+            // TUPLE1, TUPLE2, TUPLE3
+            0x85..=0x87 => {
+                let count = usize::from(opcode - 0x84);
+                let from = self.stack.len().checked_sub(count).ok_or_else(|| self.broken("the stack is empty"))?;
+                let items = self.stack.split_off(from);
+                self.make_tuple(items)?;
+            }
+            b'c' => self.global()?,
+            b'q' | b'r' => {
+                let slot = self.slot(opcode == b'q')?;
+                let top = *self.stack.last().ok_or_else(|| self.broken("the stack is empty"))?;
+                if slot >= self.memo.len() {
+                    self.memo.resize(slot + 1, None);
+                }
+                self.memo[slot] = Some(top);
+            }
+            b'h' | b'j' => {
+                let slot = self.slot(opcode == b'h')?;
+                let value = self.memo.get(slot).copied().flatten().ok_or_else(|| self.broken("it recalls what it never noted"))?;
+                self.stack.push(value);
+            }
+            b'R' => self.reduce()?,
+            b'Q' => self.persistent()?,
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set_items(&[key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_to_mark()?;
+                self.set_items(&items)?;
+            }
+            b'b' => self.build()?,
+            opcode => return Err(LoadError::ForbiddenOpcode { opcode, at }),
+        }
+        Ok(())
+    }
+
+    /// A name: known and harmless, or the end.
+    fn global(&mut self) -> Result<(), LoadError> {
+        let (module, name) = (self.line()?, self.line()?);
+        let global = Global::find(module, name).ok_or_else(|| LoadError::ForbiddenGlobal(format!("{module}.{name}")))?;
+        self.stack.push(Value::Global(global));
+        Ok(())
+    }
+
+    /// What Python would call. Here: an empty ordered dict, or a view of a storage.
+    fn reduce(&mut self) -> Result<(), LoadError> {
+        let (arguments, callee) = (self.pop()?, self.pop()?);
+        match callee {
+            Value::Global(Global::OrderedDict) if self.tuple(arguments)?.is_empty() => self.make(Object::Dict(Vec::new())),
+            Value::Global(Global::RebuildTensor) => {
+                let view = self.tensor(arguments)?;
+                self.make(Object::Tensor(view))
+            }
+            _ => Err(self.broken("it calls something with arguments that a state dict has no need of")),
+        }
+    }
+
+    /// `(storage, offset, shape, strides, requires_grad, hooks)`
+    fn tensor(&self, arguments: Value) -> Result<TensorView, LoadError> {
+        let &[storage, offset, shape, strides, Value::Bool(_), _hooks] = self.tuple(arguments)? else {
+            return Err(self.broken("a tensor is made of something else"));
+        };
+        let Some(Object::Storage(storage)) = self.object(storage) else { return Err(self.broken("a tensor has no storage")) };
+        let view =
+            TensorView { storage: storage.clone(), offset: self.size(offset)?, shape: self.sizes(shape)?, strides: self.sizes(strides)? };
+        if view.shape.len() == view.strides.len() { Ok(view) } else { Err(self.broken("a tensor's shape and strides differ in length")) }
+    }
+
+    /// `('storage', torch.FloatStorage, key, location, numbers)`
+    fn persistent(&mut self) -> Result<(), LoadError> {
+        let id = self.pop()?;
+        let &[tag, Value::Global(Global::Storage(dtype)), key, location, len] = self.tuple(id)? else {
+            return Err(self.broken("it refers to something that is no storage"));
+        };
+        if self.text(tag)? != "storage" {
+            return Err(self.broken("it refers to something that is no storage"));
+        }
+        // Where the numbers lived when they were saved: `cpu`, `cuda:0`. It makes no difference.
+        self.text(location)?;
+        let storage = Storage { dtype, key: self.text(key)?.to_owned(), len: self.size(len)? };
+        self.make(Object::Storage(storage))
+    }
+
+    fn set_items(&mut self, items: &[Value]) -> Result<(), LoadError> {
+        self.hold(items.len())?;
+        let at = self.at;
+        let target = self.stack.last().copied();
+        match target {
+            Some(Value::Object(index)) if items.len().is_multiple_of(2) => match &mut self.objects[index] {
+                Object::Dict(entries) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+                _ => return Err(LoadError::Pickle { at, reason: "it puts items into what is no dict" }),
+            },
+            _ => return Err(self.broken("it puts items into what is no dict")),
+        }
+        Ok(())
+    }
+
+    /// Attributes of the dict: PyTorch notes the versions of its modules there. They are not looked at.
+    fn build(&mut self) -> Result<(), LoadError> {
+        let state = self.pop()?;
+        let target = self.stack.last().copied();
+        let is_dict = |value| matches!(self.object(value), Some(Object::Dict(_)));
+        if is_dict(state) && target.is_some_and(is_dict) { Ok(()) } else { Err(self.broken("it sets the state of what is no dict")) }
+    }
+
+    fn into_tensors(self, top: Value) -> Result<Vec<(String, TensorView)>, LoadError> {
+        let Some(Object::Dict(entries)) = self.object(top) else { return Err(self.broken("it holds no state dict")) };
+        let named = |&(key, value): &(Value, Value)| match self.object(value) {
+            Some(Object::Tensor(view)) => Ok((self.text(key)?.to_owned(), view.clone())),
+            _ => Err(self.broken("an entry of the state dict is no tensor")),
+        };
+        entries.iter().map(named).collect()
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], LoadError> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| self.broken("it is cut short"))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn line(&mut self) -> Result<&'a str, LoadError> {
+        let rest = &self.bytes[self.at..];
+        let len = rest.iter().take(bounds::MAX_NAME).position(|b| *b == b'\n').ok_or_else(|| self.broken("a name has no end"))?;
+        let line = std::str::from_utf8(self.take(len)?).map_err(|_| self.broken("a name is not UTF-8"))?;
+        self.take(1)?;
+        Ok(line)
+    }
+
+    fn slot(&mut self, short: bool) -> Result<usize, LoadError> {
+        let slot = if short { usize::from(self.take(1)?[0]) } else { le(self.take(4)?) as usize };
+        if slot < bounds::MAX_MEMO { Ok(slot) } else { Err(LoadError::Bound { what: "notes of the pickle", limit: bounds::MAX_MEMO }) }
+    }
+
+    /// A little-endian number of `len` bytes.
+    fn push_int(&mut self, len: usize, signed: bool) -> Result<(), LoadError> {
+        if len > 8 {
+            return Err(self.broken("a number has more than 64 bits"));
+        }
+        let value = le(self.take(len)?);
+        let shift = 64 - 8 * len.max(1) as u32;
+        self.stack.push(Value::Int(if signed { (value << shift) as i64 >> shift } else { value as i64 }));
+        Ok(())
+    }
+
+    fn push_text(&mut self) -> Result<(), LoadError> {
+        let len = le(self.take(4)?) as usize;
+        if len > bounds::MAX_NAME {
+            return Err(LoadError::Bound { what: "bytes in a name", limit: bounds::MAX_NAME });
+        }
+        let text = std::str::from_utf8(self.take(len)?).map_err(|_| self.broken("a text is not UTF-8"))?;
+        self.make(Object::Text(text.to_owned()))
+    }
+
+    fn make_tuple(&mut self, items: Vec<Value>) -> Result<(), LoadError> {
+        self.hold(items.len())?;
+        self.make(Object::Tuple(items))
+    }
+
+    fn make(&mut self, object: Object) -> Result<(), LoadError> {
+        self.hold(1)?;
+        self.stack.push(Value::Object(self.objects.len()));
+        self.objects.push(object);
+        Ok(())
+    }
+
+    fn hold(&mut self, more: usize) -> Result<(), LoadError> {
+        self.held += more;
+        let within = self.held <= bounds::MAX_OBJECTS;
+        if within { Ok(()) } else { Err(LoadError::Bound { what: "objects in the pickle", limit: bounds::MAX_OBJECTS }) }
+    }
+
+    fn pop(&mut self) -> Result<Value, LoadError> {
+        match self.stack.pop() {
+            Some(Value::Mark) | None => Err(self.broken("the stack is empty")),
+            Some(value) => Ok(value),
+        }
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>, LoadError> {
+        let mark = self.stack.iter().rposition(|v| *v == Value::Mark).ok_or_else(|| self.broken("it has no mark"))?;
+        let items = self.stack.split_off(mark + 1);
+        self.stack.pop();
+        Ok(items)
+    }
+
+    fn object(&self, value: Value) -> Option<&Object> {
+        match value {
+            Value::Object(index) => self.objects.get(index),
+            _ => None,
+        }
+    }
+
+    fn tuple(&self, value: Value) -> Result<&[Value], LoadError> {
+        match self.object(value) {
+            Some(Object::Tuple(items)) => Ok(items),
+            _ => Err(self.broken("a tuple is missing")),
+        }
+    }
+
+    fn text(&self, value: Value) -> Result<&str, LoadError> {
+        match self.object(value) {
+            Some(Object::Text(text)) => Ok(text),
+            _ => Err(self.broken("a text is missing")),
+        }
+    }
+
+    fn size(&self, value: Value) -> Result<usize, LoadError> {
+        match value {
+            Value::Int(n) => usize::try_from(n).map_err(|_| self.broken("a size is negative")),
+            _ => Err(self.broken("a size is no number")),
+        }
+    }
+
+    fn sizes(&self, value: Value) -> Result<Vec<usize>, LoadError> {
+        self.tuple(value)?.iter().map(|v| self.size(*v)).collect()
+    }
+
+    const fn broken(&self, reason: &'static str) -> LoadError {
+        LoadError::Pickle { at: self.at, reason }
+    }
+}
+
+/// A little-endian number of up to eight bytes.
+fn le(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(program: &[u8]) -> LoadError {
+        state_dict(&[b"\x80\x02", program].concat()).unwrap_err()
+    }
+
+    #[test]
+    fn a_pickle_that_would_run_a_command_is_refused_by_the_name_of_what_it_asks_for() {
+        let told = refused(b"cos\nsystem\nX\x05\x00\x00\x00touch\x85R.");
+        assert_eq!(told, LoadError::ForbiddenGlobal("os.system".into()));
+        assert!(told.to_string().contains("nothing was executed"), "{told}");
+        for (module, name) in [("builtins", "eval"), ("torch", "load"), ("torch._utils", "_rebuild_tensor_v3"), ("collections", "Counter")]
+        {
+            let program = format!("c{module}\n{name}\n.");
+            assert_eq!(refused(program.as_bytes()), LoadError::ForbiddenGlobal(format!("{module}.{name}")));
+        }
+    }
+
+    #[test]
+    fn instructions_that_make_or_call_anything_else_are_refused() {
+        // INST, OBJ, NEWOBJ, STACK_GLOBAL, EXT1, BINBYTES, PERSID, GLOBAL's text forms
+        for opcode in *b"io\x81\x93\x82BPISVgp0" {
+            assert_eq!(refused(&[opcode]), LoadError::ForbiddenOpcode { opcode, at: 2 });
+        }
+    }
+
+    #[test]
+    fn an_ordered_dict_is_called_with_nothing_only() {
+        assert!(matches!(refused(b"ccollections\nOrderedDict\n}\x85R."), LoadError::Pickle { .. }));
+    }
+
+    #[test]
+    fn bounds_hold_before_memory_is_taken() {
+        assert!(matches!(refused(b"X\xff\xff\xff\xff"), LoadError::Bound { .. }));
+        assert!(matches!(refused(b"Nr\xff\xff\xff\xff"), LoadError::Bound { .. }));
+        assert!(matches!(refused(&b"}".repeat(bounds::MAX_OBJECTS + 1)), LoadError::Bound { .. }));
+        assert!(matches!(refused(&b"(".repeat(bounds::MAX_STACK + 2)), LoadError::Bound { .. }));
+    }
+
+    #[test]
+    fn a_dict_that_holds_itself_is_no_state_dict_and_harms_nobody() {
+        assert!(matches!(refused(b"}q\x00X\x01\x00\x00\x00ah\x00s."), LoadError::Pickle { .. }));
+    }
+
+    #[test]
+    fn numbers_have_their_signs() {
+        let mut machine = Machine { bytes: &[0xff, 0xff, 0xff, 0xff], at: 0, stack: vec![], memo: vec![], objects: vec![], held: 0 };
+        machine.push_int(2, false).unwrap();
+        machine.at = 0;
+        machine.push_int(2, true).unwrap();
+        machine.push_int(0, true).unwrap();
+        assert_eq!(machine.stack, [Value::Int(0xffff), Value::Int(-1), Value::Int(0)]);
+    }
+}
