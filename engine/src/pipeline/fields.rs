@@ -303,7 +303,7 @@ impl<'a> Fields<'a> {
     pub fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         self.read.insert(name);
         let value = self.map.get(name)?;
-        self.nested(name.to_owned(), value, read)
+        self.nested(name, value, read)
     }
 
     /// An optional list of tables, each read by `read`; empty where the field is absent. Those with mistakes are left out.
@@ -317,7 +317,7 @@ impl<'a> Fields<'a> {
                 return Vec::new();
             }
         };
-        elements.iter().enumerate().filter_map(|(i, value)| self.nested(format!("{name}[{i}]"), value, &mut read)).collect()
+        elements.iter().enumerate().filter_map(|(i, value)| self.nested(&format!("{name}[{i}]"), value, &mut read)).collect()
     }
 
     /// As [`Fields::tables`], for tables whose other fields somebody else reads: what nobody read is no mistake here.
@@ -364,13 +364,13 @@ impl<'a> Fields<'a> {
         Some(entries)
     }
 
-    fn nested<T>(&mut self, name: String, value: &Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
+    fn nested<T>(&mut self, name: &str, value: &Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         let Value::Object(map) = value else {
-            self.mistake(&name, "a table is expected");
+            self.mistake(name, "a table is expected");
             return None;
         };
         let before = self.mistakes();
-        let mut fields = Fields::new(self.path(&name), map, self.mistakes);
+        let mut fields = Fields::new(self.path(name), map, self.mistakes);
         let made = read(&mut fields);
         fields.finish();
         made.filter(|_| self.mistakes() == before)

@@ -1,5 +1,7 @@
 //! What a person declares: source, steps, outputs.
 
+#![expect(clippy::unnecessary_wraps, reason = "readers of tables may fail, whether or not this one does")]
+
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -96,6 +98,7 @@ pub struct SideSpec {
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the description")]
 pub struct OutputSpec {
     /// To the channel `pipeline:<name>`.
     pub channel: bool,
@@ -114,8 +117,8 @@ pub struct OutputSpec {
 /// How results are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesSpec {
-    /// The measurement's name.
-    pub measurement: String,
+    /// Results are stored as the signals `<prefix>.<signal>` of the vehicle named by the key.
+    pub prefix: String,
     /// Whether a period's point is stamped with its end instead of its start.
     pub stamp_end: bool,
 }
@@ -159,10 +162,7 @@ impl PipelineSpec {
         let source = fields.table("source", read_source).unwrap_or_default();
         let time = fields.table("time", read_time).unwrap_or_default();
         let steps = read_steps(&mut fields, true);
-        let outputs = match fields.has("outputs") {
-            true => fields.table("outputs", |f| read_outputs(f, &name)).unwrap_or_default(),
-            false => OutputSpec::default(),
-        };
+        let outputs = fields.table("outputs", |f| read_outputs(f, &name)).unwrap_or_default();
         fields.finish();
         Some(Self { name, description, source, time, steps, outputs, document: document.clone() })
     }
@@ -256,14 +256,14 @@ fn read_side(fields: &mut Fields<'_>) -> Option<SideSpec> {
 fn read_outputs(fields: &mut Fields<'_>, name: &str) -> Option<OutputSpec> {
     let default = OutputSpec::default();
     let series = match fields.raw("series") {
-        Some(Value::Bool(wanted)) => wanted.then(|| SeriesSpec { measurement: name.to_owned(), stamp_end: false }),
+        Some(Value::Bool(wanted)) => wanted.then(|| SeriesSpec { prefix: name.to_owned(), stamp_end: false }),
         Some(_) => fields.table("series", |f| {
-            let measurement: String = f.or("measurement", name.to_owned());
-            if !is_valid_id(&measurement) {
-                f.mistake("measurement", "letters (A-Z a-z), digits, '.', '_' or '-' are expected");
+            let prefix: String = f.or("prefix", name.to_owned());
+            if !is_valid_id(&prefix) {
+                f.mistake("prefix", "letters (A-Z a-z), digits, '.', '_' or '-' are expected");
             }
             let stamp_end = f.optional_choice("stamp", &[("start", false), ("end", true)]).unwrap_or(false);
-            Some(SeriesSpec { measurement, stamp_end })
+            Some(SeriesSpec { prefix, stamp_end })
         }),
         None => None,
     };

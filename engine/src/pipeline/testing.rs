@@ -1,8 +1,13 @@
 //! Samples and rows for the operators' tests.
 
+#![expect(clippy::needless_pass_by_value, reason = "callers write json!([..]) in place")]
+
 use slipstream_protocol::{Quality, Sample, Signal, SignalValue, Timestamp, VehicleId};
 
 use super::{Pipeline, Row, RowKind};
+
+/// Vehicle, seconds, signals.
+pub(crate) type SampleOf<'a> = (&'a str, f64, &'a [(&'a str, f64)]);
 
 /// A sample of numbers.
 pub(crate) fn sample(vehicle: &str, time_s: f64, signals: &[(&str, f64)]) -> Sample {
@@ -77,7 +82,7 @@ pub(crate) fn results(pipeline: &mut Pipeline) -> Vec<String> {
 }
 
 /// Feeds samples `(vehicle, seconds, signals)`, ends the stream, and tells all results.
-pub(crate) fn run(pipeline: &mut Pipeline, samples: &[(&str, f64, &[(&str, f64)])]) -> Vec<String> {
+pub(crate) fn run(pipeline: &mut Pipeline, samples: &[SampleOf<'_>]) -> Vec<String> {
     for (vehicle, time, signals) in samples {
         pipeline.feed(&sample(vehicle, *time, signals));
     }

@@ -83,7 +83,7 @@ impl Compiler<'_> {
                 Ok(Node::Present(Box::new(self.signal(&name))))
             }
             Expr::Select(_) => match dotted(expr) {
-                Some(name) => self.row_field(&name).map(|field| field.unwrap_or_else(|| self.signal(&name))),
+                Some(name) => row_field(&name).map(|field| field.unwrap_or_else(|| self.signal(&name))),
                 None => Err("'.' stands within signals' names only".to_owned()),
             },
             Expr::Call(call) => self.call(call, depth + 1),
@@ -100,21 +100,6 @@ impl Compiler<'_> {
             self.used.push(id);
         }
         Node::Signal(id)
-    }
-
-    fn row_field(&self, name: &str) -> Result<Option<Node>, String> {
-        let Some(field) = name.strip_prefix("row.") else { return Ok(None) };
-        let fields = [
-            ("key", RowField::Key),
-            ("kind", RowField::Kind),
-            ("time_s", RowField::Time),
-            ("start_s", RowField::Start),
-            ("span_s", RowField::Span),
-        ];
-        match fields.iter().find(|(n, _)| *n == field) {
-            Some((_, field)) => Ok(Some(Node::Row(*field))),
-            None => Err(format!("'{name}' is not known; row.key, row.kind, row.time_s, row.start_s and row.span_s are")),
-        }
     }
 
     fn call(&mut self, call: &CallExpr, depth: u16) -> Result<Node, String> {
@@ -200,6 +185,22 @@ impl Compiler<'_> {
             [part] => Ok(Node::TextTest(test, self.pair(target, part, depth)?)),
             _ => Err(format!(".{name}() takes one text")),
         }
+    }
+}
+
+/// What `row.x` says about the row itself.
+fn row_field(name: &str) -> Result<Option<Node>, String> {
+    let Some(field) = name.strip_prefix("row.") else { return Ok(None) };
+    let fields = [
+        ("key", RowField::Key),
+        ("kind", RowField::Kind),
+        ("time_s", RowField::Time),
+        ("start_s", RowField::Start),
+        ("span_s", RowField::Span),
+    ];
+    match fields.iter().find(|(n, _)| *n == field) {
+        Some((_, field)) => Ok(Some(Node::Row(*field))),
+        None => Err(format!("'{name}' is not known; row.key, row.kind, row.time_s, row.start_s and row.span_s are")),
     }
 }
 

@@ -90,7 +90,7 @@ impl Node {
                     _ => Answer::Unknown,
                 },
             },
-            Self::Arithmetic(op, pair) => arithmetic(*op, pair.0.answer(row, scope), &pair.1.answer(row, scope)),
+            Self::Arithmetic(op, pair) => arithmetic(*op, &pair.0.answer(row, scope), &pair.1.answer(row, scope)),
             Self::Compare(op, pair) => Answer::of_truth(compare(*op, &pair.0.answer(row, scope), &pair.1.answer(row, scope))),
             Self::If(parts) => match parts.0.answer(row, scope).truth() {
                 Some(true) => parts.1.answer(row, scope),
@@ -137,8 +137,8 @@ fn about_row<'a>(field: RowField, row: &Row, scope: &'a Scope) -> Answer<'a> {
     }
 }
 
-fn arithmetic<'a>(op: Arithmetic, a: Answer<'a>, b: &Answer<'a>) -> Answer<'a> {
-    if let (Arithmetic::Add, Answer::Text(text), Answer::Text(more)) = (op, &a, b) {
+fn arithmetic(op: Arithmetic, a: &Answer<'_>, b: &Answer<'_>) -> Answer<'static> {
+    if let (Arithmetic::Add, Answer::Text(text), Answer::Text(more)) = (op, a, b) {
         return Answer::Text(Cow::Owned(format!("{text}{more}")));
     }
     let (Some(x), Some(y)) = (a.number(), b.number()) else { return Answer::Unknown };

@@ -12,7 +12,7 @@ fn every_mistake_of_a_description_is_named_and_located() {
         "source": {"vehicles": ["car *"], "keys": "vehicle"},
         "time": {"delay": "5 apples"},
         "steps": [{"op": "selekt"}, {"name": "x"}, {"op": "select", "signals": [1], "with": {"steps": []}}, 5],
-        "outputs": {"series": {"measurement": "a b"}, "alerts": {"severity": "loud"}},
+        "outputs": {"series": {"prefix": "a b"}, "alerts": {"severity": "loud"}},
     });
     let told = Pipeline::build(&document).unwrap_err().to_string();
     for expected in [
@@ -27,7 +27,7 @@ fn every_mistake_of_a_description_is_named_and_located() {
         "steps[2].signals[0]: a text is expected",
         "steps[2].with: 'select' has no second input",
         "steps[3]: a table is expected",
-        "outputs.series.measurement: letters",
+        "outputs.series.prefix: letters",
         "outputs.alerts.type: is missing",
         "outputs.alerts.severity: 'loud' is not known",
     ] {

@@ -1,6 +1,10 @@
 //! Every operator there is. One folder each: `mod.rs` the operator, `config.rs` its fields, `tests.rs`.
 //!
+//! Every `build` has the one type the table asks for, whether or not it can fail.
+//!
 //! To add one: write the folder, add its `KIND` to [`OPERATORS`]. Nothing else knows of it.
+
+#![expect(clippy::unnecessary_wraps, reason = "every build function has the type of the table")]
 
 use super::operator::OperatorKind;
 
@@ -12,10 +16,20 @@ pub mod rename;
 pub mod reorder;
 pub mod select;
 pub mod validate;
+pub mod window;
 
 /// The table of all operators, by verb.
-pub const OPERATORS: &[OperatorKind] =
-    &[convert::KIND, deduplicate::KIND, derive::KIND, filter::KIND, rename::KIND, reorder::KIND, select::KIND, validate::KIND];
+pub const OPERATORS: &[OperatorKind] = &[
+    convert::KIND,
+    deduplicate::KIND,
+    derive::KIND,
+    filter::KIND,
+    rename::KIND,
+    reorder::KIND,
+    select::KIND,
+    validate::KIND,
+    window::KIND,
+];
 
 /// The operator of a verb.
 pub fn find(verb: &str) -> Option<&'static OperatorKind> {

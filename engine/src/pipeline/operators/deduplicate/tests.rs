@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::pipeline::testing::{pipeline, run};
+use crate::pipeline::testing::{SampleOf, pipeline, run};
 
 #[test]
 fn what_came_twice_passes_once_even_out_of_order() {
-    let rows: [(&str, f64, &[(&str, f64)]); 6] = [
+    let rows: [SampleOf<'_>; 6] = [
         ("v", 1.0, &[("x", 1.0), ("y", 2.0)]),
         ("v", 2.0, &[("x", 1.0)]),
         ("v", 1.0, &[("y", 2.0), ("x", 1.0)]),

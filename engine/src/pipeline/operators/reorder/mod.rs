@@ -82,7 +82,10 @@ fn compare(a: &Row, b: &Row, scope: &Scope) -> Ordering {
         .then_with(|| content(a, scope).cmp(&content(b, scope)))
 }
 
-fn content<'a>(row: &'a Row, scope: &'a Scope) -> Vec<(&'a str, u8, Option<u64>, Option<&'a str>, u8)> {
+/// A cell as something that can be ordered: name, kind of value, number's bits, text, quality.
+type Comparable<'a> = (&'a str, u8, Option<u64>, Option<&'a str>, u8);
+
+fn content<'a>(row: &'a Row, scope: &'a Scope) -> Vec<Comparable<'a>> {
     let mut cells: Vec<_> = row
         .cells
         .iter()

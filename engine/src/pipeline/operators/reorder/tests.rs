@@ -1,12 +1,12 @@
 use serde_json::json;
 
-use crate::pipeline::testing::{pipeline, results, run, sample};
+use crate::pipeline::testing::{SampleOf, pipeline, results, run, sample};
 
 #[test]
 fn rows_within_the_delay_leave_in_order_and_ties_do_not_depend_on_arrival() {
     let steps = json!([{"op": "reorder"}]);
     let expected = ["a 1 x=1", "b 1 x=2", "b 1 x=3", "a 2 x=4"];
-    let rows: [(&str, f64, &[(&str, f64)]); 4] =
+    let rows: [SampleOf<'_>; 4] =
         [("a", 1.0, &[("x", 1.0)]), ("b", 1.0, &[("x", 2.0)]), ("b", 1.0, &[("x", 3.0)]), ("a", 2.0, &[("x", 4.0)])];
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]] {
         let mut p = pipeline("5s", steps.clone());
