@@ -6,6 +6,7 @@
 
 pub mod coach;
 pub mod geo;
+pub mod geofence;
 pub mod laps;
 pub mod motion;
 pub mod pipeline;
@@ -13,5 +14,6 @@ pub mod rl;
 pub mod session;
 pub mod signals;
 pub mod simulator;
+pub mod trips;
 pub mod twin;
 pub mod vehicle;

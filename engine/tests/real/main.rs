@@ -5,3 +5,4 @@
 mod data;
 mod football;
 mod laps;
+mod trips;

@@ -1,0 +1,331 @@
+//! Finds trips and stops.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+use super::fix::{Bounds, Fix, Odometer};
+use crate::geo::Position;
+
+/// What is a stop, and what is not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TripConfig {
+    /// Staying within this of one place, m ...
+    pub radius_m: f64,
+    /// ... for this long is a stop, s.
+    pub stop_after_s: f64,
+    /// Farther than this from the stop a trip has begun, m. Between the two the vehicle may come back.
+    pub leave_m: f64,
+    /// A longer silence ends a trip, s.
+    pub max_gap_s: f64,
+    /// No vehicle is faster, m/s.
+    pub max_speed_mps: f64,
+}
+
+impl Default for TripConfig {
+    fn default() -> Self {
+        Self { radius_m: 60.0, stop_after_s: 180.0, leave_m: 150.0, max_gap_s: 600.0, max_speed_mps: 70.0 }
+    }
+}
+
+impl TripConfig {
+    /// Every mistake in it, as field and what is wrong.
+    pub fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
+        let mut found = Vec::new();
+        let fine = |v: f64| v.is_finite() && v > 0.0;
+        for (field, value) in [
+            ("radius_m", self.radius_m),
+            ("stop_after_s", self.stop_after_s),
+            ("leave_m", self.leave_m),
+            ("max_gap_s", self.max_gap_s),
+            ("max_speed_mps", self.max_speed_mps),
+        ] {
+            if !fine(value) {
+                found.push((field, "a number above 0 is expected"));
+            }
+        }
+        if self.leave_m < self.radius_m {
+            found.push(("leave_m", "must not be less than radius_m"));
+        }
+        found
+    }
+}
+
+/// Why a trip ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// The vehicle stopped.
+    Stop,
+    /// It fell silent.
+    Silence,
+    /// It has not: this is how far it has come.
+    Running,
+}
+
+/// A way from one place to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trip {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it began, µs.
+    pub from: i64,
+    /// When it ended, µs.
+    pub to: i64,
+    /// Where it began, if that is known.
+    pub from_place: Option<Position>,
+    /// Where it ended, if that is known.
+    pub to_place: Option<Position>,
+    /// Driven, m.
+    pub distance_m: f64,
+    /// Stood on the way, s.
+    pub idle_s: f64,
+    /// Highest speed, m/s.
+    pub max_speed_mps: f64,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// A stay at one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When the vehicle came, µs.
+    pub from: i64,
+    /// When it was last there, µs.
+    pub to: i64,
+    /// Where, if that is known.
+    pub place: Option<Position>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TripEvent {
+    /// The vehicle has stopped, since `from` (µs); the stop goes on.
+    Stopped {
+        /// Since when, µs.
+        from: i64,
+        /// Where, if that is known.
+        place: Option<Position>,
+    },
+    /// A stop is over.
+    Stop(Stop),
+    /// A trip has begun, at `from` (µs); it goes on.
+    SetOff {
+        /// Since when, µs.
+        from: i64,
+        /// From where, if that is known.
+        place: Option<Position>,
+    },
+    /// A trip is over.
+    Trip(Trip),
+}
+
+/// Follows one vehicle. Keeps at most one fix per second for as long as a stop takes to be one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TripDetector {
+    odometer: Odometer,
+    /// Fixes all within the radius of the first.
+    near: VecDeque<Fix>,
+    state: State,
+    trips: u32,
+    stops: u32,
+    late: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+enum State {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// Near where it was first seen: it may stand, or be on its way.
+    Seen {
+        first: Fix,
+    },
+    Moving {
+        began: Fix,
+        max_speed_mps: f64,
+    },
+    Stopped {
+        /// The place it is measured from, and when the vehicle came.
+        at: Fix,
+        /// When it was last there.
+        last: Fix,
+        /// Highest speed since then.
+        max_speed_mps: f64,
+    },
+}
+
+/// Fixes nearer in time are not kept beside each other, µs.
+const KEPT_EVERY: i64 = 1_000_000;
+
+impl TripDetector {
+    /// Takes a position and a speed (m/s) at `at`, µs, in the order of time; appends what was found.
+    pub fn apply(&mut self, config: &TripConfig, at: i64, position: Option<Position>, speed: Option<f64>, told: &mut Vec<TripEvent>) {
+        let before = self.odometer.last().copied();
+        if before.is_some_and(|b| at <= b.at) {
+            self.late += 1;
+            return;
+        }
+        let silent = before.filter(|b| at - b.at > micros(config.max_gap_s));
+        if silent.is_some() {
+            self.odometer.interrupt();
+        }
+        let bounds = Bounds { max_speed_mps: config.max_speed_mps, slack_m: config.radius_m };
+        let Some((fix, speed)) = self.odometer.take(at, position, speed, &bounds) else { return };
+        if let Some(before) = silent {
+            self.after_silence(config, &before, &fix, told);
+        }
+        self.near.push_back(fix);
+        while self.near.front().is_some_and(|first| first.distance_m(&fix) > config.radius_m) {
+            self.near.pop_front();
+        }
+        self.step(config, &fix, speed, told);
+        self.thin();
+    }
+
+    /// Samples that came later than a newer one (or repeat it), and were left out.
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Positions that were dropped because nobody gets there so fast.
+    pub const fn outliers(&self) -> u64 {
+        self.odometer.outliers()
+    }
+
+    /// The trip that goes on, as far as it has come.
+    pub fn running(&self) -> Option<Trip> {
+        let State::Moving { began, max_speed_mps } = &self.state else { return None };
+        Some(self.made(began, self.odometer.last()?, *max_speed_mps, Ended::Running))
+    }
+
+    /// Memory held beside the detector itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.near.capacity() * size_of::<Fix>()
+    }
+
+    fn step(&mut self, config: &TripConfig, fix: &Fix, speed: f64, told: &mut Vec<TripEvent>) {
+        let arrived = self.near.front().copied().filter(|first| fix.at - first.at >= micros(config.stop_after_s));
+        match self.state {
+            State::Unknown => self.state = State::Seen { first: *fix },
+            State::Seen { first } => match arrived {
+                Some(first) => self.stop_at(first, *fix, told),
+                None if first.distance_m(fix) > config.radius_m => self.set_off(first, speed, told),
+                None => {}
+            },
+            State::Moving { began, max_speed_mps } => match arrived {
+                Some(first) => {
+                    self.trip(&began, &first, max_speed_mps, Ended::Stop, told);
+                    self.stop_at(first, *fix, told);
+                }
+                None => self.state = State::Moving { began, max_speed_mps: max_speed_mps.max(speed) },
+            },
+            State::Stopped { at, last, max_speed_mps } => {
+                let away = at.distance_m(fix);
+                if away <= config.radius_m {
+                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 };
+                    return;
+                }
+                let max_speed_mps = max_speed_mps.max(speed);
+                self.state = State::Stopped { at, last, max_speed_mps };
+                if arrived.is_some() && away <= config.leave_m {
+                    // It has moved a little, and stands there: the same stop.
+                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 };
+                    return;
+                }
+                if away > config.leave_m {
+                    self.leave(&at, &last, told);
+                    self.set_off(last, max_speed_mps, told);
+                }
+            }
+        }
+    }
+
+    /// Whether the vehicle, silent between the two, stood there or went on unseen.
+    fn after_silence(&mut self, config: &TripConfig, before: &Fix, fix: &Fix, told: &mut Vec<TripEvent>) {
+        let last_place = before.place.or(match self.state {
+            State::Stopped { at, .. } => at.place,
+            _ => None,
+        });
+        let stayed = match (last_place, fix.place) {
+            (Some(a), Some(b)) => a.distance_m(b).is_some_and(|d| d <= config.radius_m),
+            // Without places nobody knows; engines are silent where they are switched off.
+            _ => last_place.is_none() && fix.place.is_none(),
+        };
+        let long_enough = fix.at - before.at >= micros(config.stop_after_s);
+        self.near.clear();
+        match self.state {
+            State::Stopped { at, .. } if stayed => self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 },
+            State::Stopped { at, last, .. } => {
+                self.leave(&at, &last, told);
+                self.set_off(*fix, 0.0, told);
+            }
+            State::Moving { began, max_speed_mps } => {
+                let ended = if stayed && long_enough { Ended::Stop } else { Ended::Silence };
+                self.trip(&began, before, max_speed_mps, ended, told);
+                self.after_trip(stayed && long_enough, before, fix, told);
+            }
+            State::Unknown | State::Seen { .. } => self.after_trip(stayed && long_enough, before, fix, told),
+        }
+    }
+
+    fn after_trip(&mut self, stood: bool, before: &Fix, fix: &Fix, told: &mut Vec<TripEvent>) {
+        if stood {
+            self.stop_at(*before, *fix, told);
+        } else {
+            self.set_off(*fix, 0.0, told);
+        }
+    }
+
+    fn stop_at(&mut self, first: Fix, now: Fix, told: &mut Vec<TripEvent>) {
+        let at = Fix { place: first.place.or(now.place), ..first };
+        self.state = State::Stopped { at, last: now, max_speed_mps: 0.0 };
+        told.push(TripEvent::Stopped { from: at.at, place: at.place });
+    }
+
+    fn leave(&mut self, at: &Fix, last: &Fix, told: &mut Vec<TripEvent>) {
+        self.stops += 1;
+        told.push(TripEvent::Stop(Stop { number: self.stops, from: at.at, to: last.at, place: at.place }));
+    }
+
+    fn set_off(&mut self, began: Fix, max_speed_mps: f64, told: &mut Vec<TripEvent>) {
+        while self.near.front().is_some_and(|first| first.at <= began.at) {
+            self.near.pop_front();
+        }
+        self.state = State::Moving { began, max_speed_mps };
+        told.push(TripEvent::SetOff { from: began.at, place: began.place });
+    }
+
+    fn trip(&mut self, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended, told: &mut Vec<TripEvent>) {
+        told.push(TripEvent::Trip(self.made(began, end, max_speed_mps, ended)));
+        self.trips += 1;
+    }
+
+    fn made(&self, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended) -> Trip {
+        Trip {
+            number: self.trips + 1,
+            from: began.at,
+            to: end.at,
+            from_place: began.place,
+            to_place: end.place,
+            distance_m: (end.odometer_m - began.odometer_m).max(0.0),
+            idle_s: (end.idle - began.idle).max(0) as f64 / 1e6,
+            max_speed_mps,
+            ended,
+        }
+    }
+
+    fn thin(&mut self) {
+        let n = self.near.len();
+        // The first is the anchor, the newest may become one; those between are kept a second apart.
+        if n >= 3 && self.near[n - 2].at - self.near[n - 3].at < KEPT_EVERY {
+            self.near.remove(n - 2);
+        }
+    }
+}
+
+fn micros(s: f64) -> i64 {
+    (s * 1e6).round() as i64
+}
