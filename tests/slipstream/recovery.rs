@@ -205,3 +205,78 @@ async fn killed_in_full_flight_it_goes_on_exactly_or_says_that_it_cannot() {
     }
     assert!(exact >= 1, "in the first round all that was heard was acknowledged");
 }
+
+/// The state used to be saved at the position before, because the newest samples were not synced yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_restart_keeps_epochs_although_the_disk_was_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(binary(), data.path(), &[("SLIPSTREAM_JOURNAL_SYNC_DELAY", "400ms")]);
+    let mut client = server.client(Role::Viewer, "").await;
+    let mut heard = Heard { epoch: client.subscribe(CHANNEL).await["epoch"].as_u64().unwrap(), ..Heard::default() };
+    for round in 1..=3 {
+        let mut publisher = Publisher::connect(&server, "garage", 20 * (round - 1), 20 * (round - 1)).await;
+        publisher.send(20).await;
+        heard.listen(&mut client, 20 * round).await;
+        server.terminate();
+        server.start_again();
+        let answer;
+        (client, answer) = resume(&server, &heard).await;
+        assert_eq!((answer["recovered"].as_bool(), answer["epoch"].as_u64()), (Some(true), Some(heard.epoch)), "round {round}: {answer}");
+        assert_eq!(publisher.resend(&server).await.acknowledged, 20 * round, "what was taken in is known");
+    }
+    client.is_well_behind_news().await;
+}
+
+/// These channels are not in the journal: what they lost is told, never passed over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_channels_that_are_not_journalled_begin_anew_and_say_so() {
+    const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const CHANNELS: [&str; 5] = ["video:shared", "ai:shared", "alerts:shared", "session:p1", "system:health"];
+    let data = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(binary(), data.path(), &[]);
+    let video = async |server: &ServerProcess| {
+        let body = json!({"driverId": "shared", "sessionId": "p1", "frameData": PIXEL, "timestamp": slipstream_protocol::Timestamp::from_millis(1_760_000_000_000)});
+        let posted = reqwest::Client::new().post(server.url("/api/video")).bearer_auth(server.token(Role::Engineer)).json(&body);
+        let posted = posted.send().await.unwrap();
+        assert!(posted.status().is_success(), "{posted:?}");
+    };
+    let mut known = BTreeMap::new();
+    let mut client = server.client(Role::Viewer, "").await;
+    for channel in CHANNELS {
+        known.insert(channel, client.subscribe(channel).await["epoch"].as_u64().unwrap());
+    }
+    for clean in [false, false, true] {
+        video(&server).await;
+        let mut offset = 0;
+        while offset == 0 {
+            let message = client.message().await;
+            if message["channel"] == "video:shared" && message["type"] != "subscribed" {
+                offset = message["offset"].as_u64().unwrap();
+            }
+        }
+        if clean {
+            server.terminate();
+        } else {
+            server.kill();
+        }
+        server.start_again();
+        client = server.client(Role::Viewer, "").await;
+        for channel in CHANNELS {
+            let at = if channel == "video:shared" { offset } else { 0 };
+            client.send(json!({"type": "subscribe", "channel": channel, "since": {"epoch": known[channel], "offset": at}})).await;
+            let answer = client.message_of("subscribed").await;
+            assert_eq!(answer["channel"], channel);
+            let epoch = answer["epoch"].as_u64().unwrap();
+            // Nothing was ever published on some; what says that nothing is missing must be true.
+            let nothing_lost = clean || answer["recovered"] == false || channel != "video:shared";
+            assert!(nothing_lost, "{channel}: {answer}");
+            if !clean && channel == "video:shared" {
+                assert_ne!(epoch, known[channel], "{channel}: numbers that mean something else belong to another epoch: {answer}");
+            }
+            if clean && channel == "video:shared" {
+                assert_eq!((answer["recovered"].as_bool(), epoch), (Some(true), known[channel]), "{answer}");
+            }
+            known.insert(channel, epoch);
+        }
+    }
+}

@@ -201,8 +201,14 @@ async fn all_durable(journal: &EmbeddedJournal) -> bool {
     journal.append(&SampleBatch::default()).await.is_ok()
 }
 
-/// Saves the whole state of a drained system.
-pub(super) async fn save_drained(journal: &EmbeddedJournal, file: &SnapshotFile, snapshot: Snapshot) {
+/// Saves the whole state of a drained system, once the journal has all of it: what is appended and not yet
+/// synced is in the state, and its position is not known before. Where the journal fails, the earlier
+/// snapshot stands.
+pub(super) async fn save_drained(journal: &EmbeddedJournal, file: &SnapshotFile, snapshot: Snapshot, most: Duration) {
+    if !tokio::time::timeout(most, all_durable(journal)).await.unwrap_or(false) {
+        tracing::error!("the journal has not kept all that was taken in; the state before and the journal stand");
+        return;
+    }
     let position = journal.position();
     if save(file, snapshot, position, true).await {
         journal.consumer(CONSUMER, ConsumerRole::Reader).commit(position);

@@ -218,7 +218,7 @@ impl RunningServer {
         let state = system.drain(left()).await;
         // Where something journalled was not routed, the state is not the whole: the next start begins with the one before.
         if let Some(state) = state.filter(|_| routed) {
-            snapshot::save_drained(&services.journal, &snapshots, state).await;
+            snapshot::save_drained(&services.journal, &snapshots, state, left()).await;
         }
         if tokio::time::timeout(left(), services.connections.close()).await.is_err() {
             tracing::warn!(open = services.connections.open(), "some connections did not close in time");

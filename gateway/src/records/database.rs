@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use slipstream_actors::ports::{Listing, Page, RecordsError};
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
-use sqlx::{FromRow, PgPool, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{FromRow, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
+
+use super::postgres::Postgres;
 
 /// A pool of connections to one of the databases.
 #[derive(Clone, Debug)]
 pub(super) enum Database {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Postgres),
 }
 
 /// A value bound to a statement.
@@ -44,7 +46,7 @@ impl Database {
     pub(super) async fn execute(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
-            Self::Postgres(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
+            Self::Postgres(database) => answered(bind!(sqlx::query(sql), args).execute(database.ready()?)).await.map(|done| done.rows_affected()),
         }
     }
 
@@ -57,7 +59,7 @@ impl Database {
     pub(super) async fn optional<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<T>, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool)).await,
-            Self::Postgres(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool)).await,
+            Self::Postgres(database) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(database.ready()?)).await,
         }
     }
 
@@ -65,7 +67,7 @@ impl Database {
     pub(super) async fn all<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<T>, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await,
-            Self::Postgres(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await,
+            Self::Postgres(database) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(database.ready()?)).await,
         }
     }
 
@@ -90,7 +92,7 @@ impl Database {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(database) => database.close().await,
         }
     }
 }
@@ -100,7 +102,7 @@ impl Database {
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// Waits for a statement's outcome, not for ever.
-async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, RecordsError> {
+pub(super) async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, RecordsError> {
     match tokio::time::timeout(DEADLINE, statement).await {
         Ok(outcome) => outcome.map_err(|error| told(&error)),
         Err(_) => Err(RecordsError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()))),

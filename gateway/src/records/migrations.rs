@@ -3,8 +3,10 @@
 use slipstream_actors::ports::RecordsError;
 use sqlx::{
     SqlSafeStr,
-    migrate::{Migrate, Migration, MigrationType, Migrator},
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
 };
+
+use super::database::told;
 
 /// One change of the schema: its number, its name, its statements.
 pub(super) type Change = (i64, &'static str, &'static str);
@@ -16,19 +18,19 @@ pub(super) const SQLITE: &[Change] = &[(1, "records", include_str!("../../migrat
 pub(super) const POSTGRES: &[Change] = &[(1, "records", include_str!("../../migrations/postgres/0001_records.sql"))];
 
 /// Brings a database's schema up to date, one process at a time.
-pub(super) async fn run<'c, C>(changes: &'static [Change], connection: C) -> Result<(), RecordsError>
-where
-    C: sqlx::Acquire<'c>,
-    <C::Connection as std::ops::Deref>::Target: Migrate,
-{
+pub(super) async fn run<C: Migrate>(changes: &'static [Change], connection: &mut C) -> Result<(), RecordsError> {
     let migrations = changes
         .iter()
         .map(|(version, name, sql)| Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false))
         .collect();
     Migrator::with_migrations(migrations)
-        .run(connection)
+        // What `run` does; that one cannot be spawned (rust-lang/rust#100013).
+        .run_direct(None, connection, false)
         .await
-        .map_err(|error| RecordsError::Refused(format!("the schema cannot be brought up to date: {error}")))
+        .map_err(|error| match &error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if told(cause).is_retryable() => told(cause),
+            _ => RecordsError::Refused(format!("the schema cannot be brought up to date: {error}")),
+        })
 }
 
 #[cfg(test)]

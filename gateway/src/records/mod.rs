@@ -18,6 +18,7 @@ use slipstream_actors::ports::{PortFuture, Records, RecordsError, RecordsFuture}
 use slipstream_protocol::{ErrorCode, ProtocolError};
 
 use database::Database;
+use postgres::Postgres;
 
 /// The relational store, in whichever database it was opened.
 #[derive(Clone, Debug)]
@@ -32,9 +33,10 @@ impl SqlRecords {
     }
 
     /// Connects to PostgreSQL at `url` (`postgres://user:password@host/database`) and brings its
-    /// schema up to date.
+    /// schema up to date. Where it does not answer, that is done as soon as it does; every statement is
+    /// refused as [`RecordsError::Unavailable`] until then. To be called within a tokio runtime.
     pub async fn postgres(url: &str) -> Result<Self, RecordsError> {
-        Ok(Self { database: Database::Postgres(postgres::open(url).await?) })
+        Ok(Self { database: Database::Postgres(Postgres::open(url).await?) })
     }
 }
 

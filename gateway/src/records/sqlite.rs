@@ -29,6 +29,8 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, RecordsError> {
         .connect_with(options)
         .await
         .map_err(|error| told(&error))?;
-    migrations::run(migrations::SQLITE, &pool).await?;
+    let mut connection = pool.acquire().await.map_err(|error| told(&error))?;
+    migrations::run(migrations::SQLITE, &mut *connection).await?;
+    drop(connection);
     Ok(pool)
 }

@@ -8,6 +8,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use slipstream_actors::ports::{Driver, DriverRecords as _, Records as _};
+use slipstream_gateway::records::SqlRecords;
 use slipstream_protocol::{Timestamp, token::Role};
 use slipstream_tests::{
     gateway::{Client, Heard},
@@ -134,4 +136,50 @@ async fn a_full_disk_is_told_to_publishers_readers_go_on_and_nothing_acknowledge
         (1..=acknowledged).all(|n| numbers.binary_search(&n).is_ok())
     })
     .await;
+}
+
+/// What the database of records has answered is there, and a disk that was full leaves nothing behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_answered_on_a_disk_that_fills_up_are_kept_and_they_go_on_when_there_is_room() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    let Some(disk) = SmallDisk::mount(&home.path().join("data")) else { return };
+    let path = home.path().join("data/slipstream.db");
+    let records = SqlRecords::sqlite(&path).await.unwrap();
+    let driver = |n: usize| Driver {
+        id: format!("driver-{n}").parse().unwrap(),
+        name: "x".repeat(200),
+        team: None,
+        created_at: Timestamp::from_millis(1_760_000_000_000),
+    };
+    let mut kept = Vec::new();
+    let mut next = 0;
+    for _ in 0..3 {
+        disk.fill();
+        let mut refused = 0;
+        while refused < 20 {
+            assert!(next < 100_000, "the disk is never full");
+            match records.put_driver(driver(next)).await {
+                Ok(_) => kept.push(next),
+                Err(error) => {
+                    assert!(error.is_retryable(), "{error}");
+                    refused += 1;
+                }
+            }
+            next += 1;
+        }
+        disk.free();
+        for _ in 0..20 {
+            records.put_driver(driver(next)).await.unwrap();
+            kept.push(next);
+            next += 1;
+        }
+    }
+    // As another process sees it: what a connection believes to be in a transaction of its own is not there.
+    let others = SqlRecords::sqlite(&path).await.unwrap();
+    for n in &kept {
+        assert!(others.driver(&driver(*n).id).await.unwrap().is_some(), "driver {n} of {next} was answered and is not there");
+    }
+    others.close().await;
+    records.close().await;
 }

@@ -52,3 +52,46 @@ async fn a_database_of_records_that_is_down_or_hangs_costs_records_alone() {
         eventually("records are back", || async { make_session(&server, "after").await.0 == StatusCode::CREATED }).await;
     }
 }
+
+/// It used to refuse to start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_started_without_its_database_of_records_takes_samples_and_has_records_once_it_is_there() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let data = tempfile::tempdir().unwrap();
+    for away in ["down", "hanging"] {
+        if away == "down" {
+            postgres.stop();
+        } else {
+            postgres.pause();
+        }
+        let mut server = ServerProcess::start(binary(), data.path(), &[("DATABASE_URL", &postgres.url())]);
+        let mut viewer = Viewer::open(&server).await;
+        let mut relay = Stream::open(&server, &format!("garage-{away}"), "durable").await;
+        relay.send(50).await;
+        relay.all_acknowledged().await;
+        viewer.hears(50).await;
+        let asked = Instant::now();
+        let (status, told) = make_session(&server, "meanwhile").await;
+        assert_eq!((status, &told["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"UNAVAILABLE".into()), "{away}: {told}");
+        assert!(asked.elapsed() < Duration::from_secs(2), "told at once: {:?}", asked.elapsed());
+        let health: Value = reqwest::get(server.url("/health")).await.unwrap().json().await.unwrap();
+        assert_eq!((&health["data"]["status"], &health["data"]["records"]["ok"]), (&"degraded".into(), &false.into()), "{health}");
+        if away == "down" {
+            postgres.start_again();
+        } else {
+            postgres.resume();
+        }
+        eventually("records are there", || async { make_session(&server, "after").await.0 == StatusCode::CREATED }).await;
+        server.terminate();
+        std::fs::remove_dir_all(data.path().join("data")).unwrap();
+    }
+    // What no waiting mends is told at the start, as ever.
+    let output = std::process::Command::new(binary())
+        .args(["serve", "--port", "0", "--bind", "127.0.0.1"])
+        .env("DATABASE_URL", format!("{}_that_is_not_there", postgres.url()))
+        .env("DATA_DIR", data.path().join("other"))
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && complaint.contains("DATABASE_URL"), "{complaint}");
+}
