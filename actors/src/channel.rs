@@ -411,9 +411,11 @@ fn encode(name: &Arc<ChannelName>, first: u64, content: &Content, format: WireFo
                 encoder.event(&name.text, first, event, &mut out);
                 vec![Run { name: name.clone(), first, count: 1, bytes: out.freeze(), last_start: 0 }]
             }
-            Content::Samples(samples) => {
-                samples.chunks(MAX_RUN).enumerate().map(|(i, chunk)| encode_run(name, first + (i * MAX_RUN) as u64, chunk, encoder)).collect()
-            }
+            Content::Samples(samples) => samples
+                .chunks(MAX_RUN)
+                .enumerate()
+                .map(|(i, chunk)| encode_run(name, first + (i * MAX_RUN) as u64, chunk, encoder))
+                .collect(),
         }
     })
 }

@@ -202,7 +202,8 @@ impl Outbox {
                 let mut state = self.state.lock();
                 let portion = state.queue.drain(self.format, into);
                 // News does not overtake what was missed.
-                let next_due = if state.queue.is_empty() && portion.is_none() { state.conflation.drain(Instant::now(), into) } else { None };
+                let next_due =
+                    if state.queue.is_empty() && portion.is_none() { state.conflation.drain(Instant::now(), into) } else { None };
                 match state.closed {
                     Some(code) if portion.is_none() => return Drained::Closed(code),
                     _ => {}

@@ -111,6 +111,11 @@ export class Publisher {
     return publisher;
   }
 
+  /** Whether what is sent now goes anywhere. */
+  get ready() {
+    return this.socket.readyState === 1;
+  }
+
   /** Sends samples `{driverId, sessionId, timestamp, data}` as one batch. */
   send(samples) {
     const batch = samples.map((sample) => ({ ...sample, seq: (this.#seq += 1) }));
@@ -119,6 +124,57 @@ export class Publisher {
 
   close() {
     this.socket.terminate();
+  }
+}
+
+/** A relay agent that sends again what was not acknowledged as durable, and comes back by itself. */
+export class PatientPublisher {
+  #seq = 0;
+  #waiting = []; // Samples without an acknowledgement, oldest first.
+  #stopped = false;
+
+  static async connect(server, name) {
+    const publisher = new PatientPublisher();
+    publisher.address = `${server.address.replace('http', 'ws')}/ws?token=${token('relay')}&ack=durable&publisher=${name}`;
+    publisher.#connect();
+    await eventually('the publisher is connected', () => publisher.socket.readyState === 1);
+    return publisher;
+  }
+
+  /** What cannot be sent now is sent later. */
+  get ready() {
+    return true;
+  }
+
+  /** Samples sent and not acknowledged. */
+  get waiting() {
+    return this.#waiting.length;
+  }
+
+  send(samples) {
+    const batch = samples.map((sample) => ({ ...sample, seq: (this.#seq += 1) }));
+    this.#waiting.push(...batch);
+    if (this.socket.readyState === 1) this.socket.send(JSON.stringify({ type: 'telemetry', batch }));
+  }
+
+  close() {
+    this.#stopped = true;
+    this.socket.terminate();
+  }
+
+  #connect() {
+    this.socket = new WebSocket(this.address);
+    this.socket.on('open', () => {
+      if (this.#waiting.length > 0) this.socket.send(JSON.stringify({ type: 'telemetry', batch: this.#waiting }));
+    });
+    this.socket.on('message', (text) => {
+      const frame = JSON.parse(text);
+      if (frame.type === 'ack') this.#waiting = this.#waiting.filter(({ seq }) => seq > frame.seq);
+    });
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      if (!this.#stopped) setTimeout(() => this.#connect(), 100);
+    });
   }
 }
 

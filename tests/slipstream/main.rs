@@ -20,6 +20,7 @@ mod readme;
 mod records;
 mod recovery;
 mod relay;
+mod relay_disk;
 mod relay_spool;
 mod restart;
 mod road;

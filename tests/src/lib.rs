@@ -3,5 +3,6 @@
 pub mod gateway;
 pub mod server_process;
 pub mod servers;
+pub mod small_disk;
 pub mod stand_in;
 pub mod write_api;

@@ -207,6 +207,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Whether there was nothing in the batch, not even duplicates.
+    pub const fn is_empty(&self) -> bool {
+        self.append.is_none() && self.highest.is_none()
+    }
+
     /// Waits until the batch is durable. Returns its record's position; `None` for a batch of
     /// duplicates only, whose first sending is durable by then.
     pub async fn settled(self) -> Result<Option<u64>, JournalError> {

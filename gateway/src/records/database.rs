@@ -46,7 +46,9 @@ impl Database {
     pub(super) async fn execute(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
-            Self::Postgres(database) => answered(bind!(sqlx::query(sql), args).execute(database.ready()?)).await.map(|done| done.rows_affected()),
+            Self::Postgres(database) => {
+                answered(bind!(sqlx::query(sql), args).execute(database.ready()?)).await.map(|done| done.rows_affected())
+            }
         }
     }
 
@@ -58,7 +60,11 @@ impl Database {
     /// The row of a query that gives at most one.
     pub(super) async fn optional<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<T>, RecordsError> {
         match self {
-            Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(pool)).await,
+            // To its end: a statement with RETURNING that is left at its first row commits when it is put away,
+            // and a full disk that forbids that is not told.
+            Self::Sqlite(pool) => {
+                answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await.map(|rows| rows.into_iter().next())
+            }
             Self::Postgres(database) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(database.ready()?)).await,
         }
     }

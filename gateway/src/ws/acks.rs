@@ -3,10 +3,10 @@
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 
 use futures_util::FutureExt;
-use slipstream_actors::ports::{Journal, JournalError};
+use slipstream_actors::ports::{Journal as _, JournalError};
 use slipstream_protocol::server::AckLevel;
 
-use crate::ingest::Ticket;
+use crate::{ingest::Ticket, journal::EmbeddedJournal};
 
 type Promise = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
 
@@ -49,13 +49,16 @@ impl Acks {
     }
 
     /// A frame of `bytes` whose highest number is `seq` waits for `ticket` and then for `level`.
-    pub(super) fn push(&mut self, seq: Option<u64>, bytes: usize, ticket: Ticket, level: AckLevel, journal: Arc<dyn Journal>) {
+    pub(super) fn push(&mut self, seq: Option<u64>, bytes: usize, ticket: Ticket, level: AckLevel, journal: Arc<EmbeddedJournal>) {
+        let is_empty = ticket.is_empty();
         let promise = async move {
             let position = ticket.settled().await?;
-            match (level, position) {
-                (AckLevel::Stored, Some(position)) => journal.stored(position).await,
-                _ => Ok(()),
+            if level != AckLevel::Stored || is_empty {
+                return Ok(());
             }
+            // Duplicates were kept somewhere up to here, perhaps by a run before this one; that the stores have
+            // them is another matter.
+            journal.stored(position.unwrap_or_else(|| journal.position())).await
         };
         self.bytes += bytes;
         self.waiting.push_back(Waiting { seq, bytes, promise: promise.boxed() });

@@ -81,3 +81,37 @@ async fn beside_flooders_every_sample_at_60_hz_is_acknowledged_and_heard_in_orde
         assert!(publisher.is_untroubled(), "the flooders lose nothing either");
     }
 }
+
+/// Requests cannot wait in line, so half of the journal's queue is theirs: flooders on `WebSocket`s do not take it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_flooders_a_publisher_that_posts_is_neither_refused_nor_passed_by() {
+    const POSTS: u64 = 100;
+    let window = format!("ws.window={WINDOW}");
+    let process = Process::start(&[&window, "journal.queue_bytes=131072", "rate.samples_per_token=0"]).await;
+    let flood = Flood::start(&process, FLOODERS, 64, 500).await;
+    let done = || flood.frames_acked.load(Ordering::SeqCst);
+    while done() < 10 * WINDOW {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (client, token) = (reqwest::Client::new(), Process::token("poster", Role::Relay));
+    let (started, mut most_passed_by) = (done(), 0);
+    for n in 1..=POSTS {
+        let body = serde_json::json!({"driverId": "posted", "sessionId": "s", "data": {"n": n}});
+        let sent_at = done();
+        let request = client.post(process.url("/api/telemetry")).bearer_auth(&token).json(&body).send();
+        let answer = timeout(Duration::from_secs(60), request).await.expect("the flood does not starve it").unwrap();
+        assert_eq!(answer.status().as_u16(), 201, "post {n}: {}", answer.text().await.unwrap());
+        most_passed_by = most_passed_by.max(done() - sent_at);
+    }
+    println!("{POSTS} posts beside {} frames of the flood; most passed by one: {most_passed_by}", done() - started);
+    let bound = FLOODERS as u64 * WINDOW * 2;
+    assert!(most_passed_by <= bound, "{most_passed_by} frames of the flood passed by one post, {bound} may");
+    assert!(done() > started, "the flood went on");
+    let url = process.url("/api/telemetry/posted/latest");
+    let latest: Value = client.get(url).bearer_auth(Process::token("eye", Role::Viewer)).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&latest["data"]["samples"], &latest["data"]["data"]["n"]), (&POSTS.into(), &(POSTS as f64).into()), "{latest}");
+    for mut publisher in flood.stop().await {
+        publisher.until_acked().await;
+        assert!(publisher.is_untroubled(), "the flooders lose nothing either");
+    }
+}

@@ -1,11 +1,6 @@
 //! A disk that is full: publishers are told and slowed down, readers go on, and it recovers.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use slipstream_actors::ports::{Driver, DriverRecords as _, Records as _};
@@ -14,43 +9,11 @@ use slipstream_protocol::{Timestamp, token::Role};
 use slipstream_tests::{
     gateway::{Client, Heard},
     server_process::ServerProcess,
+    small_disk::SmallDisk,
 };
 
 use super::{SOON, Viewer, eventually};
 use crate::cli::binary;
-
-/// A small file system; gone when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounts one at `at`, or tells why not.
-    fn mount(at: &Path) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "slipstream-test"]).arg(at).output();
-        if mounted.is_ok_and(|o| o.status.success()) {
-            return Some(Self(at.to_owned()));
-        }
-        eprintln!("skipped: a small disk cannot be mounted here");
-        None
-    }
-
-    /// Writes until nothing more fits.
-    fn fill(&self) {
-        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
-        for size in [1 << 20, 4 << 10, 1] {
-            while filler.write_all(&vec![1; size]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 fn sample(seq: u64) -> Value {
     json!({"type": "telemetry", "driverId": "car", "seq": seq, "timestamp": Timestamp::from_millis(1_760_000_000_000 + seq as i64).to_string(), "data": {"n": seq, "padding": "x".repeat(2_000)}})
@@ -90,7 +53,6 @@ async fn get(server: &ServerProcess, path: &str) -> (u16, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_to_publishers_readers_go_on_and_nothing_acknowledged_is_lost() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::create_dir(home.path().join("data")).unwrap();
     let Some(disk) = SmallDisk::mount(&home.path().join("data")) else { return };
     let mut server = ServerProcess::start(binary(), home.path(), &[]);
     let mut viewer = Viewer::open(&server).await;
@@ -142,7 +104,6 @@ async fn a_full_disk_is_told_to_publishers_readers_go_on_and_nothing_acknowledge
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_answered_on_a_disk_that_fills_up_are_kept_and_they_go_on_when_there_is_room() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::create_dir(home.path().join("data")).unwrap();
     let Some(disk) = SmallDisk::mount(&home.path().join("data")) else { return };
     let path = home.path().join("data/slipstream.db");
     let records = SqlRecords::sqlite(&path).await.unwrap();

@@ -5,6 +5,7 @@ mod disk;
 mod records;
 mod scripted;
 mod stored;
+mod two;
 
 use std::time::{Duration, Instant};
 
@@ -92,4 +93,10 @@ async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The numbers in lines of `n`, in the order sent.
+fn numbers(lines: &[String]) -> Vec<u64> {
+    let value = |line: &String| line.split("value=").nth(1)?.split([',', ' ']).next()?.parse::<f64>().ok();
+    lines.iter().filter_map(value).map(|n| n as u64).collect()
 }

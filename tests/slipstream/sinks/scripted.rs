@@ -7,14 +7,8 @@ use slipstream_tests::{
     write_api::{Told, WriteApi},
 };
 
-use super::{Stream, Viewer, eventually};
+use super::{Stream, Viewer, eventually, numbers};
 use crate::cli::binary;
-
-/// The numbers in lines of `n`, in the order sent.
-fn numbers(lines: &[String]) -> Vec<u64> {
-    let value = |line: &String| line.split("value=").nth(1)?.split([',', ' ']).next()?.parse::<f64>().ok();
-    lines.iter().filter_map(value).map(|n| n as u64).collect()
-}
 
 async fn overloaded_then_refusing_some(store: &str, settings: impl Fn(&str) -> Vec<(&'static str, String)>) {
     let api = WriteApi::start().await;
