@@ -4,6 +4,8 @@
 //! the simulator that drives cars. No async, no threads, no locks, no clock, no unseeded
 //! randomness: `now` and seeds are arguments, so a replayed stream gives the same answers twice.
 
+pub mod alarms;
+pub mod anomaly;
 pub mod coach;
 pub mod geo;
 pub mod geofence;

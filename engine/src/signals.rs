@@ -23,6 +23,8 @@ use std::f64::consts::PI;
 
 use slipstream_protocol::{Sample, Signal, SignalName, SignalValue};
 
+use crate::geo::{LatLon, Point, Position};
+
 /// A signal the engine understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -151,6 +153,14 @@ impl Reading {
     pub fn lap_number(&self) -> Option<u32> {
         let lap = self.get(Role::Lap)?;
         ((0.0..=MAX_LAP).contains(&lap) && lap.fract() == 0.0).then_some(lap as u32)
+    }
+
+    /// Where it was read: in the source's own plane, or on the Earth.
+    pub fn position(&self) -> Option<Position> {
+        if let (Some(x), Some(y)) = (self.get(Role::X), self.get(Role::Y)) {
+            return Some(Position::Track(Point::new(x, y)));
+        }
+        LatLon::new(self.get(Role::Lat)?, self.get(Role::Lon)?).map(Position::Earth)
     }
 
     /// Sets the value of a role, in SI.

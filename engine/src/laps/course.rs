@@ -9,7 +9,7 @@ use std::sync::Arc;
 use slipstream_protocol::Timestamp;
 
 use super::{
-    book::{LapBook, LapTrace},
+    book::{LapBook, LapTrace, TracePoint},
     crossings::{Crossing, CrossingWatch, Rule},
     delta::{MiniSector, MiniSectors, Parts, Progress},
     gate::{Gate, Place},
@@ -19,7 +19,7 @@ use super::{
     stint::{Stint, StintTracker},
 };
 use crate::{
-    geo::{LatLon, LocalFrame, Point, Position},
+    geo::{LocalFrame, Point, Position},
     signals::{Reading, Role},
     vehicle::LapTime,
 };
@@ -170,7 +170,7 @@ impl CourseTracker {
             return;
         }
         self.seen = Some(at);
-        let position = position(reading);
+        let position = reading.position();
         let speed = reading.get(Role::Speed).or_else(|| self.speed_from(at, position?, course));
         let mut passed = Vec::new();
         if course.gates.is_empty() {
@@ -204,6 +204,13 @@ impl CourseTracker {
     /// The lap that others are compared with: the best whole one so far.
     pub fn reference(&self) -> Option<&Arc<LapTrace>> {
         self.book.as_ref()?.reference()
+    }
+
+    /// Memory held beside the value itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        let traces = self.book.iter().flat_map(|book| book.laps().chain(book.reference()));
+        let points: usize = traces.map(|lap| lap.points.len()).sum();
+        (points + self.recorder.as_ref().map_or(0, Recorder::points)) * size_of::<TracePoint>() + self.crossings.heap_bytes()
     }
 
     /// Samples that came later than a newer one, and were left out.
@@ -318,13 +325,6 @@ fn rule(course: &Course) -> Rule<'_> {
 
 fn micros(s: f64) -> i64 {
     (s * 1e6).round() as i64
-}
-
-fn position(reading: &Reading) -> Option<Position> {
-    if let (Some(x), Some(y)) = (reading.get(Role::X), reading.get(Role::Y)) {
-        return Some(Position::Track(Point::new(x, y)));
-    }
-    LatLon::new(reading.get(Role::Lat)?, reading.get(Role::Lon)?).map(Position::Earth)
 }
 
 /// A position in the plane of the course: the track's own, or the one that touches the Earth at the start line.

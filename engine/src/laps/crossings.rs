@@ -85,6 +85,11 @@ impl CrossingWatch {
         self.release(at, rule, told);
     }
 
+    /// Memory held beside the value itself, bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.recent.capacity() * size_of::<Fix>() + self.waiting.capacity() * size_of::<Waiting>()
+    }
+
     /// What still waits for its reckoning, told without waiting any longer.
     pub(super) fn flush(&mut self, rule: &Rule<'_>, told: &mut Vec<Crossing>) {
         self.release(i64::MAX, rule, told);

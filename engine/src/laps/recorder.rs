@@ -90,6 +90,11 @@ impl Recorder {
         Self { start, step_m: FIRST_STEP_M, points, last: None, last_time_s: 0.0, hole: false }
     }
 
+    /// How many points it holds.
+    pub(super) fn points(&self) -> usize {
+        self.points.len()
+    }
+
     /// How far the lap has come, m.
     pub(super) fn distance_m(&self) -> f64 {
         self.last.map_or(0.0, |(dist, _)| dist)

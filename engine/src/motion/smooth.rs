@@ -35,6 +35,11 @@ impl Smoother {
         self.leave(window / 2 + 1, out);
     }
 
+    /// Memory held beside the value itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.raw.capacity() * size_of::<(i64, Position)>()
+    }
+
     /// The track ends here: the rest leaves, and a new one may begin.
     pub fn end(&mut self, out: &mut Vec<(i64, Position)>) {
         self.leave(self.raw.len(), out);

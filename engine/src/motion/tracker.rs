@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     jump::{JumpFilter, Verdict},
-    kpi::MotionKpis,
+    kpi::{MotionKpis, OverThreshold},
     smooth::Smoother,
 };
 use crate::geo::Position;
@@ -106,6 +106,11 @@ impl MotionTracker {
     /// What adds up so far.
     pub fn kpis(&self) -> MotionKpis {
         self.kpis.clone().unwrap_or_default()
+    }
+
+    /// Memory held beside the value itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.smoother.heap_bytes() + self.kpis.as_ref().map_or(0, |k| k.over.capacity() * size_of::<OverThreshold>())
     }
 
     fn by_speed(&mut self, config: &MotionConfig, at: i64, speed: f64, steps: &mut Vec<MotionStep>) {

@@ -18,6 +18,7 @@ pub mod flow;
 pub mod keyed;
 pub mod operator;
 pub mod operators;
+pub(crate) mod roles;
 pub mod row;
 pub mod source;
 pub mod spec;

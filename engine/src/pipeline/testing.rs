@@ -9,6 +9,9 @@ use super::{Pipeline, Row, RowKind};
 /// Vehicle, seconds, signals.
 pub(crate) type SampleOf<'a> = (&'a str, f64, &'a [(&'a str, f64)]);
 
+/// A sample of a test: the vehicle, seconds, signals.
+pub(crate) type Told<'a> = (&'a str, f64, &'a [(&'a str, f64)]);
+
 /// A sample of numbers.
 pub(crate) fn sample(vehicle: &str, time_s: f64, signals: &[(&str, f64)]) -> Sample {
     let time = Timestamp::from_secs_f64(time_s);

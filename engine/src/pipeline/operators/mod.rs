@@ -8,25 +8,37 @@
 
 use super::operator::OperatorKind;
 
+pub mod alarm;
 pub mod convert;
 pub mod deduplicate;
 pub mod derive;
+pub mod detect;
+pub mod fence;
 pub mod filter;
+pub mod find_trips;
+pub mod measure_motion;
 pub mod rename;
 pub mod reorder;
 pub mod select;
+pub mod time_laps;
 pub mod validate;
 pub mod window;
 
 /// The table of all operators, by verb.
 pub const OPERATORS: &[OperatorKind] = &[
+    alarm::KIND,
     convert::KIND,
     deduplicate::KIND,
     derive::KIND,
+    detect::KIND,
+    fence::KIND,
     filter::KIND,
+    find_trips::KIND,
+    measure_motion::KIND,
     rename::KIND,
     reorder::KIND,
     select::KIND,
+    time_laps::KIND,
     validate::KIND,
     window::KIND,
 ];
