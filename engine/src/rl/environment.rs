@@ -120,6 +120,14 @@ pub enum EnvironmentError {
         /// Values in the buffer.
         got: usize,
     },
+    /// Another number of actions than environments.
+    #[error("{expected} environments step together, {got} actions were given")]
+    ActionCount {
+        /// Environments.
+        expected: usize,
+        /// Actions given.
+        got: usize,
+    },
     /// A layout that cannot be.
     #[error("impossible layout: {0}")]
     Layout(String),

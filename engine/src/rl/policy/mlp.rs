@@ -1,5 +1,6 @@
 //! A feed-forward network of dense layers, played without allocating.
 
+use super::super::network::dense;
 use super::{LoadError, bounds, tensors::Tensors};
 
 /// What stands behind every dense layer but the last.
@@ -52,11 +53,25 @@ struct Dense {
 impl Dense {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         y.copy_from_slice(&self.bias);
-        for (x, weights) in x.iter().zip(self.by_input.chunks_exact(self.outputs)) {
-            if *x != 0.0 {
-                for (y, w) in y.iter_mut().zip(weights) {
-                    *y += x * w;
+        let outputs = y.len();
+        let row = |input: usize| &self.by_input[input * outputs..(input + 1) * outputs];
+        // Four inputs at a time: a sum is fetched and put back once for all of them.
+        let mut four = [0; 4];
+        let mut found = 0;
+        for (input, _) in x.iter().enumerate().take(self.inputs).filter(|(_, x)| **x != 0.0) {
+            four[found] = input;
+            found += 1;
+            if found == 4 {
+                found = 0;
+                let rows = row(four[0]).iter().zip(row(four[1])).zip(row(four[2]).iter().zip(row(four[3])));
+                for (y, ((w0, w1), (w2, w3))) in y.iter_mut().zip(rows) {
+                    *y = *y + x[four[0]] * w0 + x[four[1]] * w1 + x[four[2]] * w2 + x[four[3]] * w3;
                 }
+            }
+        }
+        for input in &four[..found] {
+            for (y, w) in y.iter_mut().zip(row(*input)) {
+                *y += x[*input] * w;
             }
         }
     }
@@ -190,6 +205,23 @@ impl Mlp {
         let x = if hidden.is_empty() { input } else { &scratch.from[..width] };
         last.forward(x, &mut scratch.to[..last.outputs]);
         &scratch.to[..last.outputs]
+    }
+
+    /// Plays the network for many inputs, one after the other, as one product of matrices for each layer: sums are
+    /// the same as [`Mlp::forward`]'s up to rounding. `inputs` has whole rows of [`Mlp::inputs`] numbers.
+    pub fn forward_batch<'s>(&self, inputs: &[f32], scratch: &'s mut Scratch) -> &'s [f32] {
+        let rows = inputs.len() / self.inputs();
+        let last = self.layers.len() - 1;
+        for (at, layer) in self.layers.iter().enumerate() {
+            scratch.to.resize(rows * layer.outputs, 0.0);
+            let x = if at == 0 { &inputs[..rows * layer.inputs] } else { &scratch.from[..rows * layer.inputs] };
+            dense(&layer.by_input, &layer.bias, x, &mut scratch.to);
+            if at < last {
+                self.activation.apply(&mut scratch.to);
+            }
+            std::mem::swap(&mut scratch.from, &mut scratch.to);
+        }
+        &scratch.from[..rows * self.outputs()]
     }
 }
 

@@ -180,6 +180,41 @@ impl Policy for TrainedPolicy {
             Ok(Decision { action, scores: kind, value })
         })
     }
+
+    fn act_batch(&self, observations: &[f32], scores: &mut [f32], decisions: &mut [Decision]) -> Result<(), PolicyError> {
+        let rows = decisions.len();
+        let (expected, got) = (rows * self.observations(), observations.len());
+        if expected != got {
+            return Err(PolicyError::ObservationLength { expected, got });
+        }
+        let (expected, got) = (rows * self.actions(), scores.len());
+        if expected != got {
+            return Err(PolicyError::ScoresLength { expected, got });
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            scores.copy_from_slice(self.actor.forward_batch(observations, scratch));
+            for (decision, scores) in decisions.iter_mut().zip(scores.chunks_exact_mut(self.actions())) {
+                let action = greedy(scores)?;
+                let scores = match self.head {
+                    Head::QValues => ScoreKind::QValues,
+                    Head::Logits => {
+                        softmax(scores);
+                        ScoreKind::Probabilities
+                    }
+                };
+                *decision = Decision { action, scores, value: None };
+            }
+            if let Some(critic) = &self.critic {
+                for (decision, value) in decisions.iter_mut().zip(critic.forward_batch(observations, scratch)) {
+                    decision.value = Some(*value);
+                }
+            }
+            if decisions.iter().any(|decision| decision.value.is_some_and(f32::is_nan)) || scores.iter().any(|score| score.is_nan()) {
+                return Err(PolicyError::NotANumber);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// The first 16 hexadecimal digits of a hash of the weights.
@@ -215,7 +250,34 @@ pub fn softmax(logits: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::{SplitMix64, network::Network};
     use super::*;
+
+    #[test]
+    fn a_batch_gives_what_its_rows_give_apart() {
+        let net = |outputs| {
+            let network = Network::new(&[3, 9, 6, outputs], &mut SplitMix64::new(outputs as u64)).unwrap();
+            network.to_policy(Algorithm::Dqn).unwrap().actor().clone()
+        };
+        let mut random = SplitMix64::new(3);
+        let observations: Vec<f32> = (0..21).map(|_| random.range(-1.0, 1.0) as f32).collect();
+        for policy in [
+            TrainedPolicy::new(Algorithm::Dqn, Head::QValues, net(4), None),
+            TrainedPolicy::new(Algorithm::Ppo, Head::Logits, net(4), Some(net(1))),
+        ] {
+            let (mut together, mut decisions) = ([0.0; 28], [Decision::default(); 7]);
+            policy.act_batch(&observations, &mut together, &mut decisions).unwrap();
+            for (row, decision) in decisions.iter().enumerate() {
+                let mut alone = [0.0; 4];
+                let expected = policy.act(&observations[row * 3..row * 3 + 3], &mut alone).unwrap();
+                assert_eq!((decision.action, decision.scores), (expected.action, expected.scores));
+                let far = |a: f32, b: f32| (a - b).abs() > 1e-5;
+                assert!(!alone.iter().zip(&together[row * 4..]).any(|(a, b)| far(*a, *b)));
+                assert_eq!(decision.value.is_some(), expected.value.is_some());
+                assert!(!far(decision.value.unwrap_or(0.0), expected.value.unwrap_or(0.0)));
+            }
+        }
+    }
 
     #[test]
     fn probabilities_of_far_logits_neither_overflow_nor_vanish() {
