@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod data;
+mod dirty;
 mod football;
 mod laps;
 mod trips;
