@@ -18,10 +18,11 @@ Examples:
   slipstream soak --faults kill,torn-tail,cut    only these
   slipstream soak --postgres postgres://me@db:5432/soak --influxdb1 http://tsdb:8086
 
-What it does: starts this binary as a server on a data folder of its own and as relay agents, with
+What it does: starts this binary as a server on a data folder of its own and as relay agents (one with a spool), with
 subscribers, and the databases that are installed here; every sample carries its identity. Faults
 come at random from the seed: kill -9, SIGTERM, SIGSTOP, stores away, disk full (as root: a small
-tmpfs), torn journal tail, connections cut mid-frame, a reader that stalls, the clock set back.
+tmpfs), torn journal tail, connections cut mid-frame, a reader that stalls, the clock set back, a relay agent with a
+spool killed.
 Then all is left in peace, and everything acknowledged must be stored once, in order, in every store
 and in the journal; every subscriber has heard each publication once or was told of the gap; memory,
 descriptors and files are back near the base line. Broken promises are printed with the sample's
@@ -57,7 +58,8 @@ pub(super) struct SoakArgs {
     #[arg(long, value_name = "HZ", default_value_t = 250.0, value_parser = positive)]
     rate: f64,
 
-    /// Only these: kill, terminate, freeze, sink-away, database-away, disk-full, torn-tail, cut, stall, clock-back
+    /// Only these: kill, terminate, freeze, sink-away, database-away, disk-full, torn-tail, cut, stall, clock-back,
+    /// relay-kill
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = fault)]
     faults: Vec<Fault>,
 

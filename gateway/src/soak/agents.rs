@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -91,18 +91,25 @@ impl Agent {
         if status.is_none() {
             self.process.kill().await;
         }
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        Ended::read(status, &self.log, most)
+    }
+}
+
+impl Ended {
+    /// What the log of an agent says that ended so within `most`; `None`: it did not.
+    pub(super) fn read(status: Option<ExitStatus>, log: &Path, most: Duration) -> Self {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
         let after = |mark: &str| text.rsplit_once(mark).map(|(_, rest)| rest.trim_start());
         let number = |rest: Option<&str>| {
             rest.and_then(|r| r.split(|c: char| !c.is_ascii_digit()).next()).and_then(|digits| digits.parse().ok()).unwrap_or(0)
         };
         let resent = text.rsplit_once(" sent again").and_then(|(before, _)| before.rsplit_once(' ')).and_then(|(_, n)| n.parse().ok());
         let said = status.map_or_else(|| format!("still running after {} s", most.as_secs()), |s| format!("{s}"));
-        Ended {
+        Self {
             complete: status.is_some_and(|s| s.success()),
             reconnects: number(after("reconnects ")),
             resent: resent.unwrap_or(0),
-            said: format!("{said}\n{}", process::tail(&self.log, 12)),
+            said: format!("{said}\n{}", process::tail(log, 12)),
         }
     }
 }

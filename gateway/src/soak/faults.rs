@@ -13,6 +13,7 @@ use super::{
     proxy::{Mode, Proxy},
     report::{Injected, Report},
     server::Server,
+    spooling::SpoolingAgent,
     subscriber::{Kind, Subscriber},
 };
 
@@ -39,11 +40,13 @@ pub enum Fault {
     Stall,
     /// The server's clock is set back.
     ClockBack,
+    /// `kill -9` of the relay agent with a spool, and a start.
+    RelayKill,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Kill,
         Self::Terminate,
         Self::Freeze,
@@ -54,6 +57,7 @@ impl Fault {
         Self::Cut,
         Self::Stall,
         Self::ClockBack,
+        Self::RelayKill,
     ];
 
     /// Its name on the command line and in reports.
@@ -69,6 +73,7 @@ impl Fault {
             Self::Cut => "cut",
             Self::Stall => "stall",
             Self::ClockBack => "clock-back",
+            Self::RelayKill => "relay-kill",
         }
     }
 }
@@ -84,6 +89,7 @@ pub(super) struct Stage {
     pub(super) database: Option<Proxy>,
     pub(super) disk: Option<SmallDisk>,
     pub(super) subscribers: Vec<Subscriber>,
+    pub(super) spooling: SpoolingAgent,
 }
 
 impl Stage {
@@ -230,6 +236,19 @@ impl Injector {
                 let by = self.millis(100..90_000);
                 stage.server.step_back(by)?;
                 format!("by {} ms", by.as_millis())
+            }
+            Fault::RelayKill => {
+                let away = self.millis(0..3_000);
+                // Sometimes it has not seen the server for a while.
+                let parted = self.rng.random_bool(0.5);
+                if parted {
+                    stage.relays.set(Mode::Refuse);
+                    sleep(self.millis(100..1_000)).await;
+                }
+                let at_work = stage.spooling.kill(away).await?;
+                stage.relays.set(Mode::Pass);
+                let (was, parted) = (if at_work { "back" } else { "had ended" }, if parted { ", without a connection" } else { "" });
+                format!("{was} after {} ms{parted}", away.as_millis())
             }
         })
     }

@@ -151,8 +151,8 @@ impl Heard {
     fn telemetry(&mut self, channel: &str, value: &Value) {
         self.listened.publications += 1;
         let identity = self.identify(value);
-        let (offset, index) = match (value["offset"].as_u64(), identity) {
-            (Some(offset), Ok(index)) => (offset, index),
+        let (offset, index, spooled) = match (value["offset"].as_u64(), identity) {
+            (Some(offset), Ok((index, spooled))) => (offset, index, spooled),
             (_, Err(None)) => return,
             (None, _) => return self.violate("order", format!("{channel}: a publication without an offset: {value}")),
             (_, Err(Some(wrong))) => return self.violate("invented", wrong),
@@ -164,6 +164,7 @@ impl Heard {
             } else if offset != place.offset + 1 {
                 self.violate("gap", format!("{channel}: offset {offset} after {} and no gap frame: {value}", place.offset));
             } else if let Some(before) = place.index
+                && !spooled
                 && !place.may_be_followed_by(index)
             {
                 let promise = if index <= before { "doubled" } else { "lost" };
@@ -175,8 +176,9 @@ impl Heard {
         self.channels.insert(channel.to_owned(), Place { index: Some(index), ..Place::new(epoch, offset, ever) });
     }
 
-    /// Which sample of its vehicle it is. `Err(None)`: not one of ours; `Err(Some(..))`: it says what it should not.
-    fn identify(&self, value: &Value) -> Result<u64, Option<String>> {
+    /// Which sample of its vehicle it is, and whether it came through a spool. `Err(None)`: not one of ours;
+    /// `Err(Some(..))`: it says what it should not.
+    fn identify(&self, value: &Value) -> Result<(u64, bool), Option<String>> {
         let vehicle = value["driverId"].as_str().unwrap_or_default();
         let stream = vehicle.rsplit_once('-').and_then(|(name, _)| self.streams.get(name)).ok_or(None)?;
         let number = |signal: &str| value["data"][signal].as_f64().map(|v| v as u64);
@@ -184,7 +186,7 @@ impl Heard {
         if stream.vehicle(n) != vehicle || number(PROOF) != Some(stream.proof(n)) {
             return Err(Some(format!("{vehicle}: number {n} does not carry its values: {value}")));
         }
-        Ok(stream.index(n))
+        Ok((stream.index(n), stream.spooled))
     }
 
     fn gap(&mut self, channel: &str, value: &Value) {
@@ -213,7 +215,7 @@ mod tests {
     use slipstream_protocol::Timestamp;
 
     fn stream() -> Stream {
-        Stream { name: "s".into(), vehicles: 2, seed: 1, start: Timestamp::default() }
+        Stream { name: "s".into(), vehicles: 2, seed: 1, start: Timestamp::default(), spooled: false }
     }
 
     fn sample(n: u64, offset: u64) -> Value {

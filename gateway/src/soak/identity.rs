@@ -16,6 +16,8 @@ pub(super) struct Stream {
     pub(super) seed: u64,
     /// Source time of number 0; each number is a millisecond later.
     pub(super) start: Timestamp,
+    /// It comes through a spool, in two numbered streams of its own numbers: in order are only those of each.
+    pub(super) spooled: bool,
 }
 
 impl Stream {
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_number_tells_vehicle_index_time_and_a_value_of_its_own() {
-        let stream = Stream { name: "a".into(), vehicles: 3, seed: 7, start: Timestamp::from_millis(1_000) };
+        let stream = Stream { name: "a".into(), vehicles: 3, seed: 7, start: Timestamp::from_millis(1_000), spooled: false };
         assert_eq!((stream.vehicle(1), stream.vehicle(5), stream.index(5)), ("a-0".into(), "a-1".into(), 1));
         assert_eq!(stream.number_at(stream.time(42).micros()), Some(42));
         assert_eq!(stream.number_at(stream.time(42).micros() + 1), None);

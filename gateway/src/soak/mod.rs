@@ -20,6 +20,7 @@ mod quiet;
 mod report;
 mod server;
 mod setup;
+mod spooling;
 mod stores;
 mod subscriber;
 

@@ -80,6 +80,20 @@ async fn finish_publishers(theatre: &mut Theatre, deadline: Instant, report: &mu
         report.resent += ended.resent;
         expected.push(Expected { stream: agent.stream.clone(), acknowledged: None, last: agent.last() });
     }
+    let spooling = &mut theatre.stage.spooling;
+    let (name, last) = (spooling.stream.name.clone(), spooling.last);
+    match spooling.finish(left()).await {
+        Ok(ended) => {
+            if !ended.complete {
+                report.violate("relay", name, format!("not everything was acknowledged: {}", ended.said));
+            }
+            report.reconnects += ended.reconnects;
+            report.resent += ended.resent;
+        }
+        Err(error) => report.violate("relay", name, format!("{error:#}")),
+    }
+    report.samples += last;
+    expected.push(Expected { stream: spooling.stream.clone(), acknowledged: None, last });
     expected
 }
 
@@ -117,7 +131,7 @@ async fn wait_for_stores(theatre: &Theatre, expected: &[Expected], deadline: Ins
 async fn wait_for_subscribers(theatre: &Theatre, expected: &[Expected], deadline: Instant, report: &mut Report) {
     for subscriber in &theatre.stage.subscribers {
         let resumes = subscriber.kind == Kind::Named;
-        for one in expected.iter().filter(|e| resumes && e.acknowledged.is_none()) {
+        for one in expected.iter().filter(|e| resumes && e.acknowledged.is_none() && !e.stream.spooled) {
             for (k, vehicle) in one.stream.vehicles().enumerate() {
                 let Some(last) = one.stream.count(k as u64, one.last).checked_sub(1) else { continue };
                 if !hears(subscriber, &vehicle, last, deadline).await {

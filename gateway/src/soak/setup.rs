@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use slipstream_protocol::{Timestamp, WireFormat, server::AckLevel, token::Role};
 
 use super::{
-    SoakOptions,
+    SoakOptions, WARM,
     agents::{Agent, Sending},
     databases::{self, Database},
     disk::SmallDisk,
@@ -16,6 +16,7 @@ use super::{
     proxy::Proxy,
     report::Report,
     server::Server,
+    spooling::SpoolingAgent,
     stores::Store,
     subscriber::{Kind, Subscriber},
 };
@@ -51,7 +52,8 @@ fn folder(options: &SoakOptions) -> Result<PathBuf> {
 pub(super) async fn set(options: &SoakOptions, report: &mut Report) -> Result<Theatre> {
     let folder = folder(options)?;
     let data = folder.join("data");
-    let samples = options.rate * options.relays as f64 * (options.length + options.patience).as_secs_f64();
+    // One more: the agent with a spool.
+    let samples = options.rate * (options.relays + 1) as f64 * (options.length + options.patience).as_secs_f64();
     let disk = match SmallDisk::mount(&data, SPARE + (samples * SAMPLE_BYTES) as u64).await {
         Ok(disk) => Some(disk),
         Err(error) => {
@@ -84,17 +86,23 @@ pub(super) async fn set(options: &SoakOptions, report: &mut Report) -> Result<Th
 
     let streams: Vec<Stream> = (0..options.relays).map(|n| stream(options, format!("relay-{n}"), options.vehicles as u64)).collect();
     let (relays, listeners) = (Proxy::start(server.authority()).await?, Proxy::start(server.authority()).await?);
-    let subscribers = subscribers(&server, &listeners, &streams)?;
+    let mut spooled = stream(options, "spooled".into(), options.vehicles as u64);
+    spooled.spooled = true;
+    let heard: Vec<Stream> = streams.iter().chain([&spooled]).cloned().collect();
+    let subscribers = subscribers(&server, &listeners, &heard)?;
+    let by = relays.addr.to_string();
+    let spooling =
+        SpoolingAgent::start(&options.binary, &folder, &by, &server.token(Role::Relay)?, spooled, options.rate, WARM + options.length)?;
     let agents = agents(options, &server, &relays, &folder, streams)?;
     let posts = Posts::start(server.url(""), server.token(Role::Admin)?, stream(options, "posted".into(), 1), database_name, POST_EVERY)?;
-    let stage = Stage { server, relays, listeners, sink, database, disk, subscribers };
+    let stage = Stage { server, relays, listeners, sink, database, disk, subscribers, spooling };
     Ok(Theatre { folder, stage, store, agents, posts, databases: influxdb1.into_iter().chain(postgres).collect() })
 }
 
 fn stream(options: &SoakOptions, name: String, vehicles: u64) -> Stream {
     // In the past: what is sent at twice the pace still does not lie in the future. Whole milliseconds.
     let start = Timestamp::from_millis(options.now.millis() - 6 * 3_600_000);
-    Stream { name, vehicles: vehicles.max(1), seed: options.seed, start }
+    Stream { name, vehicles: vehicles.max(1), seed: options.seed, start, spooled: false }
 }
 
 fn subscribers(server: &Server, by: &Proxy, streams: &[Stream]) -> Result<Vec<Subscriber>> {

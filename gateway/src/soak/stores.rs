@@ -154,6 +154,8 @@ pub(super) fn check_journal(folder: &Path, expected: &[Expected], report: &mut R
     let by_name: BTreeMap<&str, &Expected> = expected.iter().map(|e| (e.stream.name.as_str(), e)).collect();
     let mut last: HashMap<String, u64> = HashMap::new();
     let mut loose: HashMap<String, HashSet<u64>> = HashMap::new();
+    // Of the agent with a spool: the last number of each of its streams.
+    let mut lanes: HashMap<String, u64> = HashMap::new();
     let (mut from, mut found) = (oldest, 0);
     while from <= newest {
         let records = journal::dump(folder, from, 5_000)?;
@@ -171,7 +173,13 @@ pub(super) fn check_journal(folder: &Path, expected: &[Expected], report: &mut R
                     report.violate("invented", WITNESS, what);
                     continue;
                 }
-                if one.acknowledged.is_some() {
+                if stream.spooled
+                    && let Some(publisher) = &batch.publisher
+                    && lanes.insert(publisher.to_string(), n).is_some_and(|before| before >= n)
+                {
+                    report.violate("order", WITNESS, format!("{what}, in {publisher}"));
+                }
+                if one.acknowledged.is_some() || stream.spooled {
                     if !loose.entry(stream.name.clone()).or_default().insert(n) {
                         report.violate("doubled", WITNESS, what);
                     }
@@ -194,6 +202,12 @@ pub(super) fn check_journal(folder: &Path, expected: &[Expected], report: &mut R
     for one in expected {
         let name = &one.stream.name;
         match &one.acknowledged {
+            None if one.stream.spooled => {
+                let there = loose.remove(name).unwrap_or_default();
+                for n in (1..=one.last).filter(|n| oldest == 1 && !there.contains(n)) {
+                    report.violate("lost", WITNESS, format!("{name} number {n}"));
+                }
+            }
             None if one.last > 0 && last.get(name) != Some(&one.last) => {
                 report.violate("lost", WITNESS, format!("{name} ends at {:?}, not at {}", last.get(name), one.last));
             }
