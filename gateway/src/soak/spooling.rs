@@ -60,7 +60,7 @@ impl SpoolingAgent {
             rate,
             process: None,
         };
-        agent.run(false)?;
+        agent.run()?;
         Ok(agent)
     }
 
@@ -68,18 +68,14 @@ impl SpoolingAgent {
         self.folder.join(format!("{}.log", self.stream.name))
     }
 
-    /// Starts it where it was, at the file's pace or `hurried`.
-    fn run(&mut self, hurried: bool) -> Result<()> {
+    /// Starts it where it was.
+    fn run(&mut self) -> Result<()> {
         let home = self.folder.join(&self.stream.name);
         let mut command = process::command(&self.binary, &home, &self.log())?;
         command.args(["relay", "samples.jsonl", "--spool", "spool", "--quiet", "--batch", "64"]);
         command.args(["--publisher", &self.stream.name, "--url", &format!("http://{}", self.authority)]);
-        if hurried {
-            command.arg("--flat-out");
-        } else {
-            // The file's samples are a millisecond apart.
-            command.args(["--speed", &format!("{}", self.rate / 1_000.0)]);
-        }
+        // The file's samples are a millisecond apart.
+        command.args(["--speed", &format!("{}", self.rate / 1_000.0)]);
         command.env("SLIPSTREAM_TOKEN", &self.token).env("DATA_DIR", &home).stdin(Stdio::null());
         self.process = Some(Process::start(&mut command)?);
         Ok(())
@@ -93,23 +89,21 @@ impl SpoolingAgent {
         }
         process.kill().await;
         tokio::time::sleep(away).await;
-        self.run(false)?;
+        self.run()?;
         Ok(true)
     }
 
-    /// Has it send what is left as fast as it can, and waits until all is acknowledged.
-    pub(super) async fn finish(&mut self, most: Duration) -> Result<Ended> {
-        let at_work = self.process.as_mut().is_some_and(|process| process.ended().is_none());
-        if at_work {
-            if let Some(process) = &mut self.process {
-                process.kill().await;
-            }
-            self.run(true)?;
+    /// Waits until it has sent the file to its end and all is acknowledged; where `early`, has it stop where it
+    /// is. Tells how it ended, where it sent all.
+    pub(super) async fn finish(&mut self, early: bool, most: Duration) -> Option<Ended> {
+        let process = self.process.as_mut()?;
+        if early && process.ended().is_none() {
+            process.signal("TERM").await;
+            // What it has read and not sent stays in its spool.
+            process.wait(most).await;
+            return None;
         }
-        let status = match &mut self.process {
-            Some(process) => process.wait(most).await,
-            None => None,
-        };
-        Ok(Ended::read(status, &self.log(), most))
+        let status = process.wait(most).await;
+        Some(Ended::read(status, &self.log(), most))
     }
 }
