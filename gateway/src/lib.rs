@@ -21,6 +21,7 @@ pub mod relay;
 pub mod series;
 pub mod soak;
 pub mod tail;
+pub mod training;
 pub mod transfer;
 pub mod voice;
 pub mod ws;
