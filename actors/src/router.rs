@@ -84,6 +84,11 @@ impl Router {
                 self.tell_owner(&channel, Told::Publish(event)).await;
                 return Ok(());
             }
+            Event::Result(note) => {
+                let channel = note.channel.clone();
+                self.tell_owner(&channel, Told::Publish(event)).await;
+                return Ok(());
+            }
             Event::Health(_) => {
                 let channel = Channel::one(ChannelKind::System, slipstream_protocol::Id::new("health")?);
                 self.tell_owner(&channel, Told::Publish(event)).await;

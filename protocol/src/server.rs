@@ -8,7 +8,7 @@ use crate::{
     channel::Channel,
     client::RequestId,
     error::ErrorCode,
-    id::{SessionId, VehicleId},
+    id::{Id, SessionId, VehicleId},
     time::Timestamp,
 };
 
@@ -241,6 +241,53 @@ pub struct HealthNote {
     pub timestamp: Timestamp,
 }
 
+/// How settled a pipeline's result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultKind {
+    /// Of a period still open; a later one of the same key and start replaces it.
+    Early,
+    /// Of a moment, or of a closed period.
+    Final,
+    /// Of a closed period, made anew because of late rows; it replaces the one before.
+    Correction,
+    /// No result: a row that came too late.
+    Late,
+}
+
+impl ResultKind {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Early => "early",
+            Self::Final => "final",
+            Self::Correction => "correction",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// A pipeline's result, told on `pipeline:<name>` or a channel beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResultNote {
+    /// On which channel: `pipeline:<name>`, `pipeline:<name>.<key>` or `pipeline:<name>.late`.
+    pub channel: Channel,
+    /// Which pipeline.
+    pub pipeline: Id,
+    /// Whose result: a vehicle, unless the pipeline is keyed otherwise.
+    pub key: Id,
+    /// How settled it is.
+    pub kind: ResultKind,
+    /// Where its period begins; the same as `timestamp` for a moment.
+    pub start: Timestamp,
+    /// Event time; the last moment of a period.
+    pub timestamp: Timestamp,
+    /// Signals and their values: a JSON object, as text.
+    pub data: Arc<str>,
+    /// Signals whose quality is not good, and which it is: a JSON object, as text.
+    pub quality: Option<Arc<str>>,
+}
+
 /// A publication other than a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -254,4 +301,6 @@ pub enum Event {
     Alert(AlertNote),
     /// `health`
     Health(HealthNote),
+    /// `pipeline_result`
+    Result(ResultNote),
 }

@@ -13,6 +13,7 @@ mod http;
 mod journal;
 mod laps;
 mod overload;
+mod pipelines;
 mod pitbox;
 mod process;
 mod raw_socket;

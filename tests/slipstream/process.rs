@@ -132,6 +132,15 @@ impl Site {
 
     /// `GET path` with a token that may hear everything; `None` where nobody answers.
     pub(crate) fn get(&self, path: &str) -> Option<serde_json::Value> {
+        self.ask("GET", path, "")
+    }
+
+    /// A request with a token that may do nearly everything; its answer must be JSON.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
+        self.ask(method, path, body).unwrap()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Option<serde_json::Value> {
         let token = slipstream_gateway::auth::Auth::new(b"a secret of the tests")
             .mint(&slipstream_protocol::token::Claims {
                 sub: "tester".into(),
@@ -144,7 +153,13 @@ impl Site {
             .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let answer = reqwest::Client::new().get(self.url(path)).bearer_auth(token).send().await.ok()?;
+            let answer = reqwest::Client::new()
+                .request(method.parse().unwrap(), self.url(path))
+                .bearer_auth(token)
+                .body(body.to_owned())
+                .send()
+                .await
+                .ok()?;
             serde_json::from_str(&answer.text().await.ok()?).ok()
         })
     }

@@ -14,9 +14,12 @@ use super::{
     spec::{PipelineSpec, SideSpec, StepSpec},
     state::{StateError, load, save},
     symbols::{Key, SignalId, Symbols},
+    tables::{MemoryTables, Tables},
     watermark::Watermarks,
 };
 
+#[cfg(test)]
+mod documentation;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -70,17 +73,23 @@ struct Saved {
 struct SavedStep {
     verb: String,
     version: u16,
+    watermark: Timestamp,
     state: Vec<u8>,
 }
 
 impl Pipeline {
     /// Checks a description whole and makes it run. `Err` has every mistake there is.
     pub fn build(document: &serde_json::Value) -> Result<Self, Mistakes> {
+        Self::build_with(document, &(Arc::new(MemoryTables::default()) as Arc<dyn Tables>))
+    }
+
+    /// As [`Pipeline::build`], with tables to enrich rows from.
+    pub fn build_with(document: &serde_json::Value, tables: &Arc<dyn Tables>) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
         let Some(spec) = PipelineSpec::read_with(document, &mut mistakes) else { return Err(mistakes) };
         let mut out = Output::default();
         let source = Source::new(spec.source.clone(), &mut out.scope.signals);
-        let stages = build_stages(&spec, &spec.steps, &mut out.scope, &mut mistakes);
+        let stages = Build { spec: &spec, tables, scope: &mut out.scope, mistakes: &mut mistakes }.stages(&spec.steps);
         if !mistakes.0.is_empty() {
             return Err(mistakes);
         }
@@ -195,12 +204,13 @@ impl Pipeline {
     }
 
     fn advance(&mut self, watermark: Timestamp) {
+        let mut held = watermark;
         for at in 0..self.stages.len() {
             if let Some(side) = &mut self.stages[at].side {
                 stage::advance(&mut side.stages, watermark, &mut self.out, &mut self.late);
                 self.push_side(at);
             }
-            self.stages[at].advance(watermark, &mut self.out, self.stopwatch);
+            held = self.stages[at].advance(held, &mut self.out, self.stopwatch);
             self.collect(at);
             self.run_from(at + 1, None);
         }
@@ -265,7 +275,12 @@ impl Pipeline {
         for stage in self.all_stages() {
             let mut state = Vec::new();
             stage.operator.snapshot(&mut state)?;
-            steps.push(SavedStep { verb: stage.verb.to_owned(), version: stage.operator.state_version(), state });
+            steps.push(SavedStep {
+                verb: stage.verb.to_owned(),
+                version: stage.operator.state_version(),
+                watermark: stage.watermark,
+                state,
+            });
         }
         let saved = Saved {
             version: SNAPSHOT_VERSION,
@@ -281,11 +296,16 @@ impl Pipeline {
 
     /// A pipeline made from `document` with the state of a snapshot of the same description.
     pub fn restore(document: &serde_json::Value, bytes: &[u8]) -> Result<Self, RestoreError> {
+        Self::restore_with(document, &(Arc::new(MemoryTables::default()) as Arc<dyn Tables>), bytes)
+    }
+
+    /// As [`Pipeline::restore`], with tables to enrich rows from.
+    pub fn restore_with(document: &serde_json::Value, tables: &Arc<dyn Tables>, bytes: &[u8]) -> Result<Self, RestoreError> {
         let saved: Saved = load(bytes)?;
         if saved.version != SNAPSHOT_VERSION {
             return Err(StateError::Version { found: saved.version, expected: SNAPSHOT_VERSION }.into());
         }
-        let mut pipeline = Self::build(document)?;
+        let mut pipeline = Self::build_with(document, tables)?;
         // Steps were built with fresh names; the saved table must begin with the same ones, so that their numbers hold.
         let built = &pipeline.out.scope.signals;
         let same_names = (0..built.len()).map(SignalId::from_index).all(|id| built.name(id) == saved.signals.name(id));
@@ -297,10 +317,11 @@ impl Pipeline {
         pipeline.watermarks = saved.watermarks;
         let mut states = saved.steps.iter();
         for stage in &mut pipeline.stages {
-            let side = stage.side.iter_mut().flat_map(|s| &mut s.stages).map(|s| &mut s.operator);
-            for operator in side.chain(std::iter::once(&mut stage.operator)) {
+            let side = stage.side.iter_mut().flat_map(|s| &mut s.stages).map(|s| (&mut s.operator, &mut s.watermark));
+            for (operator, watermark) in side.chain(std::iter::once((&mut stage.operator, &mut stage.watermark))) {
                 let Some(step) = states.next() else { return Err(StateError::OtherSteps.into()) };
                 operator.restore(step.version, &step.state)?;
+                *watermark = step.watermark;
             }
         }
         Ok(pipeline)
@@ -322,53 +343,61 @@ pub enum RestoreError {
     State(#[from] StateError),
 }
 
-fn build_stages(spec: &PipelineSpec, steps: &[StepSpec], scope: &mut Scope, mistakes: &mut Mistakes) -> Vec<Stage> {
-    let mut stages = Vec::new();
-    let mut in_order = false;
-    for step in steps {
-        let at = step.place.clone();
-        let Some(kind) = operators::find(&step.op) else {
-            let verbs: Vec<_> = operators::OPERATORS.iter().map(|k| k.verb).collect();
-            let message = format!("'{}' is no operator; there are {}{}", step.op, verbs.join(", "), meant(&step.op, &verbs));
-            mistakes.add(format!("{at}.op"), message);
-            continue;
-        };
-        let side = build_side(spec, kind, step, &at, scope, mistakes);
-        let mut fields = Fields::new(at, &step.fields, mistakes);
-        let mut builder = Builder { signals: &mut scope.signals, allowed_lateness: spec.time.allowed_lateness, needs_order: kind.ordered };
-        let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
-        let needs_order = builder.needs_order;
-        fields.finish();
-        if needs_order && !in_order {
-            stages.push(Stage::reorder());
-            in_order = true;
-        }
-        in_order = kind.verb == "reorder" || (in_order && kind.keeps_order);
-        stages.extend(operator.map(|operator| Stage::new(kind.verb, &step.name, operator, side)));
-    }
-    stages
+/// What is at hand while all stages are made.
+struct Build<'a> {
+    spec: &'a PipelineSpec,
+    tables: &'a Arc<dyn Tables>,
+    scope: &'a mut Scope,
+    mistakes: &'a mut Mistakes,
 }
 
-fn build_side(
-    spec: &PipelineSpec,
-    kind: &OperatorKind,
-    step: &StepSpec,
-    at: &str,
-    scope: &mut Scope,
-    mistakes: &mut Mistakes,
-) -> Option<Side> {
-    match (&step.with, kind.sided) {
-        (Some(SideSpec { source, steps }), true) => {
-            Some(Side { source: Source::new(source.clone(), &mut scope.signals), stages: build_stages(spec, steps, scope, mistakes) })
+impl Build<'_> {
+    fn stages(&mut self, steps: &[StepSpec]) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        let mut in_order = false;
+        for step in steps {
+            let Some(kind) = operators::find(&step.op) else {
+                let verbs: Vec<_> = operators::OPERATORS.iter().map(|k| k.verb).collect();
+                let message = format!("'{}' is no operator; there are {}{}", step.op, verbs.join(", "), meant(&step.op, &verbs));
+                self.mistakes.add(format!("{}.op", step.place), message);
+                continue;
+            };
+            let side = self.side(kind, step);
+            let mut fields = Fields::new(step.place.clone(), &step.fields, self.mistakes);
+            let mut builder = Builder {
+                signals: &mut self.scope.signals,
+                allowed_lateness: self.spec.time.allowed_lateness,
+                needs_order: kind.ordered,
+                tables: self.tables,
+            };
+            let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
+            let needs_order = builder.needs_order;
+            fields.finish();
+            if needs_order && !in_order {
+                stages.push(Stage::reorder());
+                in_order = true;
+            }
+            in_order = kind.verb == "reorder" || (in_order && kind.keeps_order);
+            stages.extend(operator.map(|operator| Stage::new(kind.verb, &step.name, operator, side)));
         }
-        (None, true) => {
-            mistakes.add(format!("{at}.with"), "is missing; a table with the second input's source and steps is expected");
-            None
+        stages
+    }
+
+    fn side(&mut self, kind: &OperatorKind, step: &StepSpec) -> Option<Side> {
+        let place = format!("{}.with", step.place);
+        match (&step.with, kind.sided) {
+            (Some(SideSpec { source, steps }), true) => {
+                Some(Side { source: Source::new(source.clone(), &mut self.scope.signals), stages: self.stages(steps) })
+            }
+            (None, true) => {
+                self.mistakes.add(place, "is missing; a table with the second input's source and steps is expected");
+                None
+            }
+            (Some(_), false) => {
+                self.mistakes.add(place, format!("'{}' has no second input", kind.verb));
+                None
+            }
+            (None, false) => None,
         }
-        (Some(_), false) => {
-            mistakes.add(format!("{at}.with"), format!("'{}' has no second input", kind.verb));
-            None
-        }
-        (None, false) => None,
     }
 }

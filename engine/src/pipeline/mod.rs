@@ -24,6 +24,7 @@ pub mod source;
 pub mod spec;
 pub mod state;
 pub mod symbols;
+pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timers;
@@ -35,6 +36,7 @@ pub use flow::Pipeline;
 pub use keyed::Keyed;
 pub use operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope};
 pub use row::{Cell, Row, RowKind, Text, Value};
+pub use slipstream_protocol::Quality;
 pub use spec::PipelineSpec;
 pub use state::StateError;
 pub use symbols::{Key, SignalId, Symbols};

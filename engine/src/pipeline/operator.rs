@@ -139,7 +139,7 @@ pub enum CommandError {
 /// - No panic on any value. State is bounded per key, or bounded by lateness, and `state_bytes` tells it.
 /// - After `restore` of its own `snapshot` it goes on as if nothing had happened: keys and signal ids in the state stay valid,
 ///   as the pipeline restores the names first.
-pub trait Operator: Send {
+pub trait Operator: Send + Sync {
     /// Takes a row.
     fn push(&mut self, row: Row, out: &mut Output);
 
@@ -151,6 +151,13 @@ pub trait Operator: Send {
     /// Hears that event time has come to `watermark`: closes what ends at or before it.
     fn advance(&mut self, watermark: Timestamp, out: &mut Output) {
         let _ = (watermark, out);
+    }
+
+    /// How far the steps behind this one may take event time to have come, once this one has heard `watermark`: the earliest
+    /// time a row it may still emit can have. Only for operators that must wait for what comes next (interpolation); others
+    /// leave it.
+    fn holds(&self, watermark: Timestamp) -> Timestamp {
+        watermark
     }
 
     /// The version of the state's format; raise it with every change of the state's types.
@@ -202,7 +209,6 @@ pub struct OperatorKind {
 }
 
 /// What is at hand while steps are made.
-#[derive(Debug)]
 pub struct Builder<'a> {
     /// Signals' names, to be given numbers.
     pub signals: &'a mut Symbols<SignalId>,
@@ -210,6 +216,8 @@ pub struct Builder<'a> {
     pub allowed_lateness: std::time::Duration,
     /// Set by a step whose configuration needs rows in order of event time, where its kind does not always.
     pub needs_order: bool,
+    /// Tables given from outside.
+    pub tables: &'a std::sync::Arc<dyn super::tables::Tables>,
 }
 
 impl Builder<'_> {

@@ -1,8 +1,9 @@
 //! How far event time has come.
 //!
 //! Every source (a vehicle, unless told otherwise) has its own newest event time. The watermark is the oldest of these over the sources
-//! that are not idle, less the `delay` rows may be out of order by. It is looked at again each time the newest event time
-//! has moved by `every`, so that it depends on the rows alone and costs nothing per row.
+//! that are not idle, less the `delay` rows may be out of order by. It is looked at again when it can move by `every`: when the last
+//! of the sources that held it has come far enough, or when the newest event time has moved so far that others may have become idle. So it
+//! depends on the rows alone, and costs next to nothing per row.
 //!
 //! A source is idle when its newest row is more than `idle` behind the newest of all: then the others do not wait for it. When
 //! all sources fall silent nobody moves time on; after `idle` of silence by the server's clock [`Watermarks::silence`] lets it
@@ -42,12 +43,26 @@ pub struct Watermarks {
     newest_of_all: i64,
     looked_at: i64,
     watermark: i64,
+    /// The event time every source must reach for the watermark to move by a step.
+    next: i64,
+    /// Per source: whether it has not reached it, and is waited for.
+    behind: Vec<bool>,
+    behind_count: usize,
 }
 
 impl Watermarks {
     /// None has come yet.
     pub const fn new(config: WatermarkConfig) -> Self {
-        Self { config, newest: Vec::new(), newest_of_all: NEVER, looked_at: NEVER, watermark: NEVER }
+        Self {
+            config,
+            newest: Vec::new(),
+            newest_of_all: NEVER,
+            looked_at: NEVER,
+            watermark: NEVER,
+            next: NEVER,
+            behind: Vec::new(),
+            behind_count: 0,
+        }
     }
 
     /// Notes a row of `source`. `Some` when the watermark moved, with where to.
@@ -55,6 +70,7 @@ impl Watermarks {
     pub fn note(&mut self, source: usize, time: Timestamp) -> Option<Timestamp> {
         if source >= self.newest.len() {
             self.newest.resize(source + 1, NEVER);
+            self.behind.resize(source + 1, false);
         }
         let micros = time.micros();
         if micros <= self.newest[source] {
@@ -62,7 +78,11 @@ impl Watermarks {
         }
         self.newest[source] = micros;
         self.newest_of_all = self.newest_of_all.max(micros);
-        if self.looked_at != NEVER && self.newest_of_all - self.looked_at < micros_of(self.config.every) {
+        let behind = micros < self.next && micros >= self.newest_of_all.saturating_sub(micros_of(self.config.idle));
+        let was_behind = std::mem::replace(&mut self.behind[source], behind);
+        self.behind_count = self.behind_count + usize::from(behind) - usize::from(was_behind);
+        let all_came = was_behind && self.behind_count == 0;
+        if self.looked_at != NEVER && !all_came && self.newest_of_all - self.looked_at < micros_of(self.config.every) {
             return None;
         }
         self.looked_at = self.newest_of_all;
@@ -72,7 +92,15 @@ impl Watermarks {
     fn look(&mut self) -> Option<Timestamp> {
         let waited_for = self.newest_of_all.saturating_sub(micros_of(self.config.idle));
         let oldest = self.newest.iter().copied().filter(|t| *t >= waited_for).min()?;
-        self.raise(oldest.saturating_sub(micros_of(self.config.delay)))
+        let raised = self.raise(oldest.saturating_sub(micros_of(self.config.delay)));
+        let reached = self.watermark.saturating_add(micros_of(self.config.delay));
+        self.next = reached.saturating_add(micros_of(self.config.every));
+        self.behind_count = 0;
+        for (behind, newest) in self.behind.iter_mut().zip(&self.newest) {
+            *behind = *newest >= waited_for && *newest < self.next;
+            self.behind_count += usize::from(*behind);
+        }
+        raised
     }
 
     fn raise(&mut self, to: i64) -> Option<Timestamp> {
@@ -121,7 +149,7 @@ impl Watermarks {
 
     /// Memory held, in bytes.
     pub const fn heap_bytes(&self) -> usize {
-        self.newest.capacity() * 8
+        self.newest.capacity() * 9
     }
 }
 
@@ -161,6 +189,16 @@ mod tests {
         assert_eq!(w.note(0, at(5.5)), None, "less than a step");
         assert_eq!(w.note(1, at(1.0)), None);
         assert_eq!(w.watermark(), at(5.0));
+    }
+
+    #[test]
+    fn it_moves_as_soon_as_the_last_source_has_come() {
+        let mut w = set(1, 10);
+        for (source, time) in [(0, 5.0), (1, 5.0), (2, 5.0)] {
+            w.note(source, at(time));
+        }
+        assert_eq!((w.note(0, at(8.0)), w.note(1, at(8.0))), (None, None));
+        assert_eq!(w.note(2, at(8.0)), Some(at(7.0)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     ingest::{DecoderPool, Intake, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
+    pipelines::Pipelines,
     rate::RateLimits,
     series::writer::SeriesWriter,
     voice::Voice,
@@ -40,6 +41,8 @@ pub struct Services {
     pub series: Arc<dyn SeriesStore>,
     /// What feeds each configured time-series store from the journal.
     pub writers: Vec<SeriesWriter>,
+    /// Declared pipelines.
+    pub pipelines: Pipelines,
     /// The relational store.
     pub records: Arc<dyn Records>,
     /// Video frames.

@@ -21,6 +21,7 @@ use crate::{
     ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
+    pipelines::{DeclaredPipelines, PipelineParts},
     rate::{self, RateLimits},
     records,
     series::{
@@ -105,7 +106,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let (journal, recovery) = EmbeddedJournal::open(journal_config(&config))?;
     tracing::info!(records = recovery.records, position = recovery.position, elapsed = ?recovery.elapsed, "journal open");
 
-    let writers = feed(&stores, &journal, &clock, &config);
+    let declared = DeclaredPipelines::read(&config.data_dir, config.pipelines_dir.as_deref());
+    let writers = feed(&stores, &declared, &journal, &clock, &config);
 
     // The engine.
     let system = ActorSystem::start(config.system(), clock.clone());
@@ -115,6 +117,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let intake = Arc::<Intake>::default();
     let remembered = config.history.telemetry.age;
     let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer, remembered);
+
+    let parts = PipelineParts { router: router.clone(), journal: journal.clone(), stores: stores.clone(), clock: clock.clone() };
+    let pipelines = declared.start(parts).await;
 
     // Sources.
     let ledger = Arc::new(Ledger::restore(recovery.publishers));
@@ -137,6 +142,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         journal,
         series,
         writers,
+        pipelines,
         records,
         started_at,
         config,
@@ -162,9 +168,17 @@ fn series_config(config: &Config) -> SeriesConfig {
 }
 
 /// Starts one writer per store, and lets the journal forget stores that are configured no longer.
-fn feed(stores: &[Arc<dyn SeriesStore>], journal: &Arc<EmbeddedJournal>, clock: &Arc<dyn Clock>, config: &Config) -> Vec<SeriesWriter> {
+fn feed(
+    stores: &[Arc<dyn SeriesStore>],
+    declared: &DeclaredPipelines,
+    journal: &Arc<EmbeddedJournal>,
+    clock: &Arc<dyn Clock>,
+    config: &Config,
+) -> Vec<SeriesWriter> {
     let mut names: Vec<&str> = stores.iter().map(|store| store.name()).collect();
     names.push(snapshot::CONSUMER);
+    let pipelines = declared.consumers();
+    names.extend(pipelines.iter().map(String::as_str));
     let forgotten = journal.retain_consumers(&names);
     if !forgotten.is_empty() {
         tracing::warn!(?forgotten, "these stores are configured no longer; what they had not got yet is not kept for them");
@@ -215,6 +229,7 @@ impl RunningServer {
         listening.stop(left() / 2).await;
         let routed = tokio::time::timeout(left() / 2, services.intake.close()).await.is_ok();
         saving.abort();
+        services.pipelines.stop(left() / 2).await;
         let state = system.drain(left()).await;
         // Where something journalled was not routed, the state is not the whole: the next start begins with the one before.
         if let Some(state) = state.filter(|_| routed) {

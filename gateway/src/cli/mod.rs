@@ -9,9 +9,9 @@ mod export;
 mod import;
 mod journal;
 mod logging;
+mod pipeline;
 mod progress;
 mod relay;
-mod rl;
 mod serve;
 mod signals;
 mod soak;
@@ -72,8 +72,8 @@ enum Command {
     Import(Box<import::ImportArgs>),
     /// Write time series into a CSV, JSON lines or Parquet file
     Export(Box<export::ExportArgs>),
-    /// Train, evaluate, play and convert reinforcement-learning policies
-    Rl(rl::RlArgs),
+    /// Check a declared pipeline, or try it on recorded data
+    Pipeline(pipeline::PipelineArgs),
     /// Break a server in every way and check that it keeps its promises
     Soak(Box<soak::SoakArgs>),
     /// Print the configuration in force, secrets redacted
@@ -109,7 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Journal(args)) => journal::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
-        Some(Command::Rl(args)) => rl::run(&args),
+        Some(Command::Pipeline(args)) => pipeline::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Completions(args)) => {

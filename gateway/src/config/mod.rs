@@ -147,6 +147,8 @@ pub struct Config {
     pub port: u16,
     /// Where data is kept.
     pub data_dir: PathBuf,
+    /// Folder with declared pipelines, one TOML or JSON file each; none where absent.
+    pub pipelines_dir: Option<PathBuf>,
     /// Secret that signs tokens; made and kept under `data_dir` where absent.
     pub jwt_secret: Option<Secret>,
     /// Origins browsers may call from; `*` for all.
@@ -192,6 +194,7 @@ impl Default for Config {
             bind: IpAddr::from([0, 0, 0, 0]),
             port: 8080,
             data_dir: PathBuf::from("./data"),
+            pipelines_dir: None,
             jwt_secret: None,
             cors_origins: Vec::new(),
             log_level: "info".to_owned(),

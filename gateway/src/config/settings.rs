@@ -126,6 +126,9 @@ pub const SETTINGS: &[Setting] = &[
     open("bind", "SLIPSTREAM_BIND", "an IP address", |c, v| put(&mut c.bind, number::<IpAddr>(v))),
     open("port", "PORT", "a port number from 0 to 65535", |c, v| put(&mut c.port, number(v))),
     open("data_dir", "DATA_DIR", "a directory", |c, v| put(&mut c.data_dir, (!v.is_empty()).then(|| PathBuf::from(v)))),
+    open("pipelines_dir", "SLIPSTREAM_PIPELINES_DIR", "a directory of .toml and .json files", |c, v| {
+        put_optional(&mut c.pipelines_dir, v, |path| Some(PathBuf::from(path)))
+    }),
     hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put_optional(&mut c.jwt_secret, v, jwt_secret)),
     open("cors_origins", "CORS_ORIGINS", "comma-separated origins such as https://pit.example, or *", |c, v| {
         put(&mut c.cors_origins, origins(v))

@@ -187,6 +187,21 @@ const SERVER: &[Message] = &[
         summary: "The server's health, on system:health",
         fields: &[("channel", "string"), ("offset", "integer"), ("health", "object"), ("timestamp", "time")],
     },
+    Message {
+        name: "pipeline_result",
+        summary: "A pipeline's result: kind early, final, correction, or late for a row that came too late",
+        fields: &[
+            ("channel", "string"),
+            ("offset", "integer"),
+            ("pipeline", "id"),
+            ("key", "id"),
+            ("kind", "string"),
+            ("data", "object"),
+            ("quality?", "object"),
+            ("start", "time"),
+            ("timestamp", "time"),
+        ],
+    },
     Message { name: "ack", summary: "Samples up to and including seq reached level", fields: &[("seq", "integer"), ("level", "level")] },
     Message {
         name: "gap",

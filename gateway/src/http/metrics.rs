@@ -15,7 +15,13 @@ use super::{
     extract::with,
     reply::{self, Response},
 };
-use crate::{app::Services, series::writer::WriterState};
+use slipstream_engine::pipeline::flow::StepStats;
+
+use crate::{
+    app::Services,
+    pipelines::{PipelineStats, RunState},
+    series::writer::WriterState,
+};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -35,6 +41,7 @@ fn render(services: &Services) -> Result<String, fmt::Error> {
     readings.actors(services);
     readings.journal(services);
     readings.writers(services);
+    readings.pipelines(services);
     registry.register_collector(Box::new(readings));
     let mut text = String::with_capacity(16 << 10);
     encode(&mut text, &registry)?;
@@ -160,6 +167,40 @@ impl Readings {
             f64::from(u8::from(s.state == WriterState::Refused))
         });
         by_store("sink_up", "Whether the last write worked", false, &|s| f64::from(u8::from(s.last_error.is_empty())));
+    }
+}
+
+impl Readings {
+    fn pipelines(&mut self, services: &Services) {
+        let all = services.pipelines.stats();
+        let mut each = |name, help, counts, value: &dyn Fn(&PipelineStats) -> f64| {
+            let values = all.iter().map(|(name, stats)| (vec![("pipeline", name.clone())], value(stats))).collect();
+            self.0.push(Reading { name, help, counts, values });
+        };
+        each("pipeline_running", "Whether the pipeline takes samples in", false, &|s| f64::from(u8::from(s.state == RunState::Running)));
+        each("pipeline_samples", "Samples the pipeline's source took", true, &|s| s.samples_taken as f64);
+        each("pipeline_results", "Final results", true, &|s| s.results.settled as f64);
+        each("pipeline_corrections", "Results made anew because of late rows", true, &|s| s.results.corrections as f64);
+        each("pipeline_late", "Rows that came too late", true, &|s| s.results.late as f64);
+        each("pipeline_watermark_lag_seconds", "How far the watermark is behind the newest event time", false, &|s| s.watermark_lag_s);
+        each("pipeline_lag_records", "Journal records that wait for the pipeline", false, &|s| s.lag_records as f64);
+        each("pipeline_state_bytes", "Memory of all state", false, &|s| s.state_bytes as f64);
+        each("pipeline_idle_sources", "Sources nobody waits for", false, &|s| s.idle_sources as f64);
+        let mut step = |name, help, counts, value: &dyn Fn(&StepStats) -> Option<f64>| {
+            let labels = |pipeline: &str, place: usize, step: &StepStats| {
+                vec![("pipeline", pipeline.to_owned()), ("step", format!("{place}")), ("op", step.op.clone())]
+            };
+            let steps = all.iter().flat_map(|(name, stats)| stats.steps.iter().enumerate().map(move |(i, s)| (name, i, s)));
+            let values = steps.filter_map(|(name, place, s)| Some((labels(name, place, s), value(s)?))).collect();
+            self.0.push(Reading { name, help, counts, values });
+        };
+        step("pipeline_step_rows_in", "Rows into a step", true, &|s| Some(s.rows_in as f64));
+        step("pipeline_step_rows_out", "Rows out of a step", true, &|s| Some(s.rows_out as f64));
+        step("pipeline_step_late", "Rows too late for a step", true, &|s| Some(s.late as f64));
+        step("pipeline_step_dropped", "Rows that ended at a step by intent", true, &|s| Some(s.dropped as f64));
+        step("pipeline_step_state_bytes", "Memory of a step's state", false, &|s| Some(s.state_bytes as f64));
+        step("pipeline_step_seconds_p50", "Processing time of a row, median", false, &|s| s.nanos_p50.map(|n| n as f64 / 1e9));
+        step("pipeline_step_seconds_p99", "Processing time of a row, 99th percentile", false, &|s| s.nanos_p99.map(|n| n as f64 / 1e9));
     }
 }
 

@@ -19,6 +19,7 @@ mod metrics;
 mod openapi;
 mod operations;
 mod paging;
+mod pipelines;
 mod rejection;
 pub mod reply;
 mod request_id;
@@ -61,7 +62,7 @@ pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 /// What the engine itself takes and tells. Boxed, as the others: the type of the tree stays small and compiles fast.
 fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
-    let views = vehicles::routes(services).or(channels::routes(services)).unify().boxed();
+    let views = vehicles::routes(services).or(channels::routes(services)).unify().or(pipelines::routes(services)).unify().boxed();
     let told = health::routes(services).or(metrics::routes(services)).unify().boxed();
     doors.or(views).unify().or(told).unify().or(docs::routes(services)).unify().boxed()
 }

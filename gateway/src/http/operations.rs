@@ -58,6 +58,15 @@ const fn content(content: &'static str, mut operation: Operation) -> Operation {
 
 const PAGE: &[Field] = &[("page?", "integer", "page number, from 1"), ("per_page?", "integer", "entries a page")];
 
+const PIPELINE: &[Field] = &[
+    ("name", "id", "what it is called; its channel is pipeline:<name>"),
+    ("description?", "string", "what it is for"),
+    ("source?", "object", "vehicles, fleet, session, signals, key"),
+    ("time?", "object", "delay, idle, every, allowed_lateness"),
+    ("steps?", "array", "operators with their fields, in order"),
+    ("outputs?", "object", "channel, per_key, early, late, series, alerts"),
+];
+
 /// Every operation, in the order the page shows them.
 pub(super) const OPERATIONS: &[Operation] = &[
     get("/health", "server", Access::Open, "Health: what restarted and why, stores, journal", &[]),
@@ -104,6 +113,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "What a channel remembers",
         &[("since?", "string", "epoch:offset last heard"), ("limit?", "integer", "most publications in the answer")],
     ),
+    get("/api/pipelines", "pipelines", Access::Token, "Declared pipelines and what they do", &[]),
+    post("/api/pipelines", "pipelines", Access::Manager, "Declare a pipeline, in JSON or TOML, and start it", PIPELINE),
+    get("/api/pipelines/{name}", "pipelines", Access::Token, "A pipeline and its description", &[]),
+    put("/api/pipelines/{name}", "pipelines", "Declare a pipeline in place of the one of this name", PIPELINE),
+    Operation {
+        method: "delete",
+        status: "200",
+        ..get("/api/pipelines/{name}", "pipelines", Access::Manager, "Remove a pipeline; what it stored stays", &[])
+    },
+    get("/api/pipelines/{name}/stats", "pipelines", Access::Token, "Rows in and out, late, dropped, state, times and lag, per step", &[]),
+    ok(post("/api/pipelines/{name}/pause", "pipelines", Access::Manager, "Let a pipeline stand still; what comes meanwhile waits", &[])),
+    ok(post("/api/pipelines/{name}/resume", "pipelines", Access::Manager, "Let it go on from where it stood", &[])),
+    ok(post(
+        "/api/pipelines/{name}/steps/{step}/commands",
+        "pipelines",
+        Access::Manager,
+        "Tell a running step something, as an alarm that it is acknowledged",
+        &[("command", "string", "what to do; the step says which there are")],
+    )),
     post(
         "/api/video",
         "video",

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     client::RequestId,
     sample::Sample,
-    server::{Event, Reply},
+    server::{Event, Reply, ResultNote},
     signal::{Signal, SignalValue},
     time::Timestamp,
 };
@@ -141,8 +141,28 @@ pub(super) fn event(out: &mut Vec<u8>, channel: &str, offset: u64, event: &Event
             out.extend_from_slice(b",\"timestamp\":");
             time(out, note.timestamp);
         }
+        Event::Result(note) => result(out, channel, offset, note),
     }
     out.push(b'}');
+}
+
+fn result(out: &mut Vec<u8>, channel: &str, offset: u64, note: &ResultNote) {
+    open(out, "pipeline_result", channel, offset);
+    for (name, value) in [(",\"pipeline\":", note.pipeline.as_str()), (",\"key\":", note.key.as_str()), (",\"kind\":", note.kind.as_str())]
+    {
+        out.extend_from_slice(name.as_bytes());
+        plain(out, value);
+    }
+    out.extend_from_slice(b",\"data\":");
+    out.extend_from_slice(note.data.as_bytes());
+    if let Some(quality) = &note.quality {
+        out.extend_from_slice(b",\"quality\":");
+        out.extend_from_slice(quality.as_bytes());
+    }
+    out.extend_from_slice(b",\"start\":");
+    time(out, note.start);
+    out.extend_from_slice(b",\"timestamp\":");
+    time(out, note.timestamp);
 }
 
 fn id(out: &mut Vec<u8>, id: Option<&RequestId>) {

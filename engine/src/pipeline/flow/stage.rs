@@ -59,6 +59,8 @@ pub(super) struct Stage {
     pub(super) name: Arc<str>,
     pub(super) operator: Box<dyn Operator>,
     pub(super) side: Option<Side>,
+    /// How far event time has come for this step: behind the pipeline's where a step ahead holds it back.
+    pub(super) watermark: Timestamp,
     rows_in: u64,
     rows_out: u64,
     late: u64,
@@ -75,6 +77,7 @@ impl Stage {
             name: name.into(),
             operator,
             side,
+            watermark: Timestamp::from_micros(i64::MIN),
             rows_in: 0,
             rows_out: 0,
             late: 0,
@@ -95,6 +98,7 @@ impl Stage {
     pub(super) fn push_all(&mut self, rows: &mut Vec<Row>, out: &mut Output, timed: Option<Stopwatch>) {
         let (count, began) = (rows.len() as u64, timed.map(|now| now()));
         self.rows_in += count;
+        out.scope.watermark = self.watermark;
         for row in rows.drain(..) {
             self.operator.push(row, out);
         }
@@ -107,17 +111,25 @@ impl Stage {
 
     pub(super) fn push_side(&mut self, rows: Vec<Row>, out: &mut Output) {
         self.rows_in += rows.len() as u64;
+        out.scope.watermark = self.watermark;
         for row in rows {
             self.operator.push_side(row, out);
         }
     }
 
-    pub(super) fn advance(&mut self, watermark: Timestamp, out: &mut Output, timed: Option<Stopwatch>) {
+    /// Lets the step hear of a watermark. Tells how far the steps behind it may hear.
+    pub(super) fn advance(&mut self, watermark: Timestamp, out: &mut Output, timed: Option<Stopwatch>) -> Timestamp {
+        if watermark <= self.watermark {
+            return self.operator.holds(self.watermark).min(self.watermark);
+        }
         let began = timed.map(|now| now());
+        out.scope.watermark = self.watermark;
         self.operator.advance(watermark, out);
+        self.watermark = watermark;
         if let (Some(began), Some(now)) = (began, timed) {
             self.advance_nanos_max = self.advance_nanos_max.max(now().saturating_sub(began));
         }
+        self.operator.holds(watermark).min(watermark)
     }
 
     /// Counts what the step left in `out`, and takes the late rows along.
@@ -171,9 +183,9 @@ pub(super) fn run(stages: &mut [Stage], rows: Vec<Row>, out: &mut Output, late: 
 
 /// Lets a side's steps hear of a watermark; what comes out at the end is left in `out`.
 pub(super) fn advance(stages: &mut [Stage], watermark: Timestamp, out: &mut Output, late: &mut VecDeque<LateRow>) {
-    let mut results = Vec::new();
+    let (mut results, mut watermark) = (Vec::new(), watermark);
     for at in 0..stages.len() {
-        stages[at].advance(watermark, out, None);
+        watermark = stages[at].advance(watermark, out, None);
         stages[at].count(out, late);
         let rows = std::mem::take(&mut out.rows);
         if !rows.is_empty() {

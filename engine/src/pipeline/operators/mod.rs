@@ -13,12 +13,15 @@ pub mod convert;
 pub mod deduplicate;
 pub mod derive;
 pub mod detect;
+pub mod enrich;
 pub mod fence;
 pub mod filter;
 pub mod find_trips;
+pub mod join;
 pub mod measure_motion;
 pub mod rename;
 pub mod reorder;
+pub mod resample;
 pub mod select;
 pub mod time_laps;
 pub mod validate;
@@ -31,12 +34,15 @@ pub const OPERATORS: &[OperatorKind] = &[
     deduplicate::KIND,
     derive::KIND,
     detect::KIND,
+    enrich::KIND,
     fence::KIND,
     filter::KIND,
     find_trips::KIND,
+    join::KIND,
     measure_motion::KIND,
     rename::KIND,
     reorder::KIND,
+    resample::KIND,
     select::KIND,
     time_laps::KIND,
     validate::KIND,

@@ -72,7 +72,7 @@ impl Operator for Reorder {
 }
 
 /// By time, then by the key's name, then by content: never by who came first.
-fn compare(a: &Row, b: &Row, scope: &Scope) -> Ordering {
+pub(crate) fn compare(a: &Row, b: &Row, scope: &Scope) -> Ordering {
     let names = |row: &Row| scope.keys.name(row.key).to_owned();
     a.time
         .cmp(&b.time)

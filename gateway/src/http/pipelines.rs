@@ -1,0 +1,182 @@
+//! `/api/pipelines`: declare, read, replace, remove, pause and resume pipelines, and see what they do.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_engine::pipeline::CommandError;
+use slipstream_protocol::{ErrorCode, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, parse, with},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{
+    app::Services,
+    pipelines::{self, DocumentError, PipelineError, PipelineView},
+};
+
+impl From<PipelineError> for ApiError {
+    fn from(error: PipelineError) -> Self {
+        let code = match &error {
+            PipelineError::Document(error) => return refusal(error),
+            PipelineError::OtherName(..) | PipelineError::Command(_) => ErrorCode::ValidationError,
+            PipelineError::Unknown(_) => ErrorCode::NotFound,
+            PipelineError::Exists(_) | PipelineError::FromFile(_) | PipelineError::TooMany | PipelineError::NotRunning(_) => {
+                ErrorCode::Conflict
+            }
+            PipelineError::Storage(_) => ErrorCode::Unavailable,
+        };
+        let code = if matches!(&error, PipelineError::Command(CommandError::Refused(_))) { ErrorCode::Conflict } else { code };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn refusal(error: &DocumentError) -> ApiError {
+    match error {
+        DocumentError::Mistakes(_) => ApiError { message: "the description has mistakes".to_owned(), ..ApiError::invalid(error.lines()) },
+        other => ApiError::new(ErrorCode::ValidationError, other.to_string()),
+    }
+}
+
+/// Every route below `/api/pipelines`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let list = warp::path!("api" / "pipelines")
+        .and(warp::get())
+        .and(with(services))
+        .then(|services: Arc<Services>| async move { answered(&services, list(&services)).await });
+    let create =
+        warp::path!("api" / "pipelines").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, create(&services, &claims, &body)).await
+            },
+        );
+    let read = warp::path!("api" / "pipelines" / String)
+        .and(warp::get())
+        .and(with(services))
+        .then(|name: String, services: Arc<Services>| async move { answered(&services, read(&services, &name)).await });
+    let stats = warp::path!("api" / "pipelines" / String / "stats")
+        .and(warp::get())
+        .and(with(services))
+        .then(|name: String, services: Arc<Services>| async move { answered(&services, stats(&services, &name)).await });
+    let seen = list.or(create).unify().boxed().or(read).unify().or(stats).unify().boxed();
+    seen.or(changes(services)).unify().boxed()
+}
+
+fn changes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let replace = warp::path!("api" / "pipelines" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
+        |name: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, replace(&services, &claims, &name, &body)).await
+        },
+    );
+    let remove =
+        warp::path!("api" / "pipelines" / String).and(warp::delete()).and(with(services)).and(caller()).then(
+            |name: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+                answered(&services, remove(&services, &claims, &name)).await
+            },
+        );
+    let turn = warp::path!("api" / "pipelines" / String / String).and(warp::post()).and(with(services)).and(caller()).then(
+        |name: String, what: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+            answered(&services, turn(&services, &claims, &name, &what)).await
+        },
+    );
+    let command = warp::path!("api" / "pipelines" / String / "steps" / String / "commands")
+        .and(warp::post())
+        .and(with(services))
+        .and(caller())
+        .and(body())
+        .then(|name: String, step: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, command(&services, &claims, &name, &step, &body)).await
+        });
+    replace.or(remove).unify().boxed().or(turn).unify().or(command).unify().boxed()
+}
+
+fn manager(claims: &Claims) -> Result<(), ApiError> {
+    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("change pipelines")) }
+}
+
+fn text(body: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(body).map_err(|_| ApiError::new(ErrorCode::InvalidUtf8, "the body is not UTF-8"))
+}
+
+async fn list(services: &Services) -> ApiResult {
+    let all: Vec<Value> = services.pipelines.list().await.iter().map(brief).collect();
+    Ok(reply::ok(services.clock.now(), all, "pipelines"))
+}
+
+async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
+    manager(claims)?;
+    let name = services.pipelines.create(text(body)?).await?;
+    let view = services.pipelines.read(&name).await?;
+    Ok(reply::created(services.clock.now(), whole(&view), "the pipeline runs"))
+}
+
+async fn read(services: &Services, name: &str) -> ApiResult {
+    let view = services.pipelines.read(name).await?;
+    Ok(reply::ok(services.clock.now(), whole(&view), "pipeline"))
+}
+
+async fn stats(services: &Services, name: &str) -> ApiResult {
+    let view = services.pipelines.read(name).await?;
+    Ok(reply::ok(services.clock.now(), view.stats, "what the pipeline does"))
+}
+
+async fn replace(services: &Services, claims: &Claims, name: &str, body: &[u8]) -> ApiResult {
+    manager(claims)?;
+    let new = services.pipelines.replace(name, text(body)?).await?;
+    let view = services.pipelines.read(name).await?;
+    let now = services.clock.now();
+    Ok(if new { reply::created(now, whole(&view), "the pipeline runs") } else { reply::ok(now, whole(&view), "the pipeline is replaced") })
+}
+
+async fn remove(services: &Services, claims: &Claims, name: &str) -> ApiResult {
+    manager(claims)?;
+    services.pipelines.remove(name).await?;
+    Ok(reply::ok(services.clock.now(), json!({"name": name}), "the pipeline is removed; what it stored stays"))
+}
+
+async fn turn(services: &Services, claims: &Claims, name: &str, what: &str) -> ApiResult {
+    manager(claims)?;
+    let message = match what {
+        "pause" => {
+            services.pipelines.pause(name).await?;
+            "the pipeline stands still; what comes meanwhile waits in the journal"
+        }
+        "resume" => {
+            services.pipelines.resume(name).await?;
+            "the pipeline goes on"
+        }
+        other => return Err(ApiError::not_found(format_args!("'{other}' of a pipeline"))),
+    };
+    let view = services.pipelines.read(name).await?;
+    Ok(reply::ok(services.clock.now(), brief(&view), message))
+}
+
+async fn command(services: &Services, claims: &Claims, name: &str, step: &str, body: &[u8]) -> ApiResult {
+    manager(claims)?;
+    let command: Value = parse(body)?;
+    let answer = services.pipelines.command(name, step, command).await?;
+    Ok(reply::ok(services.clock.now(), answer, "done"))
+}
+
+fn brief(view: &PipelineView) -> Value {
+    json!({
+        "name": view.name,
+        "description": pipelines::description(&view.document),
+        "state": view.stats.state,
+        "failure": view.stats.failure,
+        "fromFile": view.from_file,
+        "samplesTaken": view.stats.samples_taken,
+        "results": view.stats.results,
+        "watermark": view.stats.watermark,
+        "lagRecords": view.stats.lag_records,
+    })
+}
+
+fn whole(view: &PipelineView) -> Value {
+    let mut shown = brief(view);
+    shown["document"] = view.document.clone();
+    shown["channel"] = json!(format!("pipeline:{}", view.name));
+    shown
+}

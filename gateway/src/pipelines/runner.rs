@@ -1,0 +1,251 @@
+//! One pipeline at work: a consumer of the journal with its own place.
+//!
+//! State and place are saved together, once the stores have what came of it: after a crash the records behind that place are
+//! worked through again from the state they were worked through from the first time. Results come out the same, and in the
+//! time series the same point overwrites itself: nothing is counted twice.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use slipstream_actors::{Router, ports::Clock};
+use slipstream_engine::pipeline::{CommandError, Pipeline, RowKind};
+use slipstream_protocol::{Sample, server::Event};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use super::{
+    report::{PipelineStats, RunState},
+    results::Results,
+    sink::Sink,
+    store::{Checkpoint, Store},
+};
+use crate::journal::{Consumer, EmbeddedJournal, NumberedRecord};
+
+/// Samples read at once.
+const BATCH: usize = 4_096;
+/// How often the state is saved while something happens.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
+/// How often the numbers are read off.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// Pause after a failed read of the journal.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the task is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Go on.
+    Run,
+    /// Work up to this position, save, and stop.
+    Until(u64),
+    /// Save where it is, and stop.
+    Stop,
+    /// Stop without saving.
+    Drop,
+}
+
+/// A person's command to a step, and where the answer goes.
+pub(super) struct Command {
+    pub(super) step: String,
+    pub(super) command: serde_json::Value,
+    pub(super) reply: oneshot::Sender<Result<serde_json::Value, CommandError>>,
+}
+
+/// The task's parts.
+pub(super) struct Runner {
+    pub(super) name: String,
+    pub(super) generation: u64,
+    pub(super) pipeline: Pipeline,
+    pub(super) results: Results,
+    pub(super) journal: Arc<EmbeddedJournal>,
+    pub(super) consumer: Consumer,
+    /// The last record done with.
+    pub(super) done: u64,
+    /// The record the last checkpoint was taken at.
+    pub(super) saved: u64,
+    pub(super) sink: Sink,
+    pub(super) store: Store,
+    pub(super) router: Router,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stats: Arc<Mutex<PipelineStats>>,
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) commands: mpsc::Receiver<Command>,
+}
+
+/// Nanoseconds since the process began to measure.
+pub(crate) fn stopwatch() -> u64 {
+    static BEGAN: OnceLock<std::time::Instant> = OnceLock::new();
+    BEGAN.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
+}
+
+impl Runner {
+    pub(super) async fn run(mut self) {
+        self.pipeline.measure_with(stopwatch);
+        let idle = self.pipeline.spec().time.watermark.idle;
+        let mut heard = Instant::now();
+        let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        for ticks in [&mut checkpoint, &mut report] {
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
+        loop {
+            let order = *self.orders.borrow_and_update();
+            match order {
+                Order::Drop => return,
+                Order::Stop => return self.save_and_end().await,
+                Order::Until(position) if self.done >= position => return self.save_and_end().await,
+                Order::Run | Order::Until(_) => {}
+            }
+            tokio::select! {
+                changed = self.orders.changed() => if changed.is_err() { return },
+                Some(command) = self.commands.recv() => self.obey(command).await,
+                _ = checkpoint.tick() => self.checkpoint().await,
+                _ = report.tick() => self.report(),
+                () = tokio::time::sleep_until(heard + idle) => {
+                    heard = Instant::now();
+                    let silent = catch_unwind(AssertUnwindSafe(|| self.pipeline.silence()));
+                    if silent.is_err() {
+                        return self.fail("closing open periods after a silence");
+                    }
+                    self.tell().await;
+                }
+                read = self.consumer.next_records(BATCH) => match read {
+                    Ok(Some((records, last))) => {
+                        match self.work(records).await {
+                            Ok(true) => heard = Instant::now(),
+                            Ok(false) => {}
+                            Err(what) => return self.fail(&what),
+                        }
+                        self.done = self.done.max(last);
+                    }
+                    Ok(None) => return self.save_and_end().await,
+                    Err(error) => {
+                        tracing::error!(pipeline = self.name, %error, "the journal cannot be read; trying again");
+                        tokio::time::sleep(READ_AGAIN).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Works records through. Whether any sample was taken; `Err` says at which sample the pipeline broke.
+    async fn work(&mut self, records: Vec<NumberedRecord>) -> Result<bool, String> {
+        let mut taken = false;
+        let done = self.done;
+        for record in records.into_iter().filter(|r| r.position > done) {
+            self.stats.lock().samples_read += record.samples.len() as u64;
+            for sample in &record.samples {
+                taken |= self.feed(sample)?;
+            }
+        }
+        self.tell().await;
+        Ok(taken)
+    }
+
+    fn feed(&mut self, sample: &Sample) -> Result<bool, String> {
+        let pipeline = &mut self.pipeline;
+        catch_unwind(AssertUnwindSafe(|| pipeline.feed(sample)))
+            .map_err(|_| format!("a sample of {} at {}", sample.vehicle, sample.source_time))
+    }
+
+    /// Sends what came out on its way.
+    async fn tell(&mut self) {
+        let now = self.clock.now();
+        let (mut events, mut samples) = (Vec::new(), Vec::new());
+        let mut counts = self.stats.lock().results;
+        while let Some(row) = self.pipeline.next_result() {
+            match row.kind {
+                RowKind::Final => counts.settled += 1,
+                RowKind::Early => counts.early += 1,
+                RowKind::Correction => counts.corrections += 1,
+            }
+            events.extend(self.results.events(&row, self.pipeline.scope()));
+            self.results.samples(&row, self.pipeline.scope(), now, &mut samples);
+            self.pipeline.recycle(row);
+        }
+        while let Some(late) = self.pipeline.next_late() {
+            counts.late += 1;
+            events.extend(self.results.late(&late.row, self.pipeline.scope()));
+            self.pipeline.recycle(late.row);
+        }
+        self.stats.lock().results = counts;
+        for event in events {
+            self.publish(event).await;
+        }
+        self.sink.send(samples).await;
+    }
+
+    async fn publish(&self, event: Event) {
+        // Refused only while the server drains: what is not told now is told again after the restart.
+        if let Err(error) = self.router.publish(event).await {
+            tracing::debug!(pipeline = self.name, %error, "a result was not told");
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        let answer = self.pipeline.command(&command.step, &command.command);
+        self.tell().await;
+        // It is in no journal: only a checkpoint keeps it.
+        self.sink.flushed(CHECKPOINT_EVERY).await;
+        self.save().await;
+        // Whoever asked may have left.
+        drop(command.reply.send(answer));
+    }
+
+    async fn checkpoint(&mut self) {
+        if self.done > self.saved && self.sink.waiting() == 0 {
+            self.save().await;
+        }
+    }
+
+    /// Saves state and place, then lets the journal go.
+    async fn save(&mut self) {
+        let state = match self.pipeline.snapshot() {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::error!(pipeline = self.name, %error, "the state cannot be written");
+                return;
+            }
+        };
+        let (store, name, generation, position) = (self.store.clone(), self.name.clone(), self.generation, self.done);
+        let saved = tokio::task::spawn_blocking(move || store.save(&name, generation, &Checkpoint { position, state })).await;
+        match saved {
+            Ok(Ok(())) => {
+                self.saved = position;
+                self.consumer.commit(position);
+            }
+            Ok(Err(error)) => tracing::error!(pipeline = self.name, %error, "the checkpoint cannot be saved; trying again"),
+            Err(error) => tracing::error!(pipeline = self.name, %error, "saving the checkpoint broke off"),
+        }
+    }
+
+    async fn save_and_end(mut self) {
+        if self.sink.flushed(CHECKPOINT_EVERY).await {
+            self.save().await;
+        }
+        self.report();
+    }
+
+    /// The state may be broken: what was saved last is good.
+    fn fail(&self, what: &str) {
+        tracing::error!(pipeline = self.name, what, "the pipeline broke and stands still; resume or replace it");
+        self.report();
+        let mut stats = self.stats.lock();
+        stats.state = RunState::Failed;
+        stats.failure = Some(format!("it broke at {what}"));
+    }
+
+    fn report(&self) {
+        let mut stats = self.stats.lock();
+        stats.read(&self.pipeline);
+        stats.position = self.done;
+        stats.checkpoint = self.saved;
+        stats.lag_records = self.journal.position().saturating_sub(self.done);
+        stats.waiting_batches = self.sink.waiting();
+    }
+}

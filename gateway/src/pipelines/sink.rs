@@ -1,0 +1,85 @@
+//! Results into the time series, beside the pipeline's own work: a store that is away holds up the checkpoint, and only when
+//! much has piled up the pipeline.
+
+use std::{sync::Arc, time::Duration};
+
+use slipstream_actors::ports::SeriesStore;
+use slipstream_protocol::Sample;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+/// Batches that may wait for the stores.
+const WAITING: usize = 256;
+/// First and longest wait before a repetition.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// Writes batches in order to every store, each again and again until it has it.
+pub(super) struct Sink {
+    sender: mpsc::Sender<Vec<Sample>>,
+    sent: u64,
+    written: watch::Receiver<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Sink {
+    pub(super) fn start(stores: Vec<Arc<dyn SeriesStore>>, pipeline: &str) -> Self {
+        let (sender, mut batches) = mpsc::channel::<Vec<Sample>>(WAITING);
+        let (tell, written) = watch::channel(0);
+        let pipeline = pipeline.to_owned();
+        let task = tokio::spawn(async move {
+            while let Some(batch) = batches.recv().await {
+                for store in &stores {
+                    write(&**store, &batch, &pipeline).await;
+                }
+                tell.send_modify(|count| *count += 1);
+            }
+        });
+        Self { sender, sent: 0, written, task }
+    }
+
+    /// Hands a batch over; waits where too many wait already.
+    pub(super) async fn send(&mut self, batch: Vec<Sample>) {
+        if !batch.is_empty() && self.sender.send(batch).await.is_ok() {
+            self.sent += 1;
+        }
+    }
+
+    /// Batches the stores do not have yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.sent - *self.written.borrow()
+    }
+
+    /// Waits until the stores have everything, at most so long; tells whether they do.
+    pub(super) async fn flushed(&mut self, most: Duration) -> bool {
+        let sent = self.sent;
+        tokio::time::timeout(most, self.written.wait_for(|written| *written >= sent)).await.is_ok_and(|w| w.is_ok())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // What is not written comes again from the journal.
+        self.task.abort();
+    }
+}
+
+async fn write(store: &dyn SeriesStore, batch: &[Sample], pipeline: &str) {
+    let mut wait = RETRY.0;
+    loop {
+        match store.write(batch).await {
+            Ok(report) => {
+                if report.rejected > 0 {
+                    tracing::warn!(store = store.name(), pipeline, rejected = report.rejected, first = ?report.rejections.first(), "results were refused for good");
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(store = store.name(), pipeline, %error, "the store does not take results; they wait");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY.1);
+            }
+        }
+    }
+}
