@@ -51,29 +51,39 @@ struct Dense {
 }
 
 impl Dense {
-    fn forward(&self, x: &[f32], y: &mut [f32]) {
+    fn forward(&self, x: &[f32], y: &mut [f32], awake: &mut Vec<(usize, f32)>) {
         y.copy_from_slice(&self.bias);
-        let outputs = y.len();
-        let row = |input: usize| &self.by_input[input * outputs..(input + 1) * outputs];
-        // Four inputs at a time: a sum is fetched and put back once for all of them.
-        let mut four = [0; 4];
-        let mut found = 0;
-        for (input, _) in x.iter().enumerate().take(self.inputs).filter(|(_, x)| **x != 0.0) {
-            four[found] = input;
-            found += 1;
-            if found == 4 {
-                found = 0;
-                let rows = row(four[0]).iter().zip(row(four[1])).zip(row(four[2]).iter().zip(row(four[3])));
-                for (y, ((w0, w1), (w2, w3))) in y.iter_mut().zip(rows) {
-                    *y = *y + x[four[0]] * w0 + x[four[1]] * w1 + x[four[2]] * w2 + x[four[3]] * w3;
+        let width = y.len();
+        // Where each input's weights begin, and the input, of those that are not 0: found without branches, for
+        // which half is 0 cannot be guessed.
+        awake.resize(self.inputs, (0, 0.0));
+        let mut count = 0;
+        for (input, x) in x.iter().take(self.inputs).enumerate() {
+            awake[count] = (input * width, *x);
+            count += usize::from(*x != 0.0);
+        }
+        let awake = &awake[..count];
+        let at = self.add_inputs::<32>(awake, 0, y);
+        let at = self.add_inputs::<4>(awake, at, y);
+        self.add_inputs::<1>(awake, at, y);
+    }
+
+    /// Adds the inputs' shares to the outputs from `at` on, as far as there are `N` of them at a time, which stay in
+    /// registers meanwhile; tells how far it came.
+    fn add_inputs<const N: usize>(&self, awake: &[(usize, f32)], mut at: usize, y: &mut [f32]) -> usize {
+        for chunk in y[at..].as_chunks_mut::<N>().0 {
+            let mut sums = *chunk;
+            for (start, x) in awake {
+                // A whole chunk of outputs has a whole chunk of weights.
+                let Some(weights) = self.by_input[start + at..].first_chunk::<N>() else { break };
+                for (sum, w) in sums.iter_mut().zip(weights) {
+                    *sum += x * w;
                 }
             }
+            *chunk = sums;
+            at += N;
         }
-        for input in &four[..found] {
-            for (y, w) in y.iter_mut().zip(row(*input)) {
-                *y += x[*input] * w;
-            }
-        }
+        at
     }
 }
 
@@ -89,6 +99,7 @@ pub struct Mlp {
 pub struct Scratch {
     from: Vec<f32>,
     to: Vec<f32>,
+    awake: Vec<(usize, f32)>,
 }
 
 /// One layer as it is handed in or out: weights by output (row-major, outputs x inputs) and bias.
@@ -188,7 +199,7 @@ impl Mlp {
     /// looked at. Allocates only when `scratch` is used for the first time.
     pub fn forward<'s>(&self, input: &[f32], scratch: &'s mut Scratch) -> &'s [f32] {
         let widest = self.layers.iter().map(|l| l.outputs).max().unwrap_or(0);
-        if scratch.to.len() < widest {
+        if scratch.to.len().min(scratch.from.len()) < widest {
             scratch.from.resize(widest, 0.0);
             scratch.to.resize(widest, 0.0);
         }
@@ -197,13 +208,13 @@ impl Mlp {
         let mut width = 0;
         for (at, layer) in hidden.iter().enumerate() {
             let x = if at == 0 { input } else { &scratch.from[..width] };
-            layer.forward(x, &mut scratch.to[..layer.outputs]);
+            layer.forward(x, &mut scratch.to[..layer.outputs], &mut scratch.awake);
             self.activation.apply(&mut scratch.to[..layer.outputs]);
             width = layer.outputs;
             std::mem::swap(&mut scratch.from, &mut scratch.to);
         }
         let x = if hidden.is_empty() { input } else { &scratch.from[..width] };
-        last.forward(x, &mut scratch.to[..last.outputs]);
+        last.forward(x, &mut scratch.to[..last.outputs], &mut scratch.awake);
         &scratch.to[..last.outputs]
     }
 
@@ -247,6 +258,19 @@ mod tests {
         .unwrap();
         // Hidden: 1+4+0.5 = 5.5; -1+2 = 1; 2-3 = -1 -> 0. Out: 5.5 + 10 + 0 - 20.
         assert_eq!(net.forward(&[1.0, 2.0], &mut Scratch::default()), [-4.5]);
+    }
+
+    #[test]
+    fn one_scratch_serves_networks_of_all_sizes_by_row_and_in_batches() {
+        let wide = Mlp::new(1, vec![layer(&[1.0; 9], &[0.0; 9]), layer(&[1.0; 9], &[0.5])], Activation::Relu).unwrap();
+        let slim = Mlp::new(1, vec![layer(&[2.0], &[0.0])], Activation::Relu).unwrap();
+        let scratch = &mut Scratch::default();
+        for _ in 0..2 {
+            assert_eq!(wide.forward(&[2.0], scratch), [18.5]);
+            assert_eq!(slim.forward_batch(&[1.0], scratch), [2.0]);
+            assert_eq!(wide.forward_batch(&[1.0, 2.0, -1.0], scratch), [9.5, 18.5, 0.5]);
+            assert_eq!(slim.forward(&[3.0], scratch), [6.0]);
+        }
     }
 
     #[test]
