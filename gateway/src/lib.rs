@@ -19,6 +19,7 @@ pub mod pipelines;
 pub mod rate;
 pub mod records;
 pub mod relay;
+pub mod replay;
 pub mod series;
 pub mod soak;
 pub mod tail;

@@ -23,6 +23,7 @@ mod recovery;
 mod relay;
 mod relay_disk;
 mod relay_spool;
+mod replay;
 mod restart;
 mod road;
 mod series;

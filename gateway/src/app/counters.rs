@@ -50,6 +50,8 @@ pub struct Counters {
     pub ws_closed: Family<CodeLabel, Counter>,
     /// Samples taken in by any door.
     pub samples_in: Counter,
+    /// Samples of recordings played again.
+    pub replayed: Counter,
     /// Samples that were sent before and not applied again.
     pub duplicates: Counter,
     /// Samples and frames refused, by error code.
@@ -83,6 +85,7 @@ impl Counters {
         registry.register("ws_writes", "System calls that sent WebSocket frames", self.ws_writes.clone());
         registry.register("ws_closed", "WebSocket connections closed by the server, by close code", self.ws_closed.clone());
         registry.register("samples_in", "Samples taken in by any door", self.samples_in.clone());
+        registry.register("samples_replayed", "Samples of recordings played again", self.replayed.clone());
         registry.register("samples_duplicate", "Samples sent again and not applied again", self.duplicates.clone());
         registry.register("refused", "Samples and frames refused, by error code", self.refused.clone());
         registry.register("acks", "Acknowledgements sent", self.acks.clone());

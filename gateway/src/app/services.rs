@@ -20,6 +20,7 @@ use crate::{
     media::FrameStore,
     pipelines::Pipelines,
     rate::RateLimits,
+    replay::Replays,
     series::writer::SeriesWriter,
     voice::Voice,
     ws::Connections,
@@ -61,6 +62,8 @@ pub struct Services {
     pub bodies: Arc<Semaphore>,
     /// Decoders to borrow.
     pub decoders: DecoderPool,
+    /// Recordings played again.
+    pub replays: Replays,
     /// The WebSocket connections.
     pub connections: Connections,
     /// What the doors count.

@@ -24,6 +24,7 @@ use crate::{
     pipelines::{DeclaredPipelines, PipelineParts},
     rate::{self, RateLimits},
     records,
+    replay::Replays,
     series::{
         self, SeriesConfig,
         writer::{SeriesWriter, SeriesWriterConfig},
@@ -135,6 +136,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         intake,
         rates: RateLimits::new(&config.rate, config.limits.max_batch),
         bodies: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
+        replays: Replays::default(),
         connections: Connections::default(),
         counters: Counters::default(),
         clock,

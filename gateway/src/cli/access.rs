@@ -62,13 +62,19 @@ impl Access {
         Ok(config::resolve(&flags)?)
     }
 
-    /// The server's door, with the token given or one of `role` minted on the spot.
-    pub(super) fn endpoint(&self, config: &Config, role: Role, format: WireFormat) -> anyhow::Result<Endpoint> {
+    /// The server's address, and the token given or one of `role` minted on the spot.
+    pub(super) fn address(&self, config: &Config, role: Role) -> anyhow::Result<(String, Option<String>)> {
         let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.port));
         let token = match &self.token {
             Some(token) => Some(token.trim().to_owned()),
             None => local_token(config, role)?,
         };
+        Ok((url.trim_end_matches('/').to_owned(), token))
+    }
+
+    /// The server's door, with the token given or one of `role` minted on the spot.
+    pub(super) fn endpoint(&self, config: &Config, role: Role, format: WireFormat) -> anyhow::Result<Endpoint> {
+        let (url, token) = self.address(config, role)?;
         Endpoint::new(&url, token, format).map_err(|e| Usage(e.to_string()).into())
     }
 }

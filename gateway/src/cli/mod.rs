@@ -12,6 +12,7 @@ mod logging;
 mod pipeline;
 mod progress;
 mod relay;
+mod replay;
 mod serve;
 mod signals;
 mod soak;
@@ -62,6 +63,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Stream a recording, standard input or simulated cars to a server
     Relay(Box<relay::RelayArgs>),
+    /// Play a recorded period or file again, live, with pause and seek
+    Replay(Box<replay::ReplayArgs>),
     /// Subscribe to channels and print what arrives
     Tail(tail::TailArgs),
     /// Mint a token signed with the server's secret
@@ -104,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Relay(args)) => relay::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Tail(args)) => tail::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::Journal(args)) => journal::run(&args),

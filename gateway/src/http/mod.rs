@@ -21,6 +21,7 @@ mod operations;
 mod paging;
 mod pipelines;
 mod rejection;
+mod replays;
 pub mod reply;
 mod request_id;
 mod route_label;
@@ -76,6 +77,13 @@ fn page() -> BoxedFilter<(Response,)> {
 fn pitbox(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let most_called = video::routes(services).or(sessions::routes(services)).unify().boxed();
     let people = users::routes(services).or(drivers::routes(services)).unify().or(keys::routes(services)).unify().boxed();
-    let others = feedback::routes(services).or(voice::routes(services)).unify().or(tracks::routes(services)).unify().boxed();
+    let others = feedback::routes(services)
+        .or(voice::routes(services))
+        .unify()
+        .or(replays::routes(services))
+        .unify()
+        .or(tracks::routes(services))
+        .unify()
+        .boxed();
     most_called.or(others).unify().boxed().or(people).unify().boxed()
 }

@@ -14,7 +14,7 @@ pub(super) fn of(path: &str) -> &'static str {
     }
 }
 
-const RESOURCES: [(&str, &str); 16] = [
+const RESOURCES: [(&str, &str); 17] = [
     ("telemetry", "/api/telemetry"),
     ("vehicles", "/api/vehicles"),
     ("sessions", "/api/sessions"),
@@ -31,4 +31,5 @@ const RESOURCES: [(&str, &str); 16] = [
     ("channels", "/api/channels"),
     ("keys", "/api/keys"),
     ("fleets", "/api/fleets"),
+    ("replays", "/api/replays"),
 ];

@@ -22,6 +22,7 @@ mod recovery;
 mod state;
 mod stats;
 mod tail;
+mod walk;
 
 use std::{
     fs::{self, File},
@@ -50,6 +51,7 @@ pub use inspect::{JournalReport, SegmentReport, dump, verify};
 pub use publisher_watch::PublisherWatch;
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
+pub use walk::Walk;
 
 use commit::{Append, Command, Committer};
 use positions::Progress;

@@ -1,0 +1,212 @@
+//! `slipstream replay`
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use slipstream_protocol::{Timestamp, token::Role};
+
+use super::{
+    Outcome,
+    access::Access,
+    exit::{Exit, Usage},
+    relay::positive,
+};
+use crate::http_client;
+
+const EXAMPLES: &str = "\
+Examples:
+  slipstream replay start --from 2026-02-18T09:00:00Z --to 2026-02-18T09:30:00Z --speed 10
+  slipstream replay start --file race.csv.gz --vehicles ALB,HAM    a file of DATA_DIR/recordings
+  slipstream tail 'telemetry:*'                                    hear it, as telemetry:replay-1.ALB
+  slipstream replay set replay-1 --pause
+  slipstream replay set replay-1 --resume --speed 2 --seek 2026-02-18T09:10:00Z
+  slipstream replay stop replay-1
+
+What is replayed is heard live, under names of its own, and not stored again. Without --file it comes
+from the server's journal, which keeps the newest (journal.retain_bytes).";
+
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Largest answer.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// How often `start` looks how far the replay is.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ReplayArgs {
+    #[command(subcommand)]
+    command: ReplayCommand,
+
+    #[command(flatten, next_help_heading = "Server")]
+    access: Access,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum ReplayCommand {
+    /// Start a replay and follow it; Ctrl-C ends it
+    Start(StartArgs),
+    /// Tell which replays there are, and how far
+    List,
+    /// Pause, resume, change the speed, or seek
+    Set(SetArgs),
+    /// End a replay
+    Stop {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct StartArgs {
+    /// A file of the server's folder DATA_DIR/recordings [default: the journal]
+    #[arg(long, value_name = "NAME")]
+    #[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
+    file: Option<String>,
+
+    /// Not before this source time, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+
+    /// Before this source time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<Timestamp>,
+
+    /// Only these vehicles; * and ? stand for many
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    vehicles: Vec<String>,
+
+    /// So many times as fast as recorded
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = positive)]
+    speed: f64,
+
+    /// Start it and do not wait for its end
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct SetArgs {
+    /// Its id
+    id: String,
+
+    /// Wait
+    #[arg(long, conflicts_with = "resume")]
+    pause: bool,
+
+    /// Go on
+    #[arg(long)]
+    resume: bool,
+
+    /// So many times as fast as recorded
+    #[arg(long, value_name = "N", value_parser = positive)]
+    speed: Option<f64>,
+
+    /// Go on at this source time, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    seek: Option<Timestamp>,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|e: slipstream_protocol::ProtocolError| e.message)
+}
+
+pub(super) fn run(args: &ReplayArgs) -> Outcome {
+    let config = args.access.config()?;
+    super::logging::start(&config)?;
+    let (url, token) = args.access.address(&config, Role::Engineer)?;
+    let server = Server { client: http_client::new(TIMEOUT), url, token };
+    super::runtime()?.block_on(async {
+        match &args.command {
+            ReplayCommand::Start(start) => server.start(start).await,
+            ReplayCommand::List => {
+                for replay in server.call("GET", "", None).await?.as_array().into_iter().flatten() {
+                    println!("{}", line(replay));
+                }
+                Ok(Exit::Done)
+            }
+            ReplayCommand::Set(set) => server.set(set).await,
+            ReplayCommand::Stop { id } => {
+                println!("{}", line(&server.call("DELETE", id, None).await?));
+                Ok(Exit::Done)
+            }
+        }
+    })
+}
+
+/// The server's REST door.
+struct Server {
+    client: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Server {
+    async fn start(&self, args: &StartArgs) -> Outcome {
+        let mut body = json!({"speed": args.speed, "file": args.file, "from": args.from, "to": args.to});
+        if !args.vehicles.is_empty() {
+            body["vehicles"] = json!(args.vehicles);
+        }
+        let stop = super::signals::stop()?;
+        let mut replay = self.call("POST", "", Some(body)).await?;
+        let id = replay["id"].as_str().context("the answer has no id")?.to_owned();
+        println!("{}", line(&replay));
+        if args.detach {
+            return Ok(Exit::Done);
+        }
+        while matches!(replay["state"].as_str(), Some("running" | "paused")) {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => replay = self.call("GET", &id, None).await?,
+                () = stop.cancelled() => replay = self.call("DELETE", &id, None).await?,
+            }
+        }
+        println!("{}", line(&replay));
+        match replay["error"].as_str() {
+            Some(error) => anyhow::bail!("{error}"),
+            None => Ok(if replay["skipped"] == 0 { Exit::Done } else { Exit::Partial }),
+        }
+    }
+
+    async fn set(&self, args: &SetArgs) -> Outcome {
+        let paused = (args.pause || args.resume).then_some(args.pause);
+        if paused.is_none() && args.speed.is_none() && args.seek.is_none() {
+            return Err(Usage("--pause, --resume, --speed or --seek is needed".into()).into());
+        }
+        let body = json!({"paused": paused, "speed": args.speed, "position": args.seek});
+        println!("{}", line(&self.call("PUT", &args.id, Some(body)).await?));
+        Ok(Exit::Done)
+    }
+
+    /// Calls `/api/replays` or one of it; answers the envelope's data.
+    async fn call(&self, method: &str, id: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let path = if id.is_empty() { "/api/replays".to_owned() } else { format!("/api/replays/{id}") };
+        let mut request = self.client.request(method.parse()?, format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let (_, answer) = http_client::call(request, MAX_ANSWER).await.with_context(|| format!("{} {path}", self.url))?;
+        Ok(serde_json::from_slice::<Value>(&answer)?["data"].take())
+    }
+}
+
+/// One line about a replay.
+fn line(replay: &Value) -> String {
+    let text = |name: &str| replay[name].as_str().unwrap_or("-").to_owned();
+    format!(
+        "{:<12} {:<8} x{}  at {}  {} samples of {} vehicles, {} skipped",
+        text("id"),
+        text("state"),
+        replay["speed"],
+        text("position"),
+        replay["played"],
+        replay["vehicles"].as_array().map_or(0, Vec::len),
+        replay["skipped"]
+    )
+}

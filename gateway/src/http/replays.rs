@@ -1,0 +1,119 @@
+//! `/api/replays`: recordings played again; see [`crate::replay`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use slipstream_protocol::{ErrorCode, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, with},
+    fields::{Fields, positive, text, time},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{
+    app::Services,
+    replay::{Change, Period, Recording, ReplayError, ReplayRequest},
+};
+
+/// Fastest replay.
+const MAX_SPEED: f64 = 10_000.0;
+
+/// `POST` and `GET /api/replays`, `GET`, `PUT` and `DELETE /api/replays/<id>`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let start =
+        warp::path!("api" / "replays").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, start(&services, &claims, &body)).await
+            },
+        );
+    let list = warp::path!("api" / "replays").and(warp::get()).and(with(services)).and(caller()).then(
+        |services: Arc<Services>, claims: Arc<Claims>| async move {
+            let listed = allowed(&claims).map(|()| reply::ok(services.clock.now(), services.replays.list(), "replays"));
+            answered(&services, std::future::ready(listed)).await
+        },
+    );
+    let read = warp::path!("api" / "replays" / String).and(warp::get()).and(with(services)).and(caller()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+            let told = allowed(&claims).and_then(|()| Ok(services.replays.status(&id)?));
+            answered(&services, std::future::ready(told.map(|t| reply::ok(services.clock.now(), t, "replay")))).await
+        },
+    );
+    let change = warp::path!("api" / "replays" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, std::future::ready(change(&services, &claims, &id, &body))).await
+        },
+    );
+    let stop = warp::path!("api" / "replays" / String).and(warp::delete()).and(with(services)).and(caller()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+            let told = allowed(&claims).and_then(|()| Ok(services.replays.stop(&id)?));
+            answered(&services, std::future::ready(told.map(|t| reply::ok(services.clock.now(), t, "replay stopped")))).await
+        },
+    );
+    start.or(list).unify().or(read).unify().or(change).unify().or(stop).unify().boxed()
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        let code = match &error {
+            ReplayError::TooMany => ErrorCode::Busy,
+            ReplayError::Unknown(_) => ErrorCode::NotFound,
+            ReplayError::Ended(_) => ErrorCode::Conflict,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn allowed(claims: &Claims) -> Result<(), ApiError> {
+    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("replay recordings")) }
+}
+
+async fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
+    allowed(claims)?;
+    let mut fields = Fields::of(body)?;
+    let file = fields.optional("file", text(200));
+    let from = fields.optional("from", time);
+    let to = fields.optional("to", time);
+    let vehicles = fields.optional("vehicles", patterns);
+    let speed = fields.optional("speed", speed);
+    let (Some(file), Some(from), Some(to), Some(vehicles), Some(speed)) = (file, from, to, vehicles, speed) else {
+        return Err(fields.refusal());
+    };
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        fields.breaks("to", "it must be later than 'from'");
+        return Err(fields.refusal());
+    }
+    let recording = file.map_or(Recording::Journal, Recording::File);
+    if let Err(error) = recording.check(&services.config.data_dir) {
+        fields.breaks("file", &error.to_string());
+        return Err(fields.refusal());
+    }
+    let period = Period { from, to, vehicles: vehicles.unwrap_or_default() };
+    let status = services.replays.start(services, ReplayRequest { recording, period, speed: speed.unwrap_or(1.0) })?;
+    Ok(reply::created(services.clock.now(), status, "replay started"))
+}
+
+fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    allowed(claims)?;
+    let mut fields = Fields::of(body)?;
+    let paused = fields.optional("paused", |v| v.as_bool().ok_or_else(|| "true or false is expected".to_owned()));
+    let speed = fields.optional("speed", speed);
+    let position = fields.optional("position", time);
+    let (Some(paused), Some(speed), Some(position)) = (paused, speed, position) else {
+        return Err(fields.refusal());
+    };
+    let status = services.replays.change(id, Change { paused, speed, position })?;
+    Ok(reply::ok(services.clock.now(), status, "replay changed"))
+}
+
+fn speed(value: &Value) -> Result<f64, String> {
+    positive(value).and_then(|v| if (0.001..=MAX_SPEED).contains(&v) { Ok(v) } else { Err(format!("0.001 to {MAX_SPEED} is expected")) })
+}
+
+/// Vehicle ids with `*` and `?`.
+fn patterns(value: &Value) -> Result<Vec<String>, String> {
+    let list = value.as_array().ok_or_else(|| "a list of vehicle ids (with * and ?) is expected".to_owned())?;
+    let texts: Option<Vec<String>> = list.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+    texts.filter(|t| t.len() <= 1_000).ok_or_else(|| "at most 1000 vehicle ids are expected".to_owned())
+}

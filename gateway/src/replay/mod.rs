@@ -1,0 +1,243 @@
+//! Recordings played again, live: a period of the journal, or a file of many vehicles, at any speed, with pause and seek.
+//!
+//! A replay's vehicles are named `<replay>.<vehicle>` (`replay-1.ALB`), and all of it is the session `<replay>`: so
+//! `telemetry:replay-1.ALB` and `session:replay-1` are told apart from what happens now. Samples keep their source time. They go to
+//! the vehicles' actors as every sample does, but into neither journal nor time series: what was recorded is not recorded again.
+
+mod player;
+mod recording;
+mod timeline;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use slipstream_protocol::{SessionId, Timestamp, VehicleId};
+use tokio::sync::watch;
+
+use crate::app::Services;
+
+pub use recording::{Period, Recording, RecordingError, recordings_dir};
+
+/// Most replays that run at once.
+const MOST_RUNNING: usize = 8;
+
+/// Most finished replays that are remembered.
+const MOST_REMEMBERED: usize = 100;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplayRequest {
+    /// Where the samples come from.
+    pub recording: Recording,
+    /// Which of them.
+    pub period: Period,
+    /// So many times as fast as it was recorded.
+    pub speed: f64,
+}
+
+/// Why a replay was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// Too many run.
+    #[error("{MOST_RUNNING} replays run already; stop one first")]
+    TooMany,
+    /// There is none of this id.
+    #[error("the replay '{0}' does not exist")]
+    Unknown(String),
+    /// It has ended.
+    #[error("the replay '{0}' has ended; start another one")]
+    Ended(String),
+}
+
+impl ReplayError {
+    /// Whether to try again without a change.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::TooMany)
+    }
+}
+
+/// Where a replay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It plays.
+    Running,
+    /// It waits to go on.
+    Paused,
+    /// Everything was played.
+    Done,
+    /// It was ended.
+    Stopped,
+    /// The recording could not be read to its end.
+    Failed,
+}
+
+impl State {
+    const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Stopped | Self::Failed)
+    }
+}
+
+/// What is told of a replay.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayStatus {
+    /// Its id, and the session its vehicles are in.
+    pub id: SessionId,
+    /// Where it stands.
+    pub state: State,
+    /// So many times as fast as it was recorded.
+    pub speed: f64,
+    /// Source time of the newest sample played.
+    pub position: Option<Timestamp>,
+    /// Samples played.
+    pub played: u64,
+    /// Samples that could not be played.
+    pub skipped: u64,
+    /// Its vehicles, as they are called here.
+    pub vehicles: Vec<VehicleId>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// What a replay is told to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Whether to wait.
+    pub paused: Option<bool>,
+    /// How fast to go on.
+    pub speed: Option<f64>,
+    /// Where to go on, in source time.
+    pub position: Option<Timestamp>,
+}
+
+/// What the player goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Control {
+    paused: bool,
+    speed: f64,
+    /// Counts the seeks, so that each is done once.
+    seeks: u64,
+    from: Option<Timestamp>,
+    stopped: bool,
+}
+
+/// One replay.
+struct Replay {
+    id: SessionId,
+    request: ReplayRequest,
+    position: AtomicI64,
+    played: AtomicU64,
+    skipped: AtomicU64,
+    ended: Mutex<Option<(State, Option<String>)>>,
+    vehicles: Mutex<BTreeSet<VehicleId>>,
+    control: watch::Sender<Control>,
+}
+
+impl Replay {
+    fn state(&self) -> State {
+        match &*self.ended.lock() {
+            Some((state, _)) => *state,
+            None if self.control.borrow().paused => State::Paused,
+            None => State::Running,
+        }
+    }
+
+    fn status(&self) -> ReplayStatus {
+        let position = self.position.load(Ordering::Relaxed);
+        ReplayStatus {
+            id: self.id.clone(),
+            state: self.state(),
+            speed: self.control.borrow().speed,
+            position: (position != i64::MIN).then(|| Timestamp::from_micros(position)),
+            played: self.played.load(Ordering::Relaxed),
+            skipped: self.skipped.load(Ordering::Relaxed),
+            vehicles: self.vehicles.lock().iter().cloned().collect(),
+            error: self.ended.lock().as_ref().and_then(|(_, error)| error.clone()),
+        }
+    }
+}
+
+/// All replays of a server.
+#[derive(Default)]
+pub struct Replays {
+    all: Mutex<BTreeMap<u64, Arc<Replay>>>,
+    last: AtomicU64,
+}
+
+impl Replays {
+    /// Starts one.
+    pub fn start(&self, services: &Arc<Services>, request: ReplayRequest) -> Result<ReplayStatus, ReplayError> {
+        let mut all = self.all.lock();
+        if all.values().filter(|r| !r.state().is_over()).count() >= MOST_RUNNING {
+            return Err(ReplayError::TooMany);
+        }
+        while all.len() >= MOST_REMEMBERED {
+            let Some(oldest) = all.iter().find(|(_, r)| r.state().is_over()).map(|(n, _)| *n) else { break };
+            all.remove(&oldest);
+        }
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = SessionId::new(&format!("replay-{number}")).expect("letters, a dash and digits are an id");
+        let (control, told) =
+            watch::channel(Control { paused: false, speed: request.speed, seeks: 0, from: request.period.from, stopped: false });
+        let replay = Arc::new(Replay {
+            id,
+            request,
+            position: AtomicI64::new(i64::MIN),
+            played: AtomicU64::default(),
+            skipped: AtomicU64::default(),
+            ended: Mutex::default(),
+            vehicles: Mutex::default(),
+            control,
+        });
+        all.insert(number, replay.clone());
+        tokio::spawn(player::play(services.clone(), replay.clone(), told));
+        Ok(replay.status())
+    }
+
+    /// All, the newest first.
+    pub fn list(&self) -> Vec<ReplayStatus> {
+        self.all.lock().values().rev().map(|r| r.status()).collect()
+    }
+
+    /// One.
+    pub fn status(&self, id: &str) -> Result<ReplayStatus, ReplayError> {
+        Ok(self.find(id)?.status())
+    }
+
+    /// Tells one what to do.
+    pub fn change(&self, id: &str, change: Change) -> Result<ReplayStatus, ReplayError> {
+        let replay = self.find(id)?;
+        if replay.state().is_over() {
+            return Err(ReplayError::Ended(id.to_owned()));
+        }
+        replay.control.send_modify(|control| {
+            control.paused = change.paused.unwrap_or(control.paused);
+            control.speed = change.speed.unwrap_or(control.speed);
+            if change.position.is_some() {
+                control.from = change.position;
+                control.seeks += 1;
+            }
+        });
+        Ok(replay.status())
+    }
+
+    /// Ends one; it stays to be read.
+    pub fn stop(&self, id: &str) -> Result<ReplayStatus, ReplayError> {
+        let replay = self.find(id)?;
+        replay.control.send_modify(|control| control.stopped = true);
+        replay.ended.lock().get_or_insert((State::Stopped, None));
+        Ok(replay.status())
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<Replay>, ReplayError> {
+        self.all.lock().values().find(|r| r.id.as_str() == id).cloned().ok_or_else(|| ReplayError::Unknown(id.to_owned()))
+    }
+}

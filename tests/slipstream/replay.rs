@@ -1,0 +1,126 @@
+//! Recordings played again, from outside.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use slipstream_protocol::{WireFormat, token::Role};
+use slipstream_tests::gateway::{Gateway, PATIENCE};
+use tokio::time::{Instant, sleep};
+
+/// Calls as `role`; answers status and body.
+async fn call(gateway: &Gateway, role: Role, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    let mut request = Client::new().request(method, gateway.url(path)).bearer_auth(gateway.token(role));
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+fn moment(s: u32) -> String {
+    format!("2024-05-01T12:{:02}:{:02}Z", s / 60, s % 60)
+}
+
+/// Records a sample each second of `seconds` for each vehicle.
+async fn record(gateway: &Gateway, vehicles: &[&str], seconds: u32) {
+    let samples: Vec<Value> =
+        (0..seconds).flat_map(|s| vehicles.iter().map(move |v| json!({"driverId": v, "timestamp": moment(s), "data": {"n": s}}))).collect();
+    let (status, body) = call(gateway, Role::Relay, Method::POST, "/api/telemetry", Some(json!({"batch": samples}))).await;
+    assert_eq!(status, 201, "{body}");
+}
+
+/// Waits until a replay says so.
+async fn until(gateway: &Gateway, id: &str, state: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (_, body) = call(gateway, Role::Engineer, Method::GET, &format!("/api/replays/{id}"), None).await;
+        if body["data"]["state"] == state {
+            return body["data"].clone();
+        }
+        assert!(Instant::now() < deadline, "{state} is expected: {body}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_period_is_heard_again_under_names_of_its_own_and_recorded_nowhere() {
+    let gateway = Gateway::start().await;
+    record(&gateway, &["ALB", "HAM"], 40).await;
+    let mut viewer = gateway.client(Role::Viewer, WireFormat::Json).await;
+    viewer.subscribe("telemetry:replay-1.ALB").await;
+    let request = json!({"from": moment(10), "to": moment(30), "vehicles": ["A*"], "speed": 50});
+    let began = Instant::now();
+    let (status, started) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(request)).await;
+    assert_eq!((status, started["data"]["id"].as_str()), (201, Some("replay-1")), "{started}");
+    for n in 10..30 {
+        let heard = viewer.message_of("telemetry").await;
+        assert_eq!((heard["data"]["n"].as_f64(), heard["sessionId"].as_str()), (Some(f64::from(n)), Some("replay-1")), "{heard}");
+        assert_eq!(heard["timestamp"].as_str().unwrap()[..19], moment(n)[..19], "the time is the recorded one");
+    }
+    assert!(began.elapsed() >= Duration::from_millis(370), "19 s at 50 times their speed take 0.38 s: {:?}", began.elapsed());
+    let done = until(&gateway, "replay-1", "done").await;
+    assert_eq!((done["played"].as_u64(), done["vehicles"][0].as_str()), (Some(20), Some("replay-1.ALB")), "{done}");
+
+    // Neither in the series nor in the journal: all of it, once more, is what was recorded.
+    let (_, all) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(json!({"speed": 10_000}))).await;
+    assert_eq!(until(&gateway, all["data"]["id"].as_str().unwrap(), "done").await["played"], 80);
+    let (_, series) =
+        call(&gateway, Role::Viewer, Method::GET, "/api/telemetry/replay-1.ALB?from=2024-05-01T00:00:00Z&signals=n", None).await;
+    assert!(series["data"]["series"].as_array().is_none_or(|s| s.iter().all(|s| s["points"] == json!([]))), "{series}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_is_paused_sought_and_stopped() {
+    let gateway = Gateway::start().await;
+    record(&gateway, &["ALB"], 600).await;
+    let (_, started) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(json!({"speed": 1}))).await;
+    let path = format!("/api/replays/{}", started["data"]["id"].as_str().unwrap());
+    let change = async |body| call(&gateway, Role::Engineer, Method::PUT, &path, Some(body)).await;
+    let (status, paused) = change(json!({"paused": true})).await;
+    assert_eq!((status, paused["data"]["state"].as_str()), (200, Some("paused")), "{paused}");
+    // Ten minutes at real pace; from a second before the end it is a second.
+    change(json!({"position": moment(598)})).await;
+    change(json!({"paused": false})).await;
+    let done = until(&gateway, "replay-1", "done").await;
+    assert!(done["played"].as_u64().unwrap() <= 10 && done["position"].as_str().unwrap().starts_with(&moment(599)[..19]), "{done}");
+    assert_eq!(change(json!({"paused": true})).await.0, 409, "it has ended");
+
+    let (_, slow) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(json!({"speed": 0.001}))).await;
+    let id = slow["data"]["id"].as_str().unwrap();
+    let (status, stopped) = call(&gateway, Role::Engineer, Method::DELETE, &format!("/api/replays/{id}"), None).await;
+    assert_eq!((status, stopped["data"]["state"].as_str()), (200, Some("stopped")), "{stopped}");
+    let (_, listed) = call(&gateway, Role::Engineer, Method::GET, "/api/replays", None).await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 2, "{listed}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_many_vehicles_is_replayed_and_bad_requests_are_told() {
+    let gateway = Gateway::start().await;
+    let folder = gateway.services().config.data_dir.join("recordings");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rows: String = (0..30).map(|i| format!("{},car-{},{i}\n", i / 3, i % 3)).collect();
+    std::fs::write(folder.join("race.csv"), format!("t_s,vehicle_id,speed_mps\n{rows}")).unwrap();
+    let request = json!({"file": "race.csv", "speed": 1000});
+    let (status, started) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(request)).await;
+    assert_eq!(status, 201, "{started}");
+    let done = until(&gateway, "replay-1", "done").await;
+    assert_eq!((done["played"].as_u64(), done["vehicles"].as_array().unwrap().len()), (Some(30), 3), "{done}");
+
+    for (body, field) in [
+        (json!({"file": "../slipstream.db"}), "file"),
+        (json!({"file": "other.csv"}), "file"),
+        (json!({"speed": 0}), "speed"),
+        (json!({"from": moment(9), "to": moment(9)}), "to"),
+        (json!({"vehicles": "ALB"}), "vehicles"),
+    ] {
+        let (status, refused) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(body)).await;
+        assert_eq!(status, 400, "{refused}");
+        assert!(refused["error"]["details"][0].as_str().unwrap().contains(&format!("'{field}'")), "{refused}");
+    }
+    assert_eq!(call(&gateway, Role::Viewer, Method::POST, "/api/replays", Some(json!({}))).await.0, 403);
+    assert_eq!(call(&gateway, Role::Engineer, Method::GET, "/api/replays/replay-9", None).await.0, 404);
+    gateway.stop().await;
+}
