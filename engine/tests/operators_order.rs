@@ -42,7 +42,7 @@ fn samples(count: usize, noise: &[f64]) -> Vec<Sample> {
                 ("y_m", 100.0 * angle.sin() - wild * 0.02),
                 ("speed_mps", if (40.0..52.0).contains(&t) { 0.0 } else { 22.0 }),
                 ("lap_dist_m", driven % 628.3),
-                ("heat", 70.0 + wild),
+                ("heat", 70.0 + 25.0 * (t / 4.0).sin() + wild * 0.2),
             ];
             let time = Timestamp::from_secs_f64(1_000.0 + t);
             let signals = values.into_iter().map(|(name, value)| Signal { name: name.into(), value: SignalValue::Number(value) }).collect();
