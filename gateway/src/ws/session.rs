@@ -21,7 +21,9 @@ use super::{
     Admission,
     acks::{Acks, Broken},
     frames::{FrameReader, Incoming},
-    level_of, writer,
+    level_of,
+    telemetry::Gathered,
+    writer,
 };
 use crate::{
     app::Services,
@@ -31,6 +33,8 @@ use crate::{
 
 /// Room for one read.
 const READ_ROOM: usize = 16 << 10;
+/// Room for one read after one that was filled: the peer sends faster than that.
+const READ_ROOM_FAST: usize = 64 << 10;
 /// How long promises may take to be kept after the connection ended.
 const SETTLE: Duration = Duration::from_secs(5);
 /// How long a closed peer may take to close its side.
@@ -59,6 +63,9 @@ pub(super) struct Session {
     pub(super) flow: Flow,
     /// Bytes since others on this thread last had their turn.
     pub(super) unshared: usize,
+    /// Samples that have arrived and are not handed in yet.
+    pub(super) gathered: Gathered,
+    read_room: usize,
     number: u64,
     outbox: Arc<Outbox>,
     subscriber: Subscriber,
@@ -89,6 +96,8 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
         acks: Acks::default(),
         flow: Flow::default(),
         unshared: 0,
+        gathered: Gathered::default(),
+        read_room: READ_ROOM,
         decoder: None,
         refused_in_a_row: 0,
         refused_now: false,
@@ -167,10 +176,12 @@ impl Session {
 
     fn read(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader) -> Result<(), End> {
         let buffer = frames.buffer();
-        buffer.reserve(READ_ROOM);
+        buffer.reserve(self.read_room);
+        let room = buffer.capacity() - buffer.len();
         match read.try_read_buf(buffer) {
             Ok(0) => Err(End::Gone),
-            Ok(_) => {
+            Ok(filled) => {
+                self.read_room = if filled == room { READ_ROOM_FAST } else { READ_ROOM };
                 self.last_heard = Instant::now();
                 self.pinged = false;
                 Ok(())
@@ -182,6 +193,16 @@ impl Session {
 
     /// Takes every whole message that has arrived; stops early where the window of promises is full.
     async fn take_all(&mut self, frames: &mut FrameReader) -> Result<(), End> {
+        let end = self.take_each(frames).await;
+        if matches!(end, Err(End::Draining)) {
+            return end;
+        }
+        // What came before a bad frame or a close was good.
+        let handed_in = self.hand_in().await;
+        end.and(handed_in)
+    }
+
+    async fn take_each(&mut self, frames: &mut FrameReader) -> Result<(), End> {
         let stop = self.services.connections.stop_reading.clone();
         let mut waited = false;
         while let Some(incoming) = frames.next().map_err(End::Close)? {
@@ -200,6 +221,7 @@ impl Session {
                 self.promise_kept(kept)?;
             }
             if stop.is_cancelled() {
+                self.hand_in().await?;
                 return Err(End::Draining);
             }
             waited = true;
@@ -225,12 +247,15 @@ impl Session {
         let decoded = decoder.decode(format, payload, now);
         let count = if let Ok(ClientFrame::Telemetry(frame)) = &decoded { frame.samples.len() } else { 1 };
         if let Err(limited) = self.services.rates.samples_of(self.admission.token, count) {
+            self.hand_in().await?;
             // Boxed: rare, and its timer would otherwise be kept in every connection's task.
             Box::pin(self.slow_down(limited, count)).await?;
         }
         let good = match decoded {
             Ok(ClientFrame::Telemetry(frame)) => self.telemetry(frame, payload.len()).await?,
             Ok(frame) => {
+                // It hears what came before it.
+                self.hand_in().await?;
                 // Boxed: rare, and its states would otherwise be kept in every connection's task.
                 Box::pin(self.other(frame)).await?;
                 !self.refused_now

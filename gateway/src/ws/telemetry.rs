@@ -1,7 +1,7 @@
-//! Telemetry frames: refuse what may not be, keep the rest, route it, and promise.
+//! Telemetry frames: refuse what may not be, gather the rest, keep it, route it, and promise.
 
 use slipstream_actors::Sequence;
-use slipstream_protocol::{ErrorCode, ProtocolError, client::TelemetryFrame, server::AckLevel};
+use slipstream_protocol::{ErrorCode, ProtocolError, Sample, client::TelemetryFrame, server::AckLevel};
 
 use super::session::{End, Session};
 use crate::{
@@ -13,11 +13,37 @@ use crate::{
 /// millisecond of work.
 const SHARE: usize = 64 << 10;
 
+/// Most samples handed in together: a batch of a relay agent.
+const TOGETHER: usize = 256;
+
+/// What frames brought in together: a publisher that sends a sample a frame, faster than it is read, costs
+/// about as little as one that sends batches.
+#[derive(Default)]
+pub(super) struct Gathered {
+    samples: Vec<Sample>,
+    /// The highest number in the frames, those of refused samples included.
+    highest: Option<u64>,
+    /// Size of the frames on the wire.
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Whether `frame` of `bytes` is to be taken together with what is there: not beyond what a turn may
+    /// bring in, and not numbered samples with others.
+    fn goes_with(&self, samples: &[Sample], bytes: usize) -> bool {
+        let numbered = |samples: &[Sample]| samples.first().map(|s| s.seq.is_some());
+        self.bytes == 0
+            || (self.bytes + bytes <= SHARE
+                && self.samples.len() + samples.len() <= TOGETHER
+                && (self.samples.is_empty() || samples.is_empty() || numbered(&self.samples) == numbered(samples)))
+    }
+}
+
 impl Session {
-    /// Takes one telemetry frame of `bytes`. Returns whether anything in it was good.
+    /// Takes one telemetry frame of `bytes`: what may be is gathered, to be handed in with what arrived with
+    /// it. Returns whether anything in it was good.
     ///
-    /// Waits where the journal is behind or a vehicle's mailbox is full. Nothing more is read
-    /// meanwhile, so the peer's sends slow down to what the engine takes.
+    /// May wait as [`Session::hand_in`] does.
     pub(super) async fn telemetry(&mut self, mut frame: TelemetryFrame, bytes: usize) -> Result<bool, End> {
         let mut highest = frame.refused.iter().filter_map(|r| r.seq).max();
         for refusal in frame.refused.drain(..) {
@@ -30,16 +56,39 @@ impl Session {
             self.refuse(None, sample.seq, &ProtocolError::new(ErrorCode::Forbidden, message));
         }
         let any_good = !frame.samples.is_empty();
+        if !self.gathered.goes_with(&frame.samples, bytes) {
+            self.hand_in().await?;
+        }
+        let gathered = &mut self.gathered;
+        if gathered.samples.is_empty() {
+            gathered.samples = frame.samples;
+        } else {
+            gathered.samples.append(&mut frame.samples);
+        }
+        gathered.highest = gathered.highest.max(highest);
+        gathered.bytes += bytes.max(1);
+        Ok(any_good)
+    }
+
+    /// Keeps and routes what was gathered, and promises.
+    ///
+    /// Waits where the journal is behind or a vehicle's mailbox is full. Nothing more is read
+    /// meanwhile, so the peer's sends slow down to what the engine takes.
+    pub(super) async fn hand_in(&mut self) -> Result<(), End> {
+        let Gathered { samples, highest, bytes } = std::mem::take(&mut self.gathered);
+        if bytes == 0 {
+            return Ok(());
+        }
         self.share_out(bytes).await;
         // Whoever publishes for the same vehicles waits until these are handed over.
-        let mut sequence = self.services.router.sequence(&frame.samples).await;
+        let mut sequence = self.services.router.sequence(&samples).await;
         // Not let in any more: what is not acknowledged is sent again after the restart.
         let Some(pass) = self.services.intake.enter() else { return Err(End::Draining) };
         let start = self.services.intake.charge(&self.flow, bytes);
         let first = if self.services.intake.is_clear(&self.services.journal) {
-            self.publisher.admit(frame.samples, |batch, routed| sequence.append(batch, routed, &*self.services.journal))
+            self.publisher.admit(samples, |batch, routed| sequence.append(batch, routed, &*self.services.journal))
         } else {
-            Err(Refused { samples: frame.samples, duplicates: 0 })
+            Err(Refused { samples, duplicates: 0 })
         };
         let (admitted, pass) = match first {
             Ok(admitted) => (admitted, pass),
@@ -64,7 +113,7 @@ impl Session {
         if let (AckLevel::Received, Some(seq)) = (self.level, highest) {
             self.acknowledge(seq);
         }
-        Ok(any_good)
+        Ok(())
     }
 
     /// Lets the others on this thread go on after every [`SHARE`] bytes: between two frames that have
