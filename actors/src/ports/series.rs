@@ -17,6 +17,11 @@ pub trait SeriesStore: Send + Sync + 'static {
     /// Writes every signal of `samples`. `Ok` means the store has all but the reported rejections.
     fn write<'a>(&'a self, samples: &'a [Sample]) -> PortFuture<'a, Result<WriteReport, SeriesError>>;
 
+    /// How many points are best written at once, where there are as many: more cost the store less each.
+    fn batch_points(&self) -> usize {
+        5_000
+    }
+
     /// Reads one vehicle's series.
     fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>>;
 

@@ -1,7 +1,7 @@
 //! Samples as the points that stores keep.
 
 use slipstream_actors::ports::{Rejection, WriteReport};
-use slipstream_protocol::{Sample, SignalValue, Timestamp};
+use slipstream_protocol::{Sample, Signal, SignalValue, Timestamp};
 
 /// How many rejections a report spells out; the rest is counted.
 const MAX_TOLD_REJECTIONS: usize = 20;
@@ -26,7 +26,15 @@ pub(super) enum PointValue<'a> {
     Text(&'a str),
 }
 
-impl Point<'_> {
+impl<'a> Point<'a> {
+    pub(super) fn of(sample: &'a Sample, signal: &'a Signal) -> Self {
+        let value = match &signal.value {
+            SignalValue::Text(text) => PointValue::Text(text),
+            number => PointValue::Number(number.as_number().unwrap_or(f64::NAN)),
+        };
+        Self { sample, signal: &signal.name, value }
+    }
+
     pub(super) fn time(&self) -> Timestamp {
         self.sample.source_time
     }
@@ -56,11 +64,7 @@ pub(super) fn points<'a>(samples: &'a [Sample], report: &mut WriteReport) -> Vec
     let mut points = Vec::with_capacity(samples.iter().map(|s| s.signals.len()).sum());
     for sample in samples {
         for signal in &sample.signals {
-            let value = match &signal.value {
-                SignalValue::Text(text) => PointValue::Text(text),
-                number => PointValue::Number(number.as_number().unwrap_or(f64::NAN)),
-            };
-            let point = Point { sample, signal: &signal.name, value };
+            let point = Point::of(sample, signal);
             match flaw(&point) {
                 None => points.push(point),
                 Some(reason) => reject(report, 1, point.describe(), reason.to_owned()),
@@ -79,27 +83,33 @@ pub(super) fn reject(report: &mut WriteReport, count: u64, what: String, reason:
 }
 
 fn flaw(point: &Point<'_>) -> Option<&'static str> {
-    if matches!(point.value, PointValue::Number(n) if !n.is_finite()) {
-        return Some("the value is not a finite number");
+    value_flaw(&point.value).or_else(|| time_flaw(point.time())).or_else(|| name_flaw(point.signal))
+}
+
+/// Why no store may keep this value.
+pub(super) fn value_flaw(value: &PointValue<'_>) -> Option<&'static str> {
+    match value {
+        PointValue::Number(n) if !n.is_finite() => Some("the value is not a finite number"),
+        PointValue::Text(text) if text.contains('\0') => Some("text may not hold NUL characters"),
+        _ => None,
     }
-    if point.time() < MIN_TIME || point.time() > MAX_TIME {
-        return Some("the time is outside the years 1677 to 2262");
-    }
-    // Line protocol has no way to write these in a tag.
-    if point.signal.is_empty() || point.signal.ends_with('\\') || point.signal.contains(char::is_control) {
-        return Some("a signal's name may not be empty, hold control characters or end with a backslash");
-    }
-    if matches!(point.value, PointValue::Text(text) if text.contains('\0')) {
-        return Some("text may not hold NUL characters");
-    }
-    None
+}
+
+/// Why no store may keep a point at this time.
+pub(super) fn time_flaw(time: Timestamp) -> Option<&'static str> {
+    (time < MIN_TIME || time > MAX_TIME).then_some("the time is outside the years 1677 to 2262")
+}
+
+/// Why no store may keep a signal of this name: line protocol has no way to write it in a tag.
+pub(super) fn name_flaw(signal: &str) -> Option<&'static str> {
+    let flawed = signal.is_empty() || signal.ends_with('\\') || signal.contains(char::is_control);
+    flawed.then_some("a signal's name may not be empty, hold control characters or end with a backslash")
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sample;
     use super::*;
-    use slipstream_protocol::Signal;
 
     #[test]
     fn what_no_store_can_keep_is_counted_and_costs_the_rest_nothing() {

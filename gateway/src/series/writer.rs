@@ -10,7 +10,7 @@ mod stats;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use slipstream_actors::ports::{Clock, SeriesError, SeriesStore, WriteReport};
+use slipstream_actors::ports::{Clock, JournalError, SeriesError, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, Timestamp};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
@@ -24,8 +24,8 @@ use stats::Counters;
 /// How a store is fed.
 #[derive(Clone, Debug)]
 pub struct SeriesWriterConfig {
-    /// Points (signals) sent in one write, about.
-    pub batch_points: usize,
+    /// Points (signals) sent in one write, about; where not given, as many as the store likes best.
+    pub batch_points: Option<usize>,
     /// Longest wait for a batch to fill.
     pub batch_delay: Duration,
     /// Wait before the first repetition; doubled each time.
@@ -44,7 +44,7 @@ impl SeriesWriterConfig {
     /// The defaults, with dead letters in `dead_letter_dir`.
     pub fn new(dead_letter_dir: impl Into<PathBuf>) -> Self {
         Self {
-            batch_points: 5_000,
+            batch_points: None,
             batch_delay: Duration::from_millis(200),
             retry_first: Duration::from_millis(100),
             retry_most: Duration::from_secs(30),
@@ -57,6 +57,9 @@ impl SeriesWriterConfig {
 
 /// How often the log repeats that a store does not take samples.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
+
+/// How often it looks for more while a batch fills.
+const LOOKS: u32 = 4;
 
 /// What the task is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +154,11 @@ impl Feed {
     /// The next batch, filled to the configured size or delay. `None` when it is time to stop.
     async fn gather(&mut self) -> Option<ConsumedBatch> {
         let mut batch: Option<ConsumedBatch> = None;
+        let most_points = self.config.batch_points.unwrap_or_else(|| self.store.batch_points());
         let mut points = 0;
         let mut deadline = None;
+        // Nothing waits to be read: not to be woken for every record, it looks now and then.
+        let mut caught_up = false;
         loop {
             let order = *self.orders.borrow_and_update();
             let reached = batch.as_ref().map_or(self.counters.position(), |b| b.last);
@@ -160,14 +166,16 @@ impl Feed {
                 Order::Stop => return None,
                 // Nothing new will come that must still be written.
                 Order::Until(position) if reached >= position => return batch,
-                Order::Run | Order::Until(_) if points >= self.config.batch_points => return batch,
+                Order::Run | Order::Until(_) if points >= most_points => return batch,
                 Order::Run | Order::Until(_) => {}
             }
             let wait = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
-            let most = samples_for(self.config.batch_points - points, batch.as_ref());
+            let most = samples_for(most_points - points, batch.as_ref());
+            let pause = if caught_up && order == Order::Run { self.config.batch_delay / LOOKS } else { Duration::ZERO };
             tokio::select! {
-                next = self.consumer.next(most) => match next {
+                next = next_after(pause, &mut self.consumer, most) => match next {
                     Ok(Some(more)) => {
+                        caught_up = more.samples.len() < most;
                         points += more.samples.iter().map(|s| s.signals.len()).sum::<usize>();
                         deadline.get_or_insert_with(|| Instant::now() + self.config.batch_delay);
                         batch = Some(join(batch, more));
@@ -257,6 +265,14 @@ impl Feed {
             }
         }
     }
+}
+
+/// The next records, read after a pause. May be cancelled, as [`Consumer::next`].
+async fn next_after(pause: Duration, consumer: &mut Consumer, most: usize) -> Result<Option<ConsumedBatch>, JournalError> {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+    consumer.next(most).await
 }
 
 /// How many samples make `points` points, going by those read so far.

@@ -125,11 +125,10 @@ pub async fn run(options: SoakOptions, mut told: impl FnMut(&Report)) -> Result<
 
 /// Ends every process, and removes the folder unless somebody wants to look into it.
 async fn end(theatre: Theatre, options: &SoakOptions, report: &mut Report) {
-    let Theatre { folder, mut stage, store, agents, posts, databases } = theatre;
+    let Theatre { folder, mut stage, agents, posts, databases, .. } = theatre;
     stage.server.signal("CONT").await;
     drop((agents, posts));
     stage.server.kill().await;
-    store.close().await;
     let keep = options.keep || !report.is_sound();
     if keep && stage.disk.is_some() {
         // The disk goes with its mount: what lies on it is copied beside it.

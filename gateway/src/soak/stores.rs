@@ -2,19 +2,20 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use sqlx::{Row as _, sqlite::SqliteConnectOptions};
+use slipstream_actors::ports::{Aggregate, SeriesQuery, SeriesStore as _};
+use slipstream_protocol::{Timestamp, VehicleId};
 
 use super::{
     identity::{NUMBER, PROOF, Stream},
     report::Report,
 };
-use crate::journal;
+use crate::{journal, series::SqliteSeries};
 
 /// What must be there.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl Expected {
 #[derive(Debug)]
 pub(super) enum Store {
     InfluxDb1 { url: String, database: String, client: reqwest::Client },
-    Sqlite { pool: sqlx::SqlitePool },
+    Sqlite { file: PathBuf },
 }
 
 /// Time in microseconds and value.
@@ -49,21 +50,13 @@ impl Store {
     }
 
     pub(super) fn sqlite(file: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(file).read_only(true);
-        Self::Sqlite { pool: sqlx::SqlitePool::connect_lazy_with(options) }
+        Self::Sqlite { file: file.to_owned() }
     }
 
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::InfluxDb1 { .. } => "influxdb1",
             Self::Sqlite { .. } => "sqlite",
-        }
-    }
-
-    /// Closes files, so that a folder can go.
-    pub(super) async fn close(&self) {
-        if let Self::Sqlite { pool } = self {
-            pool.close().await;
         }
     }
 
@@ -77,21 +70,16 @@ impl Store {
 
     /// How many points a vehicle has.
     pub(super) async fn count(&self, vehicle: &str) -> Result<u64> {
-        if let Self::Sqlite { pool } = self {
-            let sql = "SELECT COUNT(*) FROM points p JOIN series s ON s.id = p.series_id WHERE s.vehicle = ? AND s.signal = ?";
-            let count: i64 = sqlx::query_scalar(sql).bind(vehicle.to_owned()).bind(PROOF).fetch_one(pool).await?;
-            return Ok(count as u64);
+        if matches!(self, Self::Sqlite { .. }) {
+            return Ok(self.points(vehicle, PROOF).await?.len() as u64);
         }
         let statement = format!("SELECT COUNT(value) FROM vehicle_telemetry WHERE vehicle_id = '{vehicle}' AND sensor_type = '{PROOF}'");
         Ok(self.ask(&statement).await?[0][1].as_u64().unwrap_or(0))
     }
 
     async fn points(&self, vehicle: &str, signal: &str) -> Result<Points> {
-        if let Self::Sqlite { pool } = self {
-            let sql = "SELECT p.time_us, p.value FROM points p JOIN series s ON s.id = p.series_id \
-                       WHERE s.vehicle = ? AND s.signal = ? ORDER BY p.time_us";
-            let rows = sqlx::query(sql).bind(vehicle.to_owned()).bind(signal.to_owned()).fetch_all(pool).await?;
-            return Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect());
+        if let Self::Sqlite { file } = self {
+            return points_in(file, vehicle, signal).await;
         }
         let statement = format!("SELECT value FROM vehicle_telemetry WHERE vehicle_id = '{vehicle}' AND sensor_type = '{signal}'");
         let answer = self.ask(&statement).await?;
@@ -139,6 +127,23 @@ impl Store {
             report.violate("lost", self.name(), format!("{} number {n} ({}), {signal}", stream.name, stream.vehicle(n)));
         }
     }
+}
+
+/// What a file of the embedded store holds, read without the server.
+async fn points_in(file: &Path, vehicle: &str, signal: &str) -> Result<Points> {
+    let query = SeriesQuery {
+        vehicle: VehicleId::new(vehicle)?,
+        session: None,
+        from: Timestamp::from_micros(i64::MIN),
+        to: Timestamp::from_micros(i64::MAX),
+        signals: vec![signal.to_owned()],
+        window: None,
+        aggregate: Aggregate::default(),
+        limit: usize::MAX,
+    };
+    let answer = SqliteSeries::read(file).await?.query(&query).await?;
+    let points = answer.series.into_iter().flat_map(|series| series.points);
+    Ok(points.filter_map(|point| Some((point.time.micros(), point.value?))).collect())
 }
 
 /// Checks the journal of a stopped server: sound, dense, each number of a publisher once and in order,

@@ -1,11 +1,15 @@
 //! The embedded store: one `SQLite` file.
 //!
-//! A dictionary gives each series (vehicle, signal, session, fleet) a number; the points lie in a
-//! table without rowids, clustered by that number and the time, so that a series is read in one run
-//! and the same point written again overwrites itself.
+//! Dictionaries give each source (vehicle, session, fleet) and each signal a number; what one source
+//! reported within one write lies in one row, packed by columns ([`block`]). Rows are only added, so a write
+//! costs about what its values take; the same point written again lies there twice, and readers see the
+//! last one ([`scan`]).
 
+mod block;
+mod convert;
+mod dictionary;
 mod query;
-mod series_ids;
+mod scan;
 mod write;
 
 use std::{path::Path, time::Duration};
@@ -17,7 +21,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use series_ids::SeriesIds;
+use dictionary::Dictionary;
 
 /// What metrics and logs call it.
 const NAME: &str = "sqlite";
@@ -26,22 +30,25 @@ const NAME: &str = "sqlite";
 const READERS: u32 = 4;
 
 const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS series (
+CREATE TABLE IF NOT EXISTS sources (
     id      INTEGER PRIMARY KEY,
     vehicle TEXT NOT NULL,
-    signal  TEXT NOT NULL,
     session TEXT NOT NULL, -- '' where there is none
     fleet   TEXT NOT NULL, -- '' where there is none
-    UNIQUE (vehicle, signal, session, fleet)
+    UNIQUE (vehicle, session, fleet)
 ) STRICT;
-CREATE TABLE IF NOT EXISTS points (
-    series_id INTEGER NOT NULL,
-    time_us   INTEGER NOT NULL, -- source time, microseconds since the Unix epoch
-    value     REAL,
-    text      TEXT,
-    quality   INTEGER NOT NULL,
-    PRIMARY KEY (series_id, time_us)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS signals (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE IF NOT EXISTS blocks (
+    id        INTEGER PRIMARY KEY, -- in the order written: of equal points the one in the highest counts
+    source_id INTEGER NOT NULL,
+    first_us  INTEGER NOT NULL, -- earliest source time, microseconds since the Unix epoch
+    last_us   INTEGER NOT NULL, -- latest
+    body      BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS blocks_by_time ON blocks (source_id, first_us);
 ";
 
 /// Time series in one `SQLite` file. Dropping it closes the file.
@@ -49,7 +56,7 @@ CREATE TABLE IF NOT EXISTS points (
 pub struct SqliteSeries {
     writer: SqlitePool,
     reader: SqlitePool,
-    ids: SeriesIds,
+    known: Dictionary,
 }
 
 impl SqliteSeries {
@@ -62,19 +69,27 @@ impl SqliteSeries {
             })?;
         }
         // What is written counts as stored, so it must outlive a power cut: FULL, not NORMAL.
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
-            .pragma("cache_size", "-65536");
+        let options =
+            options(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(|e| failed(&e))?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(|e| failed(&e))?;
         let reader =
             SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(&e))?;
-        Ok(Self { writer, reader, ids: SeriesIds::default() })
+        let store = Self { writer, reader, known: Dictionary::default() };
+        convert::convert(&store).await?;
+        Ok(store)
     }
+
+    /// Opens the file for queries alone; it may be in use by a server.
+    pub async fn read(file: &Path) -> Result<Self, SeriesError> {
+        let options = options(file).read_only(true);
+        let reader = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(|e| failed(&e))?;
+        Ok(Self { writer: reader.clone(), reader, known: Dictionary::default() })
+    }
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10)).pragma("cache_size", "-65536")
 }
 
 impl SeriesStore for SqliteSeries {
@@ -83,7 +98,12 @@ impl SeriesStore for SqliteSeries {
     }
 
     fn write<'a>(&'a self, samples: &'a [Sample]) -> PortFuture<'a, Result<WriteReport, SeriesError>> {
-        Box::pin(async move { write::write(&self.writer, &self.ids, samples).await.map_err(|e| failed(&e)) })
+        Box::pin(async move { write::write(&self.writer, &self.known, samples).await.map_err(|e| failed(&e)) })
+    }
+
+    fn batch_points(&self) -> usize {
+        // Five thousand samples of twenty signals.
+        100_000
     }
 
     fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {

@@ -1,108 +1,115 @@
-//! Writing points.
+//! Writing blocks.
 
 use std::collections::HashMap;
 
 use slipstream_actors::ports::WriteReport;
-use slipstream_protocol::Sample;
+use slipstream_protocol::{Sample, SignalName};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
-use super::series_ids::{SeriesIds, Source};
-use crate::series::point::{self, Point, PointValue};
+use super::{
+    block::{self, Filling},
+    dictionary::{Dictionary, Source},
+};
 
-/// Rows of one statement; five parameters each, under `SQLite`'s bound of 32,766.
-const ROWS: usize = 1_000;
+/// Rows of one statement.
+const ROWS: usize = 64;
 
-/// One row of `points`.
-struct Row<'a> {
-    series: i64,
-    point: Point<'a>,
+/// One row of `blocks`.
+struct Row {
+    source: i64,
+    first: i64,
+    last: i64,
+    body: Vec<u8>,
 }
 
-pub(super) async fn write(pool: &SqlitePool, ids: &SeriesIds, samples: &[Sample]) -> Result<WriteReport, sqlx::Error> {
+pub(super) async fn write(pool: &SqlitePool, known: &Dictionary, samples: &[Sample]) -> Result<WriteReport, sqlx::Error> {
     let mut report = WriteReport::default();
-    let points = point::points(samples, &mut report);
-    if points.is_empty() {
+    let (blocks, points) = block::blocks(samples, &mut report);
+    if blocks.is_empty() {
         return Ok(report);
     }
     let mut connection = pool.acquire().await?;
-    let written = store(&mut connection, ids, &points).await;
-    if written.is_err() {
+    let stored = store(&mut connection, known, blocks).await;
+    if stored.is_err() {
         // SQLite itself ends a transaction that meets a full disk; the connection's book of transactions does
         // not hear of it, and what was "committed" afterwards would lie within one that never is. A fresh
         // connection begins with a clean book.
         connection.close().await?;
     }
-    report.written = written?;
+    stored?;
+    report.written = points;
     Ok(report)
 }
 
-/// Writes `points` in one transaction; tells how many.
-async fn store(connection: &mut SqliteConnection, ids: &SeriesIds, points: &[Point<'_>]) -> Result<u64, sqlx::Error> {
-    let mut rows = number(connection, ids, points).await?;
-    // Neighbours in the table next to each other; stable, so of equal points the last one stays.
-    rows.sort_by_key(|row| (row.series, row.point.time()));
-    let mut transaction = sqlx::Connection::begin(connection).await?;
-    for chunk in rows.chunks(ROWS) {
-        insert(&mut transaction, chunk).await?;
+/// Writes blocks in one transaction.
+async fn store(connection: &mut SqliteConnection, known: &Dictionary, blocks: Vec<(Source, Filling)>) -> Result<(), sqlx::Error> {
+    learn(connection, known, &blocks).await?;
+    let mut rows = Vec::with_capacity(blocks.len());
+    for (source, mut filling) in blocks {
+        for (column, name) in filling.block.columns.iter_mut().zip(&filling.names) {
+            column.signal = known.signals.number(name).ok_or(sqlx::Error::RowNotFound)?;
+        }
+        let source = known.sources.number(&source).ok_or(sqlx::Error::RowNotFound)?;
+        rows.push(Row { source, first: filling.first, last: filling.last, body: filling.block.pack() });
     }
-    transaction.commit().await?;
-    Ok(rows.len() as u64)
+    let mut transaction = sqlx::Connection::begin(connection).await?;
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        insert(&mut transaction, rows.by_ref().take(ROWS).collect()).await?;
+    }
+    transaction.commit().await
 }
 
-async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
-    let mut statement = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO points (series_id, time_us, value, text, quality) ");
-    statement.push_values(rows, |mut bind, Row { series, point }| {
-        let (value, text) = match point.value {
-            PointValue::Number(number) => (Some(number), None),
-            PointValue::Text(text) => (None, Some(text.to_owned())),
-        };
-        bind.push_bind(*series).push_bind(point.time().micros()).push_bind(value).push_bind(text).push_bind(point.quality());
+async fn insert(connection: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), sqlx::Error> {
+    let full = rows.len() == ROWS;
+    let mut statement = QueryBuilder::<Sqlite>::new("INSERT INTO blocks (source_id, first_us, last_us, body) ");
+    statement.push_values(rows, |mut bind, Row { source, first, last, body }| {
+        bind.push_bind(source).push_bind(first).push_bind(last).push_bind(body);
     });
     // Only the statement of a full chunk comes back often enough to be kept.
-    statement.build().persistent(rows.len() == ROWS).execute(connection).await?;
+    statement.build().persistent(full).execute(connection).await?;
     Ok(())
 }
 
-/// Gives each point its series number, adding new series to the dictionary.
-async fn number<'a>(connection: &mut SqliteConnection, ids: &SeriesIds, points: &[Point<'a>]) -> Result<Vec<Row<'a>>, sqlx::Error> {
-    let mut unknown = Vec::new();
-    let mut rows = Vec::with_capacity(points.len());
-    ids.look_up(points, |point, id| match id {
-        Some(series) => rows.push(Row { series, point: *point }),
-        None => unknown.push(*point),
-    });
-    if unknown.is_empty() {
-        return Ok(rows);
+/// Sees to it that every source and signal of `blocks` is known, adding new ones to the tables.
+async fn learn(connection: &mut SqliteConnection, known: &Dictionary, blocks: &[(Source, Filling)]) -> Result<(), sqlx::Error> {
+    let mut sources: HashMap<Source, i64> = HashMap::new();
+    let mut signals: HashMap<SignalName, i64> = HashMap::new();
+    for (source, filling) in blocks {
+        if known.sources.number(source).is_none() {
+            sources.insert(source.clone(), 0);
+        }
+        for name in filling.names.iter().filter(|name| known.signals.number(name).is_none()) {
+            signals.insert(name.clone(), 0);
+        }
     }
-    // Committed before it is remembered: a number of a rolled-back dictionary row may be given twice.
+    if sources.is_empty() && signals.is_empty() {
+        return Ok(());
+    }
+    // Committed before it is remembered: a number of a rolled-back row may be given twice.
     let mut transaction = sqlx::Connection::begin(connection).await?;
-    let mut fresh: HashMap<(Source, &str), i64> = HashMap::new();
-    for point in unknown {
-        let key = (Source::of(point.sample), point.signal);
-        let id = if let Some(id) = fresh.get(&key) {
-            *id
-        } else {
-            let id = series_id(&mut transaction, &point).await?;
-            fresh.insert(key, id);
-            id
-        };
-        rows.push(Row { series: id, point });
+    // The update that changes nothing makes RETURNING answer for rows that exist already.
+    for (source, id) in &mut sources {
+        *id = sqlx::query_scalar(
+            "INSERT INTO sources (vehicle, session, fleet) VALUES (?, ?, ?) \
+             ON CONFLICT (vehicle, session, fleet) DO UPDATE SET vehicle = excluded.vehicle RETURNING id",
+        )
+        .bind(source.vehicle.as_str().to_owned())
+        .bind(source.session.as_deref().unwrap_or("").to_owned())
+        .bind(source.fleet.as_deref().unwrap_or("").to_owned())
+        .fetch_one(&mut *transaction)
+        .await?;
+    }
+    for (name, id) in &mut signals {
+        *id = sqlx::query_scalar(
+            "INSERT INTO signals (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
+        )
+        .bind(name.to_string())
+        .fetch_one(&mut *transaction)
+        .await?;
     }
     transaction.commit().await?;
-    ids.remember(fresh);
-    Ok(rows)
-}
-
-async fn series_id(connection: &mut SqliteConnection, point: &Point<'_>) -> Result<i64, sqlx::Error> {
-    // The update that changes nothing makes RETURNING answer for rows that exist already.
-    sqlx::query_scalar(
-        "INSERT INTO series (vehicle, signal, session, fleet) VALUES (?, ?, ?, ?) \
-         ON CONFLICT (vehicle, signal, session, fleet) DO UPDATE SET vehicle = excluded.vehicle RETURNING id",
-    )
-    .bind(point.sample.vehicle.as_str().to_owned())
-    .bind(point.signal.to_owned())
-    .bind(point.session().to_owned())
-    .bind(point.fleet().to_owned())
-    .fetch_one(connection)
-    .await
+    known.sources.remember(sources);
+    known.signals.remember(signals);
+    Ok(())
 }

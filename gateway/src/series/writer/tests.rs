@@ -104,7 +104,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 
 fn config(dir: &Path) -> SeriesWriterConfig {
     SeriesWriterConfig {
-        batch_points: 50,
+        batch_points: Some(50),
         batch_delay: Duration::from_millis(10),
         retry_first: Duration::from_millis(2),
         retry_most: Duration::from_millis(20),
