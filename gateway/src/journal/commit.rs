@@ -31,6 +31,9 @@ const GROUP_BYTES: usize = 8 << 20;
 /// The file grows by so much at a time: a sync is cheaper where it need not record a new length.
 const GROW: u64 = 4 << 20;
 
+/// After so much was written, the segments that follow are prepared ahead.
+const PREPARE_FROM: u64 = 1 << 20;
+
 /// How often the thread looks at a segment's age when nothing comes.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -57,6 +60,10 @@ pub(super) struct Committer {
     end: u64,
     allocated: u64,
     opened: Instant,
+    /// The file was written with zeros to its full size before.
+    prepared: bool,
+    /// Bytes written by this run.
+    written: u64,
     /// The file may hold bytes behind `end` that were never acknowledged; they must go first.
     faulty: bool,
     /// A sync of the file failed: what the system holds of it is not trusted with more.
@@ -87,6 +94,8 @@ impl Committer {
             end,
             allocated: end,
             opened: Instant::now(),
+            prepared: false,
+            written: 0,
             faulty: false,
             suspect: false,
             expected: 0,
@@ -171,6 +180,8 @@ impl Committer {
         match outcome {
             Ok(()) => self.publish(group),
             Err(error) => {
+                // Whatever it was: room is what it may have been about.
+                self.shared.spare.give_up();
                 counters.write_errors.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, batches = group.len(), "the journal cannot write");
                 self.fail(std::mem::take(group), &storage(&error));
@@ -236,6 +247,13 @@ impl Committer {
         }
         self.faulty = false;
         self.end = end;
+        self.written += self.buffer.len() as u64;
+        if self.written >= PREPARE_FROM
+            && self.shared.spare.want()
+            && let Some(keeper) = self.shared.keeper.get()
+        {
+            keeper.unpark();
+        }
         Ok(())
     }
 
@@ -256,6 +274,7 @@ impl Committer {
         let holds = self.end > HEAD.len() as u64;
         self.file.is_none()
             || self.suspect
+            || (!self.prepared && self.shared.spare.is_ready())
             || (holds && (self.end + self.buffer.len() as u64 > config.segment_bytes || self.opened.elapsed() > config.segment_age))
     }
 
@@ -276,14 +295,22 @@ impl Committer {
             self.allocated = self.end;
         }
         let path = files::segment_path(&self.shared.dir, self.next);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        file.write_all_at(&HEAD, 0)?;
-        file.sync_all()?;
+        let spare = self.shared.spare.take(&path)?;
+        self.prepared = spare.is_some();
+        let (file, allocated) = match spare {
+            Some(spare) => spare,
+            None => {
+                let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+                file.write_all_at(&HEAD, 0)?;
+                file.sync_all()?;
+                (file, HEAD.len() as u64)
+            }
+        };
         files::sync_dir(&self.shared.dir)?;
         self.save_publishers();
         self.file = Some(file);
         self.end = HEAD.len() as u64;
-        self.allocated = self.end;
+        self.allocated = allocated;
         self.opened = Instant::now();
         self.suspect = false;
         let mut segments = self.shared.segments.lock();

@@ -17,8 +17,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
         let closed = shared.is_closed();
         round(shared);
         if closed {
+            shared.spare.give_up();
             return;
         }
+        shared.spare.prepare(|| shared.is_closed());
         std::thread::park_timeout(PERIOD);
     }
 }

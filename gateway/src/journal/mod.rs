@@ -19,6 +19,7 @@ mod publishers;
 mod quarantine;
 mod reader;
 mod recovery;
+mod spare;
 mod state;
 mod stats;
 mod tail;
@@ -56,6 +57,7 @@ pub use walk::Walk;
 use commit::{Append, Command, Committer};
 use positions::Progress;
 use quarantine::Quarantine;
+use spare::Spare;
 use state::{Shared, storage};
 use stats::Counters;
 use tail::Tail;
@@ -134,6 +136,9 @@ impl EmbeddedJournal {
             torn_bytes: counters.torn_bytes.load(Ordering::Relaxed),
             elapsed: started.elapsed(),
         };
+        // Small segments are for tests: they are not worth it.
+        let spare_bytes = if config.segment_bytes >= 1 << 20 { config.segment_bytes } else { 0 };
+        let dir_of_spare = dir.clone();
         let shared = Arc::new(Shared {
             tail: Mutex::new(Tail::new(recovered.next, config.tail_bytes)),
             config,
@@ -144,6 +149,8 @@ impl EmbeddedJournal {
             durable: watch::Sender::new(position),
             positions: Mutex::new(recovered.positions),
             stored: watch::Sender::new(u64::MAX),
+            spare: Spare::new(&dir_of_spare, spare_bytes),
+            keeper: OnceLock::new(),
             publishers_through: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             watch: OnceLock::new(),
@@ -152,6 +159,8 @@ impl EmbeddedJournal {
         let committer = Committer::new(shared.clone(), receiver, recovered.publishers, recovered.next).map_err(|e| storage(&e))?;
         let keeper = shared.clone();
         let threads = [spawn("journal-commit", move || committer.run())?, spawn("journal-keeper", move || housekeeping::run(&keeper))?];
+        // Set once: nobody else has the journal yet.
+        let _ = shared.keeper.set(threads[1].thread().clone());
         Ok((Arc::new(Self { shared, sender, threads: Mutex::new(Some(threads)), _lock: lock }), recovery))
     }
 

@@ -8,6 +8,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::Thread,
 };
 
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ use super::{
     positions::{Positions, Progress},
     publisher_watch::PublisherWatch,
     quarantine::Quarantine,
+    spare::Spare,
     stats::{ConsumerStats, Counters, JournalStats},
     tail::Tail,
 };
@@ -51,6 +53,10 @@ pub(super) struct Shared {
     /// How far the saved snapshot of publishers reaches: records up to there may go.
     pub(super) publishers_through: AtomicU64,
     pub(super) closed: AtomicBool,
+    /// The file of the next segment.
+    pub(super) spare: Spare,
+    /// The thread that makes it, among other things.
+    pub(super) keeper: OnceLock<Thread>,
     /// Hears what became of publishers' numbers.
     pub(super) watch: OnceLock<Arc<dyn PublisherWatch>>,
 }
