@@ -1,5 +1,7 @@
 //! API keys: long random texts that stand for a token. Only their hash is kept.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use slipstream_actors::ports::Records;
@@ -28,8 +30,8 @@ pub fn hash(key: &str) -> String {
 /// The claims of what a caller shows as bearer: a token, or an API key.
 ///
 /// Fails with [`ErrorCode::Unauthorized`] where it is neither.
-pub async fn claims_of_bearer(services: &Services, bearer: &str) -> Result<Claims, ProtocolError> {
-    if bearer.starts_with(PREFIX) { claims(&*services.records, bearer).await } else { services.auth.verify(bearer, services.clock.now()) }
+pub async fn claims_of_bearer(services: &Services, bearer: &str) -> Result<Arc<Claims>, ProtocolError> {
+    if bearer.starts_with(PREFIX) { claims(&*services.records, bearer).await.map(Arc::new) } else { services.auth.verify(bearer, services.clock.now()) }
 }
 
 async fn claims(records: &dyn Records, key: &str) -> Result<Claims, ProtocolError> {

@@ -3,11 +3,15 @@
 pub mod api_key;
 pub mod password;
 mod secret_file;
+mod verified;
+
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp, token::Claims};
 
 use crate::config::Config;
+use verified::Verified;
 
 /// Why tokens cannot be signed or checked.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,8 @@ pub struct Auth {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
+    /// Tokens whose signature was checked before.
+    verified: Verified,
 }
 
 impl Auth {
@@ -55,7 +61,7 @@ impl Auth {
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
         validation.validate_aud = false;
-        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), validation }
+        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), validation, verified: Verified::default() }
     }
 
     /// Signs `claims`.
@@ -67,13 +73,20 @@ impl Auth {
     ///
     /// Fails with [`ErrorCode::Unauthorized`] where it is malformed, wrongly signed, of another
     /// algorithm or past its end of life.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, ProtocolError> {
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(|error| refused(&reason(&error)))?.claims;
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, ProtocolError> {
+        let claims = match self.verified.claims(token) {
+            Some(claims) => claims,
+            None => self.verified.keep(token, self.check(token)?),
+        };
         if claims.exp.saturating_mul(1_000_000) <= now.micros() {
             return Err(refused("the token has expired; get a new one"));
         }
         Ok(claims)
+    }
+
+    fn check(&self, token: &str) -> Result<Claims, ProtocolError> {
+        let checked = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
+        Ok(checked.map_err(|error| refused(&reason(&error)))?.claims)
     }
 }
 
@@ -128,6 +141,7 @@ mod tests {
         assert_eq!(auth.verify(&token, NOW).unwrap().sub, "ALB");
         let late = auth.verify(&token, Timestamp::from_millis(1_800_000_001_000)).unwrap_err();
         assert!(late.code == ErrorCode::Unauthorized && late.message.contains("expired"), "{late}");
+        assert_eq!(auth.verify(&token, NOW).unwrap().sub, "ALB", "checked before");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who may call what: the metrics and everything under `/api/` need a token unless it is named here.
 
+use std::sync::Arc;
+
 use http::{Method, Request};
 use slipstream_protocol::{ErrorCode, ProtocolError, token::Claims};
 
@@ -21,7 +23,7 @@ pub(super) fn needs_token(method: &Method, path: &str) -> bool {
 }
 
 /// The checked claims of a request.
-pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Claims, ProtocolError> {
+pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Arc<Claims>, ProtocolError> {
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.to_owned();
     claims_of_bearer(services, &bearer).await

@@ -110,7 +110,7 @@ where
     if access::needs_token(request.method(), request.uri().path()) {
         let claims = access::claims_of(services, &request).await.map_err(|error| access::refused(services, address, error))?;
         services.rates.request_of(services.rates.token(&claims.sub))?;
-        request.extensions_mut().insert(Arc::new(claims));
+        request.extensions_mut().insert(claims);
     }
     let (head, body) = request.into_parts();
     // Held until the answer is there: what is made of the body is about as large.

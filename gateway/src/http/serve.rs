@@ -55,7 +55,8 @@ async fn accept(listener: TcpListener, services: Arc<Services>, stop: Cancellati
     let graceful = GracefulShutdown::new();
     let service = Frame::new(services.clone(), warp::service(routes(&services)));
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    // Half-closed clients are answered: otherwise every request costs one more read, to see whether its client is still there.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES).half_close(true);
     builder.http2().timer(TokioTimer::new());
     loop {
         let accepted = tokio::select! {

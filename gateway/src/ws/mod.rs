@@ -38,7 +38,7 @@ use handshake::Handshake;
 
 /// What a connection may do and how it wants it, settled before the upgrade.
 struct Admission {
-    claims: Claims,
+    claims: Arc<Claims>,
     /// Whose rate its messages count for.
     token: TokenKey,
     handshake: Handshake,
