@@ -13,7 +13,7 @@ use crate::{
     limits::Limits,
     sample::Sample,
     server::{Event, Reply},
-    signal::{Quality, Signal, SignalValue},
+    signal::{Quality, Signal, SignalName, SignalValue},
     time::Timestamp,
 };
 
@@ -195,17 +195,31 @@ impl<'a> Dictionary<'a> {
 
 pub(super) fn encode_client_telemetry(samples: &[Sample]) -> Vec<u8> {
     let mut dictionary = Dictionary::default();
-    let wire = samples
-        .iter()
-        .map(|sample| WireSample {
-            vehicle: dictionary.place(&sample.vehicle),
-            session: sample.session.as_deref().map(|s| dictionary.place(s)),
-            fleet: sample.fleet.as_deref().map(|s| dictionary.place(s)),
-            seq: sample.seq,
-            timestamp_us: Some(sample.source_time.micros()),
-            signals: sample.signals.iter().map(|s| WireSignal { name: dictionary.place(&s.name), value: wire_value(&s.value) }).collect(),
-        })
-        .collect();
+    let mut wire: Vec<WireSample> = Vec::with_capacity(samples.len());
+    let mut before: Option<&Sample> = None;
+    for sample in samples {
+        // The next sample is mostly the same vehicle's, with the same signals in the same order.
+        let known = before.zip(wire.last());
+        let ids = match known {
+            Some((b, w)) if (&b.vehicle, &b.session, &b.fleet) == (&sample.vehicle, &sample.session, &sample.fleet) => {
+                (w.vehicle, w.session, w.fleet)
+            }
+            _ => (
+                dictionary.place(&sample.vehicle),
+                sample.session.as_deref().map(|s| dictionary.place(s)),
+                sample.fleet.as_deref().map(|s| dictionary.place(s)),
+            ),
+        };
+        let mut signals = Vec::with_capacity(sample.signals.len());
+        for (at, signal) in sample.signals.iter().enumerate() {
+            let same = known.and_then(|(b, w)| b.signals.get(at).filter(|s| SignalName::ptr_eq(&s.name, &signal.name)).zip(w.signals.get(at)));
+            let name = same.map_or_else(|| dictionary.place(&signal.name), |(_, w)| w.name);
+            signals.push(WireSignal { name, value: wire_value(&signal.value) });
+        }
+        let (vehicle, session, fleet) = ids;
+        wire.push(WireSample { vehicle, session, fleet, seq: sample.seq, timestamp_us: Some(sample.source_time.micros()), signals });
+        before = Some(sample);
+    }
     let mut out = Vec::new();
     put(&mut out, &WireClient::Telemetry { strings: dictionary.strings, samples: wire });
     out

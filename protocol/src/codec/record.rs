@@ -123,7 +123,12 @@ struct Packer<'a> {
     places: HashMap<&'a str, u32>,
     /// Signals of the sample that last had a shape, and that shape.
     last: Option<(&'a [Signal], u32)>,
+    /// The sample before, and the places of its vehicle, session and fleet: mostly the same again.
+    before: Option<(&'a Sample, Ids)>,
 }
+
+/// Places of a sample's vehicle, session and fleet.
+type Ids = (u32, Option<u32>, Option<u32>);
 
 impl<'a> Packer<'a> {
     fn place(&mut self, text: &'a str) -> u32 {
@@ -133,10 +138,21 @@ impl<'a> Packer<'a> {
         })
     }
 
-    fn push(&mut self, sample: &'a Sample) {
+    fn ids(&mut self, sample: &'a Sample) -> Ids {
+        if let Some((before, ids)) = self.before
+            && (&before.vehicle, &before.session, &before.fleet) == (&sample.vehicle, &sample.session, &sample.fleet)
+        {
+            return ids;
+        }
         let vehicle = self.place(&sample.vehicle);
         let session = sample.session.as_deref().map(|s| self.place(s));
         let fleet = sample.fleet.as_deref().map(|s| self.place(s));
+        self.before = Some((sample, (vehicle, session, fleet)));
+        (vehicle, session, fleet)
+    }
+
+    fn push(&mut self, sample: &'a Sample) {
+        let (vehicle, session, fleet) = self.ids(sample);
         let body = if let Some(raw) = &sample.raw {
             self.record.raw.extend_from_slice(raw);
             Body::Raw(raw.len() as u32)
