@@ -16,6 +16,7 @@ use slipstream_protocol::{
     ws,
 };
 
+use thin_vec::ThinVec;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -116,9 +117,9 @@ pub(crate) struct Broadcast {
     /// Earlier epochs whose numbers this one goes on with; boxed, because there rarely are any.
     #[expect(clippy::box_collection, reason = "a million idle channels hold a pointer each, not a vector")]
     forks: Option<Box<Vec<Fork>>>,
-    own: Vec<Arc<Subscription>>,
+    own: ThinVec<Arc<Subscription>>,
     /// Own subscribers and those of the wildcard, each connection once.
-    targets: Vec<Arc<Subscription>>,
+    targets: ThinVec<Arc<Subscription>>,
     /// Version of the wildcard list that `targets` was made from.
     seen: u64,
     history: History,
@@ -133,8 +134,8 @@ impl Broadcast {
             epoch: epoch.micros().unsigned_abs(),
             offset: 0,
             forks: None,
-            own: Vec::new(),
-            targets: Vec::new(),
+            own: ThinVec::new(),
+            targets: ThinVec::new(),
             seen: 0,
             history: History::default(),
         }
@@ -170,7 +171,7 @@ impl Broadcast {
         self.offset
     }
 
-    pub(crate) const fn has_subscribers(&self) -> bool {
+    pub(crate) fn has_subscribers(&self) -> bool {
         !self.own.is_empty()
     }
 

@@ -11,6 +11,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Superv
 use slipstream_engine::vehicle::{Output, Vehicle};
 use slipstream_protocol::{ChannelKind, Sample, SessionId, Timestamp, client::RequestId, codec::Numbering, server::Event};
 
+use thin_vec::ThinVec;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -74,7 +75,7 @@ pub(crate) struct VehicleActor {
     checkpoint: Checkpoint,
     telemetry: Broadcast,
     /// `video`, `ai` and `alerts`, once somebody hears or speaks on them.
-    others: Vec<(ChannelKind, Broadcast)>,
+    others: ThinVec<(ChannelKind, Broadcast)>,
     /// Apart, because most vehicles are idle most of the time.
     work: Option<Box<Work>>,
 }
@@ -94,7 +95,7 @@ impl VehicleActor {
     fn new(slot: Arc<VehicleSlot>, registry: Arc<Registry>) -> Self {
         let dormant = slot.wake();
         let vehicle = dormant.vehicle;
-        let mut others: Vec<_> = dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c))).collect();
+        let mut others: ThinVec<_> = dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c))).collect();
         let telemetry = match others.iter().position(|(kind, _)| *kind == ChannelKind::Telemetry) {
             Some(at) => others.swap_remove(at).1,
             None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), Timestamp::from_micros(slot.counter.epoch() as i64)),
@@ -383,5 +384,16 @@ impl Handler<VehicleMessage> for VehicleActor {
             VehicleMessage::Compact => self.compact(),
             VehicleMessage::Passivate => self.passivate(ctx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vehicles_context_is_one_piece_of_at_most_half_a_kibibyte() {
+        let bytes = size_of::<actix::dev::ContextFut<VehicleActor, Context<VehicleActor>>>();
+        assert!(bytes <= 512, "{bytes} bytes");
     }
 }

@@ -16,6 +16,10 @@ use clap::Parser;
 
 use report::Report;
 
+/// The binary's own, for what is measured of its actors in this process.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures Slipstream beside a Node server of PitBox's API and nats-server.
 #[derive(Parser)]
 #[command(name = "gateway")]

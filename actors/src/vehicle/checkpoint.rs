@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use slipstream_engine::vehicle::Vehicle;
 use slipstream_protocol::{Sample, Timestamp};
+use thin_vec::ThinVec;
 
 /// A new copy is taken after so many samples: a copy costs as much as the current lap's trace is long.
 const EVERY: usize = 256;
 
 pub(super) struct Checkpoint {
     state: Vehicle,
-    since: Vec<Arc<Vec<Sample>>>,
+    since: ThinVec<Arc<Vec<Sample>>>,
     samples: usize,
 }
 
 impl Checkpoint {
     pub(super) fn of(vehicle: &Vehicle) -> Self {
-        Self { state: vehicle.clone(), since: Vec::new(), samples: 0 }
+        Self { state: vehicle.clone(), since: ThinVec::new(), samples: 0 }
     }
 
     /// Notes that `samples` brought the state to `vehicle`.
