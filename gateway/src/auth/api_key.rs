@@ -31,7 +31,11 @@ pub fn hash(key: &str) -> String {
 ///
 /// Fails with [`ErrorCode::Unauthorized`] where it is neither.
 pub async fn claims_of_bearer(services: &Services, bearer: &str) -> Result<Arc<Claims>, ProtocolError> {
-    if bearer.starts_with(PREFIX) { claims(&*services.records, bearer).await.map(Arc::new) } else { services.auth.verify(bearer, services.clock.now()) }
+    if bearer.starts_with(PREFIX) {
+        claims(&*services.records, bearer).await.map(Arc::new)
+    } else {
+        services.auth.verify(bearer, services.clock.now())
+    }
 }
 
 async fn claims(records: &dyn Records, key: &str) -> Result<Claims, ProtocolError> {

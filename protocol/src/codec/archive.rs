@@ -212,7 +212,8 @@ pub(super) fn encode_client_telemetry(samples: &[Sample]) -> Vec<u8> {
         };
         let mut signals = Vec::with_capacity(sample.signals.len());
         for (at, signal) in sample.signals.iter().enumerate() {
-            let same = known.and_then(|(b, w)| b.signals.get(at).filter(|s| SignalName::ptr_eq(&s.name, &signal.name)).zip(w.signals.get(at)));
+            let same =
+                known.and_then(|(b, w)| b.signals.get(at).filter(|s| SignalName::ptr_eq(&s.name, &signal.name)).zip(w.signals.get(at)));
             let name = same.map_or_else(|| dictionary.place(&signal.name), |(_, w)| w.name);
             signals.push(WireSignal { name, value: wire_value(&signal.value) });
         }

@@ -100,7 +100,9 @@ mod tests {
             let told: Vec<String> = answer
                 .series
                 .iter()
-                .flat_map(|s| s.points.iter().map(move |p| format!("{} {} {:?} {:?} {:?}", s.signal, p.time.micros(), p.value, p.text, p.quality)))
+                .flat_map(|s| {
+                    s.points.iter().map(move |p| format!("{} {} {:?} {:?} {:?}", s.signal, p.time.micros(), p.value, p.text, p.quality))
+                })
                 .collect();
             assert_eq!(told, ["rpm 10 Some(1.5) None Some(192)", "rpm 20 Some(2.5) None Some(0)", "state 10 None Some(\"pit\") Some(64)"]);
             assert_eq!(answer.series[1].points[0].fleet.as_deref(), Some("red"));

@@ -69,8 +69,7 @@ impl SqliteSeries {
             })?;
         }
         // What is written counts as stored, so it must outlive a power cut: FULL, not NORMAL.
-        let options =
-            options(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let options = options(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(|e| failed(&e))?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(|e| failed(&e))?;
         let reader =

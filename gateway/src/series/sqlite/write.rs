@@ -101,12 +101,11 @@ async fn learn(connection: &mut SqliteConnection, known: &Dictionary, blocks: &[
         .await?;
     }
     for (name, id) in &mut signals {
-        *id = sqlx::query_scalar(
-            "INSERT INTO signals (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
-        )
-        .bind(name.to_string())
-        .fetch_one(&mut *transaction)
-        .await?;
+        *id =
+            sqlx::query_scalar("INSERT INTO signals (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id")
+                .bind(name.to_string())
+                .fetch_one(&mut *transaction)
+                .await?;
     }
     transaction.commit().await?;
     known.sources.remember(sources);
