@@ -92,7 +92,7 @@ struct TryArgs {
 
 pub(super) fn run(args: &PipelineArgs) -> Outcome {
     match &args.action {
-        Action::Check { files } => check(files),
+        Action::Check { files } => Ok(check(files)),
         Action::Try(args) => try_out(args),
         Action::Operators => {
             let width = OPERATORS.iter().map(|o| o.verb.len()).max().unwrap_or(0);
@@ -104,7 +104,7 @@ pub(super) fn run(args: &PipelineArgs) -> Outcome {
     }
 }
 
-fn check(files: &[PathBuf]) -> Outcome {
+fn check(files: &[PathBuf]) -> Exit {
     let mut exit = Exit::Done;
     for path in files {
         match document::check_file(path) {
@@ -117,7 +117,7 @@ fn check(files: &[PathBuf]) -> Outcome {
             }
         }
     }
-    Ok(exit)
+    exit
 }
 
 fn try_out(args: &TryArgs) -> Outcome {

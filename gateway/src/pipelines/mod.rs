@@ -369,7 +369,7 @@ impl Pipelines {
         };
         let not_running = || PipelineError::NotRunning(name.to_owned());
         let (reply, answer) = oneshot::channel();
-        let asked = Command { step: step.to_owned(), command, reply };
+        let asked = Command { step: step.to_owned(), asked: command, reply };
         commands.ok_or_else(not_running)?.send(asked).await.map_err(|_| not_running())?;
         Ok(answer.await.map_err(|_| not_running())??)
     }

@@ -52,7 +52,7 @@ pub(super) enum Order {
 /// A person's command to a step, and where the answer goes.
 pub(super) struct Command {
     pub(super) step: String,
-    pub(super) command: serde_json::Value,
+    pub(super) asked: serde_json::Value,
     pub(super) reply: oneshot::Sender<Result<serde_json::Value, CommandError>>,
 }
 
@@ -188,7 +188,7 @@ impl Runner {
     }
 
     async fn obey(&mut self, command: Command) {
-        let answer = self.pipeline.command(&command.step, &command.command);
+        let answer = self.pipeline.command(&command.step, &command.asked);
         self.tell().await;
         // It is in no journal: only a checkpoint keeps it.
         self.sink.flushed(CHECKPOINT_EVERY).await;
