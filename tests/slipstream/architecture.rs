@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "postcard",
             "rand",
             "rand_chacha",
+            "rstar",
             "safetensors",
             "serde",
             "serde_json",
