@@ -4,6 +4,7 @@
 //! The actor owns its channels: it encodes a publication once per wire format and hands the same
 //! bytes to every subscriber's [`outbox::Outbox`]. Doors talk to the system through [`Router`].
 
+mod agent;
 mod backlog;
 mod channel;
 mod handle;
@@ -27,6 +28,7 @@ mod topic;
 mod vehicle;
 pub mod views;
 
+pub use agent::{AgentCommand, AgentView, CommandError, ShieldView};
 pub use channel::{ChannelHistory, HistoryBound, HistoryBounds};
 pub use outbox::{Drained, Outbox, OutboxLimits};
 pub use router::{Router, Sequence};

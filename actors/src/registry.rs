@@ -12,9 +12,10 @@ use std::{
 use actix_rt::ArbiterHandle;
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, Target, Timestamp, VehicleId};
+use slipstream_protocol::{AgentId, Channel, ChannelKind, Id, SessionId, Target, Timestamp, VehicleId};
 
 use crate::{
+    agent::AgentSlot,
     backlog::Backlog,
     channel::Wildcards,
     health::{Incident, PoisonedSample},
@@ -40,6 +41,7 @@ pub(crate) struct Registry {
     pub(crate) vehicles: DashMap<VehicleId, Arc<VehicleSlot>>,
     pub(crate) rooms: DashMap<SessionId, Arc<RoomSlot>>,
     pub(crate) topics: DashMap<Channel, Arc<TopicSlot>>,
+    pub(crate) agents: DashMap<AgentId, Arc<AgentSlot>>,
     pub(crate) outboxes: DashMap<u64, Weak<Outbox>>,
     clock: Arc<dyn Clock>,
     wildcards: [Wildcards; ChannelKind::ALL.len()],
@@ -60,6 +62,7 @@ impl Registry {
             vehicles: DashMap::new(),
             rooms: DashMap::new(),
             topics: DashMap::new(),
+            agents: DashMap::new(),
             outboxes: DashMap::new(),
             clock,
             wildcards: std::array::from_fn(|_| Wildcards::default()),
@@ -129,6 +132,16 @@ impl Registry {
         slot
     }
 
+    /// The agent's slot; its actor is activated if none is resident.
+    pub(crate) fn agent(self: &Arc<Self>, id: &AgentId) -> Arc<AgentSlot> {
+        let slot = match self.agents.get(id) {
+            Some(slot) => slot.clone(),
+            None => self.agents.entry(id.clone()).or_insert_with(|| Arc::new(AgentSlot::new(id.clone()))).clone(),
+        };
+        slot.activate(self);
+        slot
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -177,7 +190,12 @@ impl Registry {
                         slot.forget(subscription.key(), &self.stats);
                     }
                 }
-                ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => {
+                ChannelKind::Rl => {
+                    if let Some(slot) = self.agents.get(id.as_str()) {
+                        slot.forget(subscription.key(), &self.stats);
+                    }
+                }
+                ChannelKind::Cell | ChannelKind::Pipeline | ChannelKind::System => {
                     if let Some(slot) = self.topics.get(channel) {
                         slot.forget(subscription.key(), &self.stats);
                     }

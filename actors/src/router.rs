@@ -1,5 +1,6 @@
 //! The one door into the actors.
 
+mod agents;
 mod replay;
 mod sequence;
 
@@ -15,6 +16,7 @@ use slipstream_protocol::{
 use tokio::sync::oneshot;
 
 use crate::{
+    agent::AgentMessage,
     channel::{ChannelHistory, HistoryRequest},
     health::{HealthReport, PoisonedSample},
     outbox::Outbox,
@@ -86,6 +88,11 @@ impl Router {
             }
             Event::Result(note) => {
                 let channel = note.channel.clone();
+                self.tell_owner(&channel, Told::Publish(event)).await;
+                return Ok(());
+            }
+            Event::Rl(note) => {
+                let channel = Channel::one(ChannelKind::Rl, note.agent.clone());
                 self.tell_owner(&channel, Told::Publish(event)).await;
                 return Ok(());
             }
@@ -211,7 +218,19 @@ impl Router {
                     message = back;
                 }
             }
-            ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => {
+            ChannelKind::Rl => {
+                let agent = id.clone().into();
+                let mut message = match told {
+                    Told::Publish(event) => AgentMessage::Publish(event),
+                    Told::Subscribe(subscription) => AgentMessage::Subscribe(subscription),
+                    Told::Unsubscribe(subscription, id) => AgentMessage::Unsubscribe(subscription, id),
+                    Told::History(request) => AgentMessage::History(request),
+                };
+                while let Err(back) = self.registry.agent(&agent).handle.deliver(message, &self.registry.stats).await {
+                    message = back;
+                }
+            }
+            ChannelKind::Cell | ChannelKind::Pipeline | ChannelKind::System => {
                 let mut message = match told {
                     Told::Publish(event) => TopicMessage::Publish(event),
                     Told::Subscribe(subscription) => TopicMessage::Subscribe(subscription),
@@ -248,6 +267,13 @@ impl Router {
             let (reply, answer) = oneshot::channel();
             if slot.handle.deliver(TopicMessage::Snapshot(reply), stats).await.is_ok() {
                 snapshot.topics.extend(answer.await.ok());
+            }
+        }
+        let agents: Vec<_> = self.registry.agents.iter().map(|a| a.value().clone()).collect();
+        for slot in agents {
+            let (reply, answer) = oneshot::channel();
+            if slot.handle.deliver(AgentMessage::Snapshot(reply), stats).await.is_ok() {
+                snapshot.agents.extend(answer.await.ok());
             }
         }
         snapshot

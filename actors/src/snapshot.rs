@@ -5,11 +5,11 @@
 //! journal can tell. After a crash every channel begins a new epoch, because publications nobody had
 //! synced may have been heard; telemetry channels remember through which offset the one before holds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use slipstream_engine::{session::Session, vehicle::Vehicle};
-use slipstream_protocol::{ChannelKind, Id, Sample, SessionId, Timestamp, VehicleId, server::Event};
+use slipstream_engine::{rl::agent::AgentState, session::Session, vehicle::Vehicle};
+use slipstream_protocol::{AgentId, ChannelKind, Id, Sample, SessionId, Timestamp, VehicleId, server::Event};
 
 /// The state of every vehicle and session room.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,6 +17,7 @@ pub struct Snapshot {
     pub(crate) vehicles: Vec<VehicleSnapshot>,
     pub(crate) rooms: Vec<RoomSnapshot>,
     pub(crate) topics: Vec<TopicSnapshot>,
+    pub(crate) agents: Vec<AgentSnapshot>,
 }
 
 impl Snapshot {
@@ -41,6 +42,9 @@ impl Snapshot {
         }
         for topic in &mut self.topics {
             topic.channel.renew(now);
+        }
+        for agent in &mut self.agents {
+            agent.channel.renew(now);
         }
     }
 
@@ -93,6 +97,17 @@ pub(crate) struct RoomSnapshot {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TopicSnapshot {
     pub(crate) id: Id,
+    pub(crate) channel: ChannelSnapshot,
+}
+
+/// An agent with its channel.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AgentSnapshot {
+    pub(crate) id: AgentId,
+    /// Absent: the channel has no agent behind it.
+    pub(crate) state: Option<AgentState>,
+    /// It played by itself, one step every so long.
+    pub(crate) play_every: Option<Duration>,
     pub(crate) channel: ChannelSnapshot,
 }
 

@@ -54,6 +54,20 @@ pub struct Stats {
     pub rooms: Counter,
     /// Vehicles passivated for idleness.
     pub passivated: Counter,
+    /// Agents there are now.
+    pub rl_agents: Counter,
+    /// Steps that agents took.
+    pub rl_steps: Counter,
+    /// Episodes that came to their end.
+    pub rl_episodes: Counter,
+    /// Actions that a shield stopped.
+    pub rl_shield_stopped: Counter,
+    /// Steps in which a shadow would have acted otherwise.
+    pub rl_shadow_differed: Counter,
+    /// Policies swapped in.
+    pub rl_swaps: Counter,
+    /// Commands that an agent refused.
+    pub rl_refused: Counter,
     /// Messages waiting in mailboxes now.
     pub mailbox_depth: Counter,
     /// Connections known now.

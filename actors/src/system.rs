@@ -3,17 +3,29 @@
 use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use actix::{Arbiter, System};
-use slipstream_protocol::{Channel, Sample};
+use slipstream_protocol::{AgentId, Channel, Sample};
 
 use crate::{
-    channel::HistoryBounds, outbox::OutboxLimits, ports::Clock, registry::Registry, room::RoomSlot, router::Router, snapshot::Snapshot,
-    sweep::sweep_forever, topic::TopicSlot, vehicle::VehicleSlot,
+    agent::AgentSlot,
+    channel::HistoryBounds,
+    outbox::OutboxLimits,
+    ports::{AgentObserver, Clock},
+    registry::Registry,
+    room::RoomSlot,
+    router::Router,
+    snapshot::Snapshot,
+    sweep::sweep_forever,
+    topic::TopicSlot,
+    vehicle::VehicleSlot,
 };
 
 /// Looks at each sample just before it is applied. Tests use it to make a handler panic.
 pub trait Probe: Send + Sync + 'static {
     /// Called on the vehicle's own thread.
     fn inspect(&self, sample: &Sample);
+
+    /// Called on the agent's own thread before each step, with how many it took so far.
+    fn inspect_step(&self, _agent: &AgentId, _steps: u64) {}
 }
 
 /// How the actor system is laid out.
@@ -43,6 +55,10 @@ pub struct SystemConfig {
     pub max_subscriptions: usize,
     /// Bounds of each connection's outbox.
     pub outbox: OutboxLimits,
+    /// Most agents at once.
+    pub max_agents: usize,
+    /// Who wants to know of every change of every agent.
+    pub agents: Option<Arc<dyn AgentObserver>>,
     /// Fault injection for tests.
     pub probe: Option<Arc<dyn Probe>>,
 }
@@ -68,6 +84,8 @@ impl Default for SystemConfig {
             metrics_every: Duration::from_millis(500),
             max_subscriptions: 4_096,
             outbox: OutboxLimits::default(),
+            max_agents: 1_024,
+            agents: None,
             probe: None,
         }
     }
@@ -134,6 +152,12 @@ impl ActorSystem {
         for saved in snapshot.topics {
             let channel = Channel::one(saved.channel.kind, saved.id.clone());
             registry.topics.insert(channel, Arc::new(TopicSlot::restore(saved)));
+        }
+        for saved in snapshot.agents {
+            let slot = Arc::new(AgentSlot::restore(saved));
+            registry.agents.insert(slot.id.clone(), slot.clone());
+            // It may play by itself.
+            slot.activate(registry);
         }
     }
 

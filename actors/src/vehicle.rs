@@ -248,7 +248,7 @@ impl VehicleActor {
             Event::Video(note) => (ChannelKind::Video, note.session.clone()),
             Event::Feedback(note) => (ChannelKind::Ai, note.session.clone()),
             Event::Alert(note) => (ChannelKind::Alerts, note.session.clone()),
-            Event::Metrics(_) | Event::Health(_) | Event::Result(_) => return,
+            Event::Metrics(_) | Event::Health(_) | Event::Result(_) | Event::Rl(_) => return,
         };
         let now = self.registry.now();
         let registry = self.registry.clone();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use slipstream_engine::{coach::LapBook, twin::Twin};
-use slipstream_protocol::{SessionId, VehicleId, server::SessionMetrics};
+use slipstream_protocol::{AgentId, SessionId, VehicleId, server::SessionMetrics};
 
-use crate::registry::Registry;
+use crate::{agent::AgentView, registry::Registry};
 
 /// The newest state of every vehicle and room.
 pub struct Views<'a>(pub(crate) &'a Registry);
@@ -31,6 +31,18 @@ impl Views<'_> {
     /// A session room's numbers.
     pub fn session(&self, id: &str) -> Option<Arc<SessionMetrics>> {
         self.0.rooms.get(id)?.metrics.load_full()
+    }
+
+    /// Where an agent stands; `None` where there is none.
+    pub fn agent(&self, id: &str) -> Option<Arc<AgentView>> {
+        self.0.agents.get(id)?.view()
+    }
+
+    /// The ids of the agents there are, sorted.
+    pub fn agents(&self) -> Vec<AgentId> {
+        let mut ids: Vec<_> = self.0.agents.iter().filter(|a| a.view().is_some()).map(|a| a.key().clone()).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// The ids of session rooms heard of, sorted.

@@ -3,7 +3,7 @@
 use crate::{
     channel::Channel,
     error::{ErrorCode, ProtocolError},
-    id::{SessionId, VehicleId},
+    id::{AgentId, SessionId, VehicleId},
     sample::Sample,
     time::Timestamp,
 };
@@ -124,6 +124,35 @@ pub struct VideoUpload {
     pub image: Vec<u8>,
 }
 
+/// What a reinforcement-learning agent is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RlCommand {
+    /// Begin an episode.
+    Start {
+        /// Which; the agent's own next one where absent.
+        seed: Option<u64>,
+    },
+    /// Take one step.
+    Step {
+        /// The action; the policy decides where absent.
+        action: Option<u64>,
+    },
+    /// Put the environment back to a beginning.
+    Reset {
+        /// Which; the agent's own next one where absent.
+        seed: Option<u64>,
+    },
+    /// Tell where it stands.
+    State,
+    /// Play by itself, episode after episode.
+    Play {
+        /// Pause between two steps, ms.
+        every_ms: u64,
+    },
+    /// Play no longer by itself.
+    Pause,
+}
+
 /// One frame of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientFrame {
@@ -147,6 +176,15 @@ pub enum ClientFrame {
     },
     /// The client's description of itself, as JSON text.
     Config(String),
+    /// A command to a reinforcement-learning agent.
+    Rl {
+        /// Which.
+        agent: AgentId,
+        /// What it is to do.
+        command: RlCommand,
+        /// Echoed in the answer.
+        id: Option<RequestId>,
+    },
 }
 
 /// A frame that could not be taken.

@@ -88,7 +88,7 @@ fn check(decoder: &mut Decoder, decoded: Result<ClientFrame, DecodeError>) {
             assert_eq!(channel.to_string().parse(), Ok(channel));
             id
         }
-        Ok(ClientFrame::Ping { id }) => id,
+        Ok(ClientFrame::Ping { id } | ClientFrame::Rl { id, .. }) => id,
         Ok(ClientFrame::Video(_) | ClientFrame::Config(_)) => None,
     };
     if let Some(id) = id {

@@ -8,7 +8,7 @@ use crate::{
     channel::Channel,
     client::RequestId,
     error::ErrorCode,
-    id::{Id, SessionId, VehicleId},
+    id::{AgentId, Id, SessionId, VehicleId},
     time::Timestamp,
 };
 
@@ -91,6 +91,15 @@ pub enum Reply {
         code: ErrorCode,
         /// What was wrong and what to do.
         message: String,
+    },
+    /// An agent did as it was told.
+    RlDone {
+        /// The agent's channel.
+        channel: Channel,
+        /// The request's.
+        id: Option<RequestId>,
+        /// Where the agent stands: a JSON object, as text.
+        agent: Arc<str>,
     },
     /// I am here.
     Pong {
@@ -288,6 +297,17 @@ pub struct ResultNote {
     pub quality: Option<Arc<str>>,
 }
 
+/// What a reinforcement-learning agent did, or how its training goes; told on `rl:<id>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RlNote {
+    /// Which agent.
+    pub agent: AgentId,
+    /// What happened: a JSON object with `kind`, as text.
+    pub update: Arc<str>,
+    /// When.
+    pub timestamp: Timestamp,
+}
+
 /// A publication other than a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -303,4 +323,6 @@ pub enum Event {
     Health(HealthNote),
     /// `pipeline_result`
     Result(ResultNote),
+    /// `rl_update`
+    Rl(RlNote),
 }

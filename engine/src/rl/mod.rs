@@ -3,6 +3,7 @@
 //! - [`Environment`] is a world with numbered actions and a fixed-length observation: [`daladala`]
 //!   is the bus of the Ubungo-Posta route, [`avoidance`] a driver who closes in on another;
 //!   [`AnyEnvironment`] is one chosen by name.
+//! - [`agent`] is a policy at work in an environment, with a shadow and a [`shield`] beside it.
 //! - [`Policy`] gives an action and its scores for an observation; [`policy`] reads those trained elsewhere,
 //!   [`evaluate`] tells how good one is.
 //! - [`VectorEnvironment`] steps many environments together, [`learners`] make policies of what they see, and
@@ -12,6 +13,7 @@
 //! an argument. Everything that must survive a crash (an environment's state, a generator) is a
 //! small value that serialises.
 
+pub mod agent;
 mod any;
 pub mod avoidance;
 pub mod daladala;
@@ -22,6 +24,7 @@ pub mod learners;
 pub mod network;
 pub mod policy;
 mod random;
+pub mod shield;
 mod uniform;
 mod vector;
 

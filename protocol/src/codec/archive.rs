@@ -104,6 +104,13 @@ pub enum WireClient {
     },
     /// Self-description, JSON text.
     Config(String),
+    /// A command to an agent: the JSON text it would be in a text frame.
+    Rl {
+        /// The text.
+        command: String,
+        /// Echoed.
+        id: Option<u64>,
+    },
 }
 
 /// What the server sends in a binary frame.
@@ -277,6 +284,10 @@ pub(super) fn decode(aligned: &[u8], now: Timestamp, limits: &Limits, interner: 
         }
         ArchivedWireClient::Ping { id } => ClientFrame::Ping { id: request_id(id.as_ref()) },
         ArchivedWireClient::Config(text) => ClientFrame::Config(text.to_string()),
+        ArchivedWireClient::Rl { command, id } => {
+            let (agent, command) = super::rl_in::command(command)?;
+            ClientFrame::Rl { agent, command, id: request_id(id.as_ref()) }
+        }
     })
 }
 

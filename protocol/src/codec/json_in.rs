@@ -120,6 +120,7 @@ fn decode_text(
         "unsubscribe" => channel(&raw).map(|channel| ClientFrame::Unsubscribe { channel, id: id.clone() }),
         "video" => video(&raw, now, limits, interner).map(ClientFrame::Video),
         "ping" => Ok(ClientFrame::Ping { id: id.clone() }),
+        "rl" => super::rl_in::command(text).map(|(agent, command)| ClientFrame::Rl { agent, command, id: id.clone() }),
         "config" => Ok(ClientFrame::Config(text.to_owned())),
         "message" if may_wrap => match raw.data {
             Some(inner) => return decode_text(inner.get(), payload, now, limits, interner, false),
@@ -129,7 +130,7 @@ fn decode_text(
             let shown: String = other.chars().take(40).collect();
             Err(ProtocolError::new(
                 ErrorCode::UnknownType,
-                format!("'{shown}' is no frame type; subscribe, unsubscribe, telemetry, video, ping, config and message are"),
+                format!("'{shown}' is no frame type; subscribe, unsubscribe, telemetry, video, ping, config, rl and message are"),
             ))
         }
     };

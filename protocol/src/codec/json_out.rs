@@ -142,6 +142,15 @@ pub(super) fn event(out: &mut Vec<u8>, channel: &str, offset: u64, event: &Event
             time(out, note.timestamp);
         }
         Event::Result(note) => result(out, channel, offset, note),
+        Event::Rl(note) => {
+            open(out, "rl_update", channel, offset);
+            out.extend_from_slice(b",\"agentId\":");
+            plain(out, &note.agent);
+            out.extend_from_slice(b",\"update\":");
+            out.extend_from_slice(note.update.as_bytes());
+            out.extend_from_slice(b",\"timestamp\":");
+            time(out, note.timestamp);
+        }
     }
     out.push(b'}');
 }
@@ -206,6 +215,13 @@ pub(super) fn reply(out: &mut Vec<u8>, reply: &Reply) {
                 out.extend_from_slice(b",\"seq\":");
                 number(out, *seq);
             }
+        }
+        Reply::RlDone { channel, id: request, agent } => {
+            out.extend_from_slice(b"{\"type\":\"rl_done\",\"channel\":");
+            plain(out, &channel.to_string());
+            id(out, request.as_ref());
+            out.extend_from_slice(b",\"agent\":");
+            out.extend_from_slice(agent.as_bytes());
         }
         Reply::Pong { id: request } => {
             out.extend_from_slice(b"{\"type\":\"pong\"");

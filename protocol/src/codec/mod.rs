@@ -11,6 +11,7 @@ mod json_out;
 mod numbering;
 mod publish;
 mod record;
+mod rl_in;
 
 use bytes::{Bytes, BytesMut};
 

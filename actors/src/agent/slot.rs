@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use slipstream_protocol::AgentId;
+
+use super::{AgentMessage, AgentView, RlAgentActor};
+use crate::{
+    handle::Handle,
+    registry::Registry,
+    snapshot::AgentSnapshot,
+    stats::Stats,
+    supervision::{Lifeline, spawn},
+};
+
+/// Outlives the generations of an agent's actor.
+pub(crate) struct AgentSlot {
+    pub(crate) id: AgentId,
+    pub(crate) handle: Handle<RlAgentActor>,
+    view: ArcSwapOption<AgentView>,
+    /// The agent of a system before this one.
+    saved: Mutex<Option<AgentSnapshot>>,
+}
+
+impl AgentSlot {
+    pub(crate) fn new(id: AgentId) -> Self {
+        Self { id, handle: Handle::default(), view: ArcSwapOption::empty(), saved: Mutex::default() }
+    }
+
+    pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
+        self.handle.activate(|| {
+            let (slot, registry) = (self.clone(), registry.clone());
+            let arbiter = registry.arbiter(self.id.as_str()).clone();
+            let mailbox = registry.config.mailbox;
+            spawn(&arbiter, mailbox, registry.clone(), move || RlAgentActor::new(slot, registry))
+        });
+    }
+
+    /// A slot with the agent of a system before this one.
+    pub(crate) fn restore(saved: AgentSnapshot) -> Self {
+        let slot = Self::new(saved.id.clone());
+        *slot.saved.lock() = Some(saved);
+        slot
+    }
+
+    pub(super) fn take_saved(&self) -> Option<AgentSnapshot> {
+        self.saved.lock().take()
+    }
+
+    /// Where the agent stands, if there is one.
+    pub(crate) fn view(&self) -> Option<Arc<AgentView>> {
+        self.view.load_full()
+    }
+
+    /// Leaves where the agent stands for readers; gives back where it stood.
+    pub(super) fn show(&self, view: Option<AgentView>) -> Option<Arc<AgentView>> {
+        self.view.swap(view.map(Arc::new))
+    }
+
+    pub(crate) fn forget(&self, key: u64, stats: &Stats) {
+        let _ = self.handle.try_send(AgentMessage::Forget(key), stats);
+    }
+}
+
+impl Lifeline for AgentSlot {
+    fn name(&self) -> String {
+        format!("rl:{}", self.id)
+    }
+
+    fn restarted(&self) -> u64 {
+        self.handle.restarted()
+    }
+}
