@@ -58,6 +58,10 @@ pub struct Counters {
     pub refused: Family<CodeLabel, Counter>,
     /// Acknowledgements sent.
     pub acks: Counter,
+    /// Socket.IO clients connected now.
+    pub socketio_connections: Gauge,
+    /// Socket.IO events received.
+    pub socketio_events: Counter,
 }
 
 impl Counters {
@@ -88,6 +92,8 @@ impl Counters {
         registry.register("samples_replayed", "Samples of recordings played again", self.replayed.clone());
         registry.register("samples_duplicate", "Samples sent again and not applied again", self.duplicates.clone());
         registry.register("refused", "Samples and frames refused, by error code", self.refused.clone());
+        registry.register("socketio_connections", "Socket.IO clients connected now", self.socketio_connections.clone());
+        registry.register("socketio_events", "Socket.IO events received", self.socketio_events.clone());
         registry.register("acks", "Acknowledgements sent", self.acks.clone());
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     pipelines::Pipelines,
     rate::RateLimits,
     replay::Replays,
+    rl::Bus,
     series::writer::SeriesWriter,
     voice::Voice,
     ws::Connections,
@@ -50,6 +51,8 @@ pub struct Services {
     pub frames: FrameStore,
     /// AI feedback.
     pub coaching: Coaching,
+    /// The bus that Socket.IO clients drive, and its models.
+    pub bus: Bus,
     /// Speech.
     pub voice: Voice,
     /// Who sent what already.

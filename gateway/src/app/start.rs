@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use slipstream_actors::{
-    ActorSystem, Router,
+    ActorSystem, Router, SystemConfig,
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::Instant};
@@ -25,6 +25,7 @@ use crate::{
     rate::{self, RateLimits},
     records,
     replay::Replays,
+    rl::{Bus, Changes, Models},
     series::{
         self, SeriesConfig,
         writer::{SeriesWriter, SeriesWriterConfig},
@@ -111,7 +112,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let writers = feed(&stores, &declared, &journal, &clock, &config);
 
     // The engine.
-    let system = ActorSystem::start(config.system(), clock.clone());
+    let changes = Changes::new();
+    let system = ActorSystem::start(SystemConfig { agents: Some(changes.clone()), ..config.system() }, clock.clone());
     let router = system.router();
     let snapshots = SnapshotFile::new(&config.data_dir);
     let consumer = snapshot::take_up(&system, &journal, &snapshots).await?;
@@ -130,6 +132,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         auth: Auth::from_config(&config)?,
         frames: FrameStore::new(&config.data_dir, records.clone(), router.clone()),
         coaching: Coaching::from_config(&config, records.clone(), router.clone()),
+        bus: Bus::new(Models::new(config.models_dir()), changes, router.clone()),
         voice: Voice::from_config(&config, records.clone()),
         ledger,
         decoders: DecoderPool::new(config.decoder_limits()),
@@ -227,6 +230,7 @@ impl RunningServer {
         let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         tracing::info!("draining");
         services.connections.stop_reading();
+        services.bus.close().await;
         // A client that stalls in the middle of a request or an answer must not cost the others their share.
         listening.stop(left() / 2).await;
         let routed = tokio::time::timeout(left() / 2, services.intake.close()).await.is_ok();

@@ -59,7 +59,9 @@ fn cars(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn run(args: &DemoArgs) -> Outcome {
-    let config = config::resolve(&args.flags)?;
+    let mut config = config::resolve(&args.flags)?;
+    // A demo is driven by whoever finds it.
+    config.rl.open = true;
     super::logging::start(&config)?;
     super::runtime()?.block_on(async {
         let stop = super::signals::stop()?;

@@ -18,7 +18,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use serde::Serialize;
 use slipstream_protocol::Limits;
 
-use crate::rate::RateConfig;
+use crate::{rate::RateConfig, rl::RlConfig};
 
 pub use flags::Flags;
 pub use history::{HistoryConfig, HistoryLimit};
@@ -183,6 +183,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How much one token and one address may ask for.
     pub rate: RateConfig,
+    /// Reinforcement learning.
+    pub rl: RlConfig,
     /// Longest drain on shutdown.
     #[serde(serialize_with = "duration::serialize")]
     pub drain_timeout: Duration,
@@ -240,6 +242,7 @@ impl Default for Config {
                 max_buffered_bytes: 256 << 20,
             },
             rate: RateConfig::default(),
+            rl: RlConfig::default(),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -270,6 +273,11 @@ impl Config {
             outbox: self.outbox_limits(),
             ..slipstream_actors::SystemConfig::default()
         }
+    }
+
+    /// Where models lie.
+    pub fn models_dir(&self) -> PathBuf {
+        self.rl.models.clone().unwrap_or_else(|| self.data_dir.join("models"))
     }
 
     /// Bounds of each connection's outbox.

@@ -86,6 +86,14 @@ fn addresses(value: &str) -> Option<Vec<IpAddr>> {
     value.split(',').map(str::trim).filter(|a| !a.is_empty()).map(|a| a.parse().ok()).collect()
 }
 
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// What a semaphore can count.
 fn buffered(value: &str) -> Option<usize> {
     positive_usize(value).filter(|bytes| *bytes <= tokio::sync::Semaphore::MAX_PERMITS)
@@ -204,6 +212,8 @@ pub const SETTINGS: &[Setting] = &[
         put(&mut c.rate.failures_per_address, number(v))
     }),
     open("rate.proxies", "SLIPSTREAM_RATE_PROXIES", "comma-separated IP addresses", |c, v| put(&mut c.rate.proxies, addresses(v))),
+    open("rl.open", "RL_OPEN", "true or false", |c, v| put(&mut c.rl.open, switch(v))),
+    open("rl.models", "SLIPSTREAM_RL_MODELS", "a directory", |c, v| put_optional(&mut c.rl.models, v, |v| Some(PathBuf::from(v)))),
     open("drain_timeout", "SLIPSTREAM_DRAIN_TIMEOUT", TIME, |c, v| put(&mut c.drain_timeout, time(v))),
 ];
 

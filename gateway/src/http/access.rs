@@ -18,7 +18,10 @@ const OPEN: [(&Method, &str); 3] =
     [(&Method::GET, "/api/health"), (&Method::POST, "/api/auth/login"), (&Method::POST, "/api/auth/register")];
 
 /// Whether a request must carry a token.
-pub(super) fn needs_token(method: &Method, path: &str) -> bool {
+pub(super) fn needs_token(method: &Method, path: &str, rl_open: bool) -> bool {
+    if rl_open && super::rl::is_open(method, path) {
+        return false;
+    }
     (path.starts_with("/api/") || path == "/metrics") && !OPEN.contains(&(method, path))
 }
 
@@ -45,11 +48,13 @@ mod tests {
 
     #[test]
     fn all_of_the_api_is_closed_but_what_is_named() {
-        assert!(needs_token(&Method::GET, "/api/status"));
-        assert!(needs_token(&Method::GET, "/api/auth/login"));
-        assert!(needs_token(&Method::GET, "/api/nothing/here"));
-        assert!(needs_token(&Method::GET, "/metrics"));
-        assert!(!needs_token(&Method::POST, "/api/auth/login"));
-        assert!(!needs_token(&Method::GET, "/health"));
+        assert!(needs_token(&Method::GET, "/api/status", false));
+        assert!(needs_token(&Method::GET, "/api/auth/login", false));
+        assert!(needs_token(&Method::GET, "/api/nothing/here", false));
+        assert!(needs_token(&Method::GET, "/metrics", false));
+        assert!(!needs_token(&Method::POST, "/api/auth/login", false));
+        assert!(!needs_token(&Method::GET, "/health", false));
+        assert!(needs_token(&Method::POST, "/api/step", false) && !needs_token(&Method::POST, "/api/step", true));
+        assert!(needs_token(&Method::GET, "/api/rl/agents", true) && needs_token(&Method::POST, "/api/telemetry", true));
     }
 }

@@ -11,7 +11,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, retry-after
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origin of a request, when it is one that may call.
-pub(super) fn allowed_origin(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn allowed_origin(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     let text = origin.to_str().ok()?;
     origins.iter().any(|o| o == "*" || o.eq_ignore_ascii_case(text)).then(|| origin.clone())
@@ -37,7 +37,7 @@ pub(super) fn preflight<B>(request: &Request<B>, allowed: Option<&HeaderValue>, 
 }
 
 /// Tells the browser that `origin` may read the answer.
-pub(super) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     headers.append(header::VARY, HeaderValue::from_static("origin"));

@@ -96,6 +96,14 @@ impl Readings {
         self.gauge("session_rooms", "Session rooms resident now", stats.rooms.get() as f64);
         self.gauge("mailbox_depth", "Messages waiting in mailboxes now", stats.mailbox_depth.get() as f64);
         self.gauge("backlog_bytes", "Bytes of samples, roughly, that wait to be applied now", services.router.backlog_bytes() as f64);
+        self.gauge("rl_agents", "Reinforcement-learning agents there are now", stats.rl_agents.get() as f64);
+        self.counter("rl_steps", "Steps that agents took", stats.rl_steps.get());
+        self.counter("rl_episodes", "Episodes that came to their end", stats.rl_episodes.get());
+        self.counter("rl_shield_stopped", "Actions that a shield stopped", stats.rl_shield_stopped.get());
+        self.counter("rl_shadow_differed", "Steps in which a shadow would have acted otherwise", stats.rl_shadow_differed.get());
+        self.counter("rl_policy_swaps", "Policies swapped in", stats.rl_swaps.get());
+        self.counter("rl_refused", "Commands that an agent refused", stats.rl_refused.get());
+        self.counter("socketio_left_out", "Updates not broadcast because the clients were slower", services.bus.changes.left_out.get());
         let depth = services.router.outbox_depth();
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
         self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);

@@ -24,6 +24,7 @@ mod rejection;
 mod replays;
 pub mod reply;
 mod request_id;
+mod rl;
 mod route_label;
 mod series_query;
 mod serve;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use warp::{Filter, filters::BoxedFilter};
 
 pub(crate) use access::refused;
+pub(crate) use cors::{allow as allow_origin, allowed_origin};
 pub use frame::Frame;
 pub(crate) use health::Health;
 pub use serve::{Listening, Peer, serve};
@@ -85,5 +87,5 @@ fn pitbox(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .or(tracks::routes(services))
         .unify()
         .boxed();
-    most_called.or(others).unify().boxed().or(people).unify().boxed()
+    most_called.or(others).unify().boxed().or(rl::routes(services)).unify().boxed().or(people).unify().boxed()
 }

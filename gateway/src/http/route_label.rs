@@ -14,7 +14,7 @@ pub(super) fn of(path: &str) -> &'static str {
     }
 }
 
-const RESOURCES: [(&str, &str); 17] = [
+const RESOURCES: [(&str, &str); 26] = [
     ("telemetry", "/api/telemetry"),
     ("vehicles", "/api/vehicles"),
     ("sessions", "/api/sessions"),
@@ -32,4 +32,13 @@ const RESOURCES: [(&str, &str); 17] = [
     ("keys", "/api/keys"),
     ("fleets", "/api/fleets"),
     ("replays", "/api/replays"),
+    ("rl", "/api/rl"),
+    ("models", "/api/models"),
+    ("load-model", "/api/load-model"),
+    ("reset", "/api/reset"),
+    ("step", "/api/step"),
+    ("environment-info", "/api/environment-info"),
+    ("current-state", "/api/current-state"),
+    ("episode-data", "/api/episode-data"),
+    ("ws-status", "/api/ws-status"),
 ];

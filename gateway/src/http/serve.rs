@@ -9,9 +9,13 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
 use super::{Frame, routes};
-use crate::app::Services;
+use crate::{
+    app::Services,
+    socketio::{self, Door},
+};
 
 /// A client that does not finish its request head for this long is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,7 +57,8 @@ impl Listening {
 
 async fn accept(listener: TcpListener, services: Arc<Services>, stop: CancellationToken) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
-    let service = Frame::new(services.clone(), warp::service(routes(&services)));
+    let frame = Frame::new(services.clone(), warp::service(routes(&services)));
+    let service = Door::new(services.clone(), socketio::layer(&services).layer(frame));
     let mut builder = Builder::new(TokioExecutor::new());
     // Half-closed clients are answered: otherwise every request costs one more read, to see whether its client is still there.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES).half_close(true);

@@ -5,8 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use slipstream_actors::{Outbox, Subscriber, ports::JournalError};
 use slipstream_protocol::{
-    CloseCode, ErrorCode, ProtocolError, WireFormat,
-    client::{ClientFrame, RequestId},
+    AgentId, Channel, ChannelKind, CloseCode, ErrorCode, ProtocolError, WireFormat,
+    client::{ClientFrame, RequestId, RlCommand},
     codec::Decoder,
     server::{AckLevel, Reply},
     ws,
@@ -29,6 +29,7 @@ use crate::{
     app::Services,
     ingest::{Flow, Publisher},
     rate::Limited,
+    rl,
 };
 
 /// Room for one read.
@@ -309,6 +310,7 @@ impl Session {
             ClientFrame::Unsubscribe { channel, id } => self.services.router.unsubscribe(&self.subscriber, &channel, id).await,
             ClientFrame::Ping { id } => self.outbox.reply(&Reply::Pong { id }),
             ClientFrame::Config(text) => self.configure(text),
+            ClientFrame::Rl { agent, command, id } => self.drive(agent, command, id).await,
             ClientFrame::Video(upload) => {
                 if let Err(error) = crate::http::video_frame(&self.services, &self.admission.claims, upload).await {
                     self.refuse(None, None, &ProtocolError::new(error.code, error.message));
@@ -320,6 +322,20 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Tells an agent what to do; the answer says where it stands then.
+    async fn drive(&mut self, agent: AgentId, command: RlCommand, id: Option<RequestId>) {
+        let (claims, channel) = (&self.admission.claims, Channel::one(ChannelKind::Rl, agent.clone()));
+        let allowed = claims.may_hear(&channel) && (claims.may_manage() || command == RlCommand::State);
+        if !allowed {
+            let message = format!("this token may not drive '{channel}'");
+            return self.refuse(id, None, &ProtocolError::new(ErrorCode::Forbidden, message));
+        }
+        match self.services.router.command(&agent, rl::agent_command(command)).await {
+            Ok(view) => self.outbox.reply(&Reply::RlDone { channel, id, agent: rl::agent_json(&view).to_string().into() }),
+            Err(error) => self.refuse(id, None, &rl::refusal(&error)),
+        }
     }
 
     fn configure(&mut self, text: String) {

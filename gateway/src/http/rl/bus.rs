@@ -1,0 +1,171 @@
+//! The bus: `/api/models`, `/api/load-model`, `/api/step` and their neighbours. Their clients read
+//! fields at the top level; the envelope carries the same under `data`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use slipstream_actors::{AgentCommand, AgentView};
+use slipstream_engine::rl::{agent::AgentError, policy::Algorithm};
+use slipstream_protocol::{Timestamp, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    super::{
+        extract::{body, with},
+        fields::{Fields, string},
+        reply::{self, ApiError, ApiResult, Response, answered},
+    },
+    may_drive, may_hear, maybe_caller, whole,
+};
+use crate::{app::Services, rl, socketio};
+
+type Caller = Option<Arc<Claims>>;
+
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let step = warp::path!("api" / "step").and(warp::post()).and(with(services)).and(maybe_caller()).and(body()).then(
+        |services: Arc<Services>, caller: Caller, body: Bytes| async move { answered(&services, step(&services, caller, &body)).await },
+    );
+    let reset = warp::path!("api" / "reset")
+        .and(warp::post())
+        .and(with(services))
+        .and(maybe_caller())
+        .then(|services: Arc<Services>, caller: Caller| async move { answered(&services, reset(&services, caller)).await });
+    let load = warp::path!("api" / "load-model").and(warp::post()).and(with(services)).and(maybe_caller()).and(body()).then(
+        |services: Arc<Services>, caller: Caller, body: Bytes| async move { answered(&services, load(&services, caller, &body)).await },
+    );
+    let read = warp::path!("api" / Told).and(warp::get()).and(with(services)).and(maybe_caller()).then(
+        |told: Told, services: Arc<Services>, caller: Caller| async move { answered(&services, read(&services, caller, told)).await },
+    );
+    step.or(reset).unify().or(load).unify().or(read).unify().boxed()
+}
+
+/// What is read only.
+#[derive(Clone, Copy)]
+enum Told {
+    Models,
+    EnvironmentInfo,
+    CurrentState,
+    EpisodeData,
+    WsStatus,
+}
+
+impl std::str::FromStr for Told {
+    type Err = ();
+
+    fn from_str(path: &str) -> Result<Self, ()> {
+        Ok(match path {
+            "models" => Self::Models,
+            "environment-info" => Self::EnvironmentInfo,
+            "current-state" => Self::CurrentState,
+            "episode-data" => Self::EpisodeData,
+            "ws-status" => Self::WsStatus,
+            _ => return Err(()),
+        })
+    }
+}
+
+/// `data`, in the envelope and at the top level.
+fn both(now: Timestamp, data: Value, message: &str) -> Response {
+    let mut whole = match &data {
+        Value::Object(fields) => fields.clone(),
+        _ => Map::new(),
+    };
+    for (name, value) in [("success", json!(true)), ("data", data), ("message", json!(message)), ("timestamp", json!(now))] {
+        whole.insert(name.to_owned(), value);
+    }
+    reply::body(StatusCode::OK, "application/json", Value::Object(whole).to_string())
+}
+
+fn no_model() -> ApiError {
+    slipstream_actors::CommandError::Agent(AgentError::NoPolicy).into()
+}
+
+fn present(services: &Services) -> Result<Arc<AgentView>, ApiError> {
+    services.bus.view().ok_or_else(no_model)
+}
+
+fn state(services: &Services, view: &AgentView) -> Value {
+    rl::update(view, services.clock.now()).map_or(Value::Null, |mut update| update["data"].take())
+}
+
+async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
+    may_hear(caller.as_deref(), &services.bus.agent)?;
+    let now = services.clock.now();
+    Ok(match told {
+        Told::Models => {
+            let files = services.bus.models.list().await;
+            let file = |f: &rl::ModelFile| json!({ "file": f.name, "algorithm": f.algorithm.map(Algorithm::name), "bytes": f.bytes });
+            let mut algorithms: Vec<_> = files.iter().filter_map(|f| f.algorithm).map(Algorithm::name).collect();
+            algorithms.sort_unstable();
+            algorithms.dedup();
+            let loaded = services.bus.view().and_then(|v| Some(v.policy.as_ref()?.policy.description().algorithm.clone()));
+            let files: Vec<_> = files.iter().map(file).collect();
+            both(now, json!({ "models": algorithms, "files": files, "current_model": loaded }), "models")
+        }
+        Told::EnvironmentInfo => both(now, rl::environment_info(), "the bus's environment"),
+        Told::CurrentState => {
+            let view = present(services)?;
+            both(now, state(services, &view), "where the bus stands")
+        }
+        Told::EpisodeData => {
+            let view = present(services)?;
+            let log = services.bus.changes.log();
+            let data = json!({
+                "episode": view.episode, "steps": log.steps, "total_reward": view.total_reward, "over": view.is_over,
+            });
+            both(now, data, "the episode so far")
+        }
+        Told::WsStatus => {
+            let clients = socketio::clients(services);
+            both(now, json!({ "connected_clients": clients.len(), "client_ids": clients }), "Socket.IO clients")
+        }
+    })
+}
+
+async fn load(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
+    may_drive(caller.as_deref())?;
+    let mut fields = Fields::of(body)?;
+    let algorithm = fields.required("algorithm", |value| {
+        let name = string(value)?;
+        let known = Algorithm::of_name(name).filter(|a| *a != Algorithm::Unknown);
+        known.ok_or_else(|| "unknown algorithm: DQN, PPO, A2C and REINFORCE are known".to_owned())
+    });
+    let Some(algorithm) = algorithm else { return Err(fields.refusal()) };
+    let view = services.bus.load(algorithm).await?;
+    let policy = view.policy.as_ref().map(|p| p.policy.description().clone());
+    let message = format!("{} model loaded successfully", algorithm.name());
+    Ok(both(services.clock.now(), json!({ "algorithm": algorithm.name(), "policy": policy }), &message))
+}
+
+async fn reset(services: &Services, caller: Caller) -> ApiResult {
+    may_drive(caller.as_deref())?;
+    let view = services.bus.command(AgentCommand::Reset { seed: None }).await?;
+    let data = json!({ "observation": view.observation, "state": state(services, &view) });
+    Ok(both(services.clock.now(), data, "the environment is reset"))
+}
+
+async fn step(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
+    may_drive(caller.as_deref())?;
+    // Before the body is looked at: without a model no step is right.
+    present(services)?;
+    let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;
+    let Some(action) = fields.optional("action", whole) else { return Err(fields.refusal()) };
+    let action = action.map(|action| usize::try_from(action).unwrap_or(usize::MAX));
+    let view = services.bus.command(AgentCommand::Step { action }).await?;
+    let last = view.last;
+    let (terminated, truncated) = (last.is_some_and(|l| l.terminated), last.is_some_and(|l| l.truncated));
+    let data = json!({
+        "action": last.map(|l| l.action),
+        "action_name": last.and_then(|l| view.action_names.get(l.action)),
+        "reward": last.map(|l| l.reward),
+        "total_reward": view.total_reward,
+        "terminated": terminated,
+        "truncated": truncated,
+        "done": terminated || truncated,
+        "observation": view.observation,
+        "state": state(services, &view),
+    });
+    Ok(both(services.clock.now(), data, "one step taken"))
+}

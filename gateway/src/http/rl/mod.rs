@@ -1,0 +1,81 @@
+//! Reinforcement learning over REST: the bus as its clients know it, and agents of any kind.
+
+mod agents;
+mod bus;
+
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::Value;
+use slipstream_protocol::{Channel, ChannelKind, ErrorCode, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::reply::{ApiError, Response};
+use crate::{app::Services, rl::ModelError};
+
+/// What anyone may call where `RL_OPEN` is set.
+const OPEN: [(&Method, &str); 8] = [
+    (&Method::GET, "/api/models"),
+    (&Method::POST, "/api/load-model"),
+    (&Method::POST, "/api/reset"),
+    (&Method::POST, "/api/step"),
+    (&Method::GET, "/api/environment-info"),
+    (&Method::GET, "/api/current-state"),
+    (&Method::GET, "/api/episode-data"),
+    (&Method::GET, "/api/ws-status"),
+];
+
+/// Whether a request needs no token where `RL_OPEN` is set.
+pub(super) fn is_open(method: &Method, path: &str) -> bool {
+    OPEN.contains(&(method, path))
+}
+
+/// Every route.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    bus::routes(services).or(agents::routes(services)).unify().boxed()
+}
+
+/// Who calls; nobody where the door is open and no token was shown.
+fn maybe_caller() -> impl Filter<Extract = (Option<Arc<Claims>>,), Error = std::convert::Infallible> + Copy {
+    warp::ext::optional::<Arc<Claims>>()
+}
+
+/// Refuses who may not hear an agent.
+fn may_hear(claims: Option<&Claims>, agent: &slipstream_protocol::AgentId) -> Result<(), ApiError> {
+    let channel = Channel::one(ChannelKind::Rl, agent.clone());
+    match claims {
+        Some(claims) if !claims.may_hear(&channel) => Err(ApiError::forbidden(format_args!("hear '{channel}'"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses who may not tell agents what to do.
+fn may_drive(claims: Option<&Claims>) -> Result<(), ApiError> {
+    match claims {
+        Some(claims) if !claims.may_manage() => Err(ApiError::forbidden("drive agents: role admin or engineer is needed")),
+        _ => Ok(()),
+    }
+}
+
+impl From<slipstream_actors::CommandError> for ApiError {
+    fn from(error: slipstream_actors::CommandError) -> Self {
+        crate::rl::refusal(&error).into()
+    }
+}
+
+impl From<ModelError> for ApiError {
+    fn from(error: ModelError) -> Self {
+        let code = match &error {
+            ModelError::Absent { .. } => ErrorCode::NotFound,
+            ModelError::Io { .. } => ErrorCode::Unavailable,
+            ModelError::Refused { .. } => ErrorCode::ValidationError,
+            ModelError::Command(error) => return crate::rl::refusal(error).into(),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// A whole number from 0 that fits a word.
+fn whole(value: &Value) -> Result<u64, String> {
+    value.as_u64().ok_or_else(|| "a whole number from 0 is expected".to_owned())
+}

@@ -1,0 +1,173 @@
+//! Policies in a folder: Stable-Baselines3 `.zip`, PyTorch `.pth`, ONNX, safetensors.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use slipstream_actors::CommandError;
+use slipstream_engine::rl::{
+    Environment as _, EnvironmentKind,
+    agent::PlayedPolicy,
+    policy::{self, Algorithm, LoadError, MAX_FILE_BYTES, TrainedPolicy},
+};
+use thiserror::Error;
+
+/// What files of models end in.
+const ENDINGS: [&str; 4] = ["zip", "pth", "onnx", "safetensors"];
+/// Files looked at in the folder.
+const MAX_FILES: usize = 256;
+
+/// Why there is no model to play.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// No file is of this algorithm or name.
+    #[error("there is no model {wanted}: put one into {folder} (.zip, .pth, .onnx or .safetensors)")]
+    Absent {
+        /// What was asked for.
+        wanted: String,
+        /// Where models are looked for.
+        folder: String,
+    },
+    /// The file cannot be read.
+    #[error("the model {file} cannot be read: {error}")]
+    Io {
+        /// Which.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is no policy that can be played.
+    #[error("the model {file} is refused: {error}")]
+    Refused {
+        /// Which.
+        file: String,
+        /// Why.
+        error: LoadError,
+    },
+    /// The agent would not have it.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl ModelError {
+    /// Whether to try again without a change.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Command(error) => error.is_retryable(),
+            Self::Io { .. } => true,
+            Self::Absent { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// A model in the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFile {
+    /// Its file's name.
+    pub name: String,
+    /// The algorithm that its name tells.
+    pub algorithm: Option<Algorithm>,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct Models {
+    folder: PathBuf,
+}
+
+impl Models {
+    /// The models in `folder`, which need not be there.
+    pub const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The files there are, by name.
+    pub async fn list(&self) -> Vec<ModelFile> {
+        let folder = self.folder.clone();
+        tokio::task::spawn_blocking(move || list(&folder)).await.unwrap_or_default()
+    }
+
+    /// The policy of an algorithm that fits an environment: the first file that is named after it.
+    pub async fn of(&self, algorithm: Algorithm, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
+        let found = self.list().await.into_iter().find(|file| file.algorithm == Some(algorithm));
+        let file = found.ok_or_else(|| self.absent(algorithm.name()))?;
+        self.named(&file.name, environment).await
+    }
+
+    /// The policy in the file of this name.
+    pub async fn named(&self, name: &str, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
+        if !self.list().await.iter().any(|file| file.name == name) {
+            return Err(self.absent(name));
+        }
+        let (path, file) = (self.folder.join(name), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes = fs::read(path).map_err(|error| ModelError::Io { file: file.clone(), error })?;
+            let policy = policy::load(&bytes).map_err(|error| ModelError::Refused { file: file.clone(), error })?;
+            fitting(policy, environment).map_err(|error| ModelError::Refused { file, error })
+        });
+        read.await.unwrap_or_else(|_| Err(self.absent(name)))
+    }
+
+    fn absent(&self, wanted: &str) -> ModelError {
+        ModelError::Absent { wanted: wanted.to_owned(), folder: self.folder.display().to_string() }
+    }
+}
+
+/// A policy as agents play it, if it fits the environment. Kept as safetensors: that outlives this process.
+pub(crate) fn fitting(policy: TrainedPolicy, environment: EnvironmentKind) -> Result<PlayedPolicy, LoadError> {
+    let world = environment.environment();
+    policy.fits(world.observation_len(), world.action_count())?;
+    let policy = policy.trained_in(environment.name());
+    let file = policy::to_safetensors(&policy).into();
+    Ok(PlayedPolicy { policy: Arc::new(policy), file: Some(file) })
+}
+
+fn list(folder: &Path) -> Vec<ModelFile> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let model = |entry: fs::DirEntry| {
+        let (name, about) = (entry.file_name().into_string().ok()?, entry.metadata().ok()?);
+        let ending = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
+        let fits = about.is_file() && about.len() <= MAX_FILE_BYTES as u64 && ENDINGS.contains(&ending.as_str());
+        fits.then(|| ModelFile { algorithm: algorithm_of(&name), bytes: about.len(), name })
+    };
+    let mut files: Vec<_> = entries.filter_map(Result::ok).filter_map(model).take(MAX_FILES).collect();
+    files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+/// The algorithm that a file is named after: `best_dqn.zip`, `PPO-3.onnx`.
+fn algorithm_of(name: &str) -> Option<Algorithm> {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.find_map(Algorithm::of_name).filter(|algorithm| *algorithm != Algorithm::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_its_algorithm_by_a_word_of_its_name() {
+        assert_eq!(algorithm_of("best_dqn.zip"), Some(Algorithm::Dqn));
+        assert_eq!(algorithm_of("best_reinforce_policy.pth"), Some(Algorithm::Reinforce));
+        assert_eq!(algorithm_of("A2C-3.onnx"), Some(Algorithm::A2c));
+        assert_eq!(algorithm_of("appointment.zip"), None);
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_nowhere_but_into_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("models");
+        fs::create_dir(&inner).unwrap();
+        fs::write(folder.path().join("outside.zip"), b"PK").unwrap();
+        fs::write(inner.join("dqn.zip"), b"PK\x03\x04").unwrap();
+        let models = Models::new(inner);
+        let absent = models.named("../outside.zip", EnvironmentKind::Daladala).await;
+        assert!(matches!(absent, Err(ModelError::Absent { .. })));
+        let refused = models.of(Algorithm::Dqn, EnvironmentKind::Daladala).await;
+        assert!(matches!(refused, Err(ModelError::Refused { error: LoadError::Archive(_), .. })));
+    }
+}
