@@ -25,6 +25,8 @@ mod relay_disk;
 mod relay_spool;
 mod replay;
 mod restart;
+mod rl_agents;
+mod rl_clients;
 mod road;
 mod series;
 mod sinks;

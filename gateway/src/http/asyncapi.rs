@@ -119,6 +119,18 @@ const CLIENT: &[Message] = &[
     },
     Message { name: "ping", summary: "Answered with pong", fields: &[("id?", "any")] },
     Message { name: "config", summary: "The client's self-description; ack sets the promised level", fields: &[("ack?", "level")] },
+    Message {
+        name: "rl",
+        summary: "Tell an agent what to do: start, step, reset, state, play, pause; answered with rl_done",
+        fields: &[
+            ("channel", "string"),
+            ("command", "string"),
+            ("id?", "any"),
+            ("action?", "integer"),
+            ("seed?", "integer"),
+            ("every_ms?", "integer"),
+        ],
+    },
     Message { name: "message", summary: "Another client frame in data, unwrapped", fields: &[("data", "object")] },
 ];
 
@@ -201,6 +213,16 @@ const SERVER: &[Message] = &[
             ("start", "time"),
             ("timestamp", "time"),
         ],
+    },
+    Message {
+        name: "rl_update",
+        summary: "What an agent did, or how its training goes; update.kind says which",
+        fields: &[("channel", "string"), ("offset", "integer"), ("agentId", "id"), ("update", "object"), ("timestamp", "time")],
+    },
+    Message {
+        name: "rl_done",
+        summary: "An agent did as it was told; agent is where it stands",
+        fields: &[("channel", "string"), ("id?", "any"), ("agent", "object")],
     },
     Message { name: "ack", summary: "Samples up to and including seq reached level", fields: &[("seq", "integer"), ("level", "level")] },
     Message {
