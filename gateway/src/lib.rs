@@ -25,6 +25,7 @@ pub mod series;
 pub mod soak;
 mod socketio;
 pub mod tail;
+pub mod training;
 pub mod transfer;
 pub mod voice;
 pub mod ws;

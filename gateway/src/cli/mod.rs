@@ -13,6 +13,7 @@ mod pipeline;
 mod progress;
 mod relay;
 mod replay;
+mod rl;
 mod serve;
 mod signals;
 mod soak;
@@ -77,6 +78,8 @@ enum Command {
     Export(Box<export::ExportArgs>),
     /// Check a declared pipeline, or try it on recorded data
     Pipeline(pipeline::PipelineArgs),
+    /// Train, evaluate, play and convert reinforcement-learning policies
+    Rl(rl::RlArgs),
     /// Break a server in every way and check that it keeps its promises
     Soak(Box<soak::SoakArgs>),
     /// Print the configuration in force, secrets redacted
@@ -114,6 +117,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Pipeline(args)) => pipeline::run(&args),
+        Some(Command::Rl(args)) => rl::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Completions(args)) => {

@@ -1,0 +1,71 @@
+//! Policies as files: trained here or elsewhere.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use slipstream_engine::rl::{
+    Policy,
+    learners::{self, LearnerError},
+    policy::{self, LoadError, MAX_FILE_BYTES},
+};
+
+/// Why a file gave no policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyFileError {
+    /// It could not be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// It is larger than any policy may be.
+    #[error("it has {bytes} bytes; a policy has at most {MAX_FILE_BYTES}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// No format that is known, or a damaged one.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A checkpoint of ours that gives no policy.
+    #[error(transparent)]
+    Learner(#[from] LearnerError),
+}
+
+impl PolicyFileError {
+    /// Whether the same file may be read later: only where reading failed.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Read(_))
+    }
+}
+
+/// The policy in a file: see [`load_policy`].
+pub fn read_policy_file(path: &Path) -> Result<Arc<dyn Policy>, PolicyFileError> {
+    let bytes = fs::metadata(path)?.len();
+    if bytes > MAX_FILE_BYTES as u64 {
+        return Err(PolicyFileError::TooLarge { bytes });
+    }
+    load_policy(&fs::read(path)?)
+}
+
+/// A policy of Stable-Baselines3, PyTorch, ONNX, our own safetensors, or what a checkpoint had learnt.
+pub fn load_policy(bytes: &[u8]) -> Result<Arc<dyn Policy>, PolicyFileError> {
+    let refused = match policy::load(bytes) {
+        Ok(policy) => return Ok(Arc::new(policy)),
+        Err(refused) => refused,
+    };
+    match learners::resume(bytes) {
+        Ok(learner) => Ok(learner.policy()?),
+        // What the file is not says less than why it is no policy.
+        Err(_) => Err(refused.into()),
+    }
+}
+
+/// Writes a file whole or not at all.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    let mut name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?.to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    fs::write(&part, bytes)?;
+    fs::rename(part, path)
+}
