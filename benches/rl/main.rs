@@ -132,7 +132,7 @@ fn training(plan: &Plan, peer: &mut Option<Peer>) -> Result<()> {
     }
     println!("| training DQN from scratch, until | side | seeds that got there | steps | wall s | CPU s |");
     println!("|---|---|---|---|---|---|");
-    let marks: [(&str, fn(&Marks) -> Option<Timed>); 2] =
+    let marks: [(&str, Mark); 2] =
         [("a mean return of 420", |marks: &Marks| marks.mean_420), ("99 % of 2,000 episodes are optimal", |marks: &Marks| marks.optimal)];
     for (label, mark) in marks {
         for (side, rounds) in [("slipstream", &ours), ("python", &theirs)] {

@@ -101,7 +101,7 @@ async fn a_file_of_many_vehicles_is_replayed_and_bad_requests_are_told() {
     let gateway = Gateway::start().await;
     let folder = gateway.services().config.data_dir.join("recordings");
     std::fs::create_dir_all(&folder).unwrap();
-    let rows: String = (0..30).map(|i| format!("{},car-{},{i}\n", i / 3, i % 3)).collect();
+    let rows = (0..30).fold(String::new(), |rows, i| rows + &format!("{},car-{},{i}\n", i / 3, i % 3));
     std::fs::write(folder.join("race.csv"), format!("t_s,vehicle_id,speed_mps\n{rows}")).unwrap();
     let request = json!({"file": "race.csv", "speed": 1000});
     let (status, started) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(request)).await;

@@ -38,7 +38,7 @@ fn is_installed(program: &str) -> bool {
 
 fn install(program: &Path, arguments: &[&str]) {
     let output = std::process::Command::new(program).args(arguments).current_dir(folder()).output().unwrap();
-    assert!(output.status.success(), "{program:?} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} {arguments:?}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
 }
 
 /// `npm ci` where the lock file says what; once.

@@ -22,12 +22,11 @@ const MAX_SPEED: f64 = 10_000.0;
 
 /// `POST` and `GET /api/replays`, `GET`, `PUT` and `DELETE /api/replays/<id>`.
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let start =
-        warp::path!("api" / "replays").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, start(&services, &claims, &body)).await
-            },
-        );
+    let start = warp::path!("api" / "replays").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+        |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, std::future::ready(start(&services, &claims, &body))).await
+        },
+    );
     let list = warp::path!("api" / "replays").and(warp::get()).and(with(services)).and(caller()).then(
         |services: Arc<Services>, claims: Arc<Claims>| async move {
             let listed = allowed(&claims).map(|()| reply::ok(services.clock.now(), services.replays.list(), "replays"));
@@ -69,7 +68,7 @@ fn allowed(claims: &Claims) -> Result<(), ApiError> {
     if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("replay recordings")) }
 }
 
-async fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
+fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
     allowed(claims)?;
     let mut fields = Fields::of(body)?;
     let file = fields.optional("file", text(200));

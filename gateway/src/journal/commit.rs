@@ -297,14 +297,13 @@ impl Committer {
         let path = files::segment_path(&self.shared.dir, self.next);
         let spare = self.shared.spare.take(&path)?;
         self.prepared = spare.is_some();
-        let (file, allocated) = match spare {
-            Some(spare) => spare,
-            None => {
-                let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-                file.write_all_at(&HEAD, 0)?;
-                file.sync_all()?;
-                (file, HEAD.len() as u64)
-            }
+        let (file, allocated) = if let Some(spare) = spare {
+            spare
+        } else {
+            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+            file.write_all_at(&HEAD, 0)?;
+            file.sync_all()?;
+            (file, HEAD.len() as u64)
         };
         files::sync_dir(&self.shared.dir)?;
         self.save_publishers();

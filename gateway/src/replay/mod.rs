@@ -174,6 +174,10 @@ pub struct Replays {
 
 impl Replays {
     /// Starts one.
+    ///
+    /// # Panics
+    ///
+    /// Never: the name of a replay is always an id.
     pub fn start(&self, services: &Arc<Services>, request: ReplayRequest) -> Result<ReplayStatus, ReplayError> {
         let mut all = self.all.lock();
         if all.values().filter(|r| !r.state().is_over()).count() >= MOST_RUNNING {

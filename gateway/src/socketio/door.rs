@@ -86,9 +86,9 @@ fn admit(services: &Services, request: &Request<Incoming>) -> Result<(), ApiErro
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
     let has_session = request.uri().query().is_some_and(|query| crate::auth::query_value(query, "sid").is_some());
     if has_session {
-        services.rates.request_from(address)?
+        services.rates.request_from(address)?;
     } else {
-        services.rates.connection_from(address)?
+        services.rates.connection_from(address)?;
     }
     if services.connections.is_draining() {
         return Err(ApiError::new(slipstream_protocol::ErrorCode::Unavailable, "the server is draining, come back in a moment"));

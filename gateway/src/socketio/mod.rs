@@ -47,7 +47,7 @@ pub(crate) fn layer(services: &Arc<Services>) -> SocketIoLayer {
     let (on_connect, admission) = (services.clone(), services.clone());
     // In the closure itself, not in its future: the handlers are in place before the client's first event.
     let connected = move |socket: SocketRef| {
-        connected(&on_connect, socket);
+        connected(&on_connect, &socket);
         std::future::ready(())
     };
     let admitted = move |socket: SocketRef, TryData(auth): TryData<Value>| {
@@ -105,19 +105,19 @@ async fn check_token(services: &Services, socket: &SocketRef, auth: Option<&Valu
 }
 
 /// Greets a client and takes its events.
-fn connected(services: &Arc<Services>, socket: SocketRef) {
+fn connected(services: &Arc<Services>, socket: &SocketRef) {
     services.counters.socketio_connections.inc();
     let view = services.bus.view();
     let algorithm = view.as_ref().and_then(|v| v.policy.as_ref()).map(|p| p.policy.description().algorithm.clone());
     let (loaded, ready) = (view.is_some(), view.is_some_and(|v| v.state.is_some()));
     let status = json!({ "status": "connected", "model_loaded": loaded, "env_ready": ready, "algorithm": algorithm });
-    answer(&socket, "connection-status", &status);
+    answer(socket, "connection-status", &status);
 
     let (queue, events) = mpsc::channel(WAITING);
-    listen(&socket, "start-episode", queue.clone(), |_| Event::Start);
-    listen(&socket, "reset", queue.clone(), |_| Event::Reset);
-    listen(&socket, "get-state", queue.clone(), |_| Event::State);
-    listen(&socket, "step", queue, |data| Event::Step(action_of(data.as_ref())));
+    listen(socket, "start-episode", queue.clone(), |_| Event::Start);
+    listen(socket, "reset", queue.clone(), |_| Event::Reset);
+    listen(socket, "get-state", queue.clone(), |_| Event::State);
+    listen(socket, "step", queue, |data| Event::Step(action_of(data.as_ref())));
     let services_then = services.clone();
     socket.on_disconnect(move || {
         services_then.counters.socketio_connections.dec();

@@ -25,6 +25,7 @@ impl Policy for Fixed {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an agent may have no policy: its places for them are options")]
 fn fixed(version: &str, scores: &[f32]) -> Option<PlayedPolicy> {
     let description =
         PolicyDescription { algorithm: "fixed".into(), architecture: String::new(), environment: None, version: version.into() };

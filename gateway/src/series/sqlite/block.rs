@@ -208,7 +208,7 @@ mod tests {
     fn long_times_many_samples_and_sparse_signals_begin_a_block_of_their_own() {
         let far: Vec<Sample> = (0..3).map(|i| sample("car", i * (MAX_SPAN + 1), &[("a", 1.0)])).collect();
         assert_eq!(packed(&far).len(), 3);
-        let many: Vec<Sample> = (0..2 * MAX_ROWS as i64 + 1).map(|i| sample("car", i, &[("a", 1.0)])).collect();
+        let many: Vec<Sample> = (0..=2 * MAX_ROWS as i64).map(|i| sample("car", i, &[("a", 1.0)])).collect();
         assert_eq!(packed(&many).len(), 3);
         let names: Vec<String> = (0..1_000).map(|i| format!("s{i}")).collect();
         let sparse: Vec<Sample> = names.iter().enumerate().map(|(i, name)| sample("car", i as i64, &[(name, 1.0)])).collect();
