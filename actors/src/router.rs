@@ -181,7 +181,8 @@ impl Router {
                 self.registry.vehicles.contains_key(id.as_str())
             }
             ChannelKind::Session => self.registry.rooms.contains_key(id.as_str()),
-            ChannelKind::Cell | ChannelKind::Rl | ChannelKind::Pipeline | ChannelKind::System => self.registry.topics.contains_key(channel),
+            ChannelKind::Rl => self.registry.agents.contains_key(id.as_str()),
+            ChannelKind::Cell | ChannelKind::Pipeline | ChannelKind::System => self.registry.topics.contains_key(channel),
         };
         let unknown = || ProtocolError::new(ErrorCode::NotFound, format!("nothing is remembered of {channel}"));
         if !known {

@@ -87,7 +87,10 @@ impl Agent {
         let read = |file: &Option<Arc<[u8]>>| match file {
             None => Ok(None),
             Some(file) => match policy::load(file) {
-                Ok(policy) => Ok(Some(PlayedPolicy { policy: Arc::new(policy), file: Some(file.clone()) })),
+                // It was played here, so it is of this environment; its file does not say so.
+                Ok(policy) => {
+                    Ok(Some(PlayedPolicy { policy: Arc::new(policy.trained_in(saved.environment.name())), file: Some(file.clone()) }))
+                }
                 Err(error) => Err(AgentError::Saved(error.to_string())),
             },
         };
