@@ -40,7 +40,7 @@ impl Policy for Fixed {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "an agent may have no policy: its places for them are options")]
+#[expect(clippy::unnecessary_wraps, reason = "it is what a swap takes")]
 fn policy(version: &str, best: usize) -> Option<PlayedPolicy> {
     let mut scores = [0.0; 5];
     scores[best] = 1.5;

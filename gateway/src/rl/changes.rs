@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
 use slipstream_actors::{AgentView, ports::AgentObserver};
 use slipstream_engine::rl::agent::Update;
@@ -29,7 +28,7 @@ pub(crate) struct Changes {
     receiver: Mutex<Option<mpsc::Receiver<Change>>>,
     log: Mutex<EpisodeLog>,
     /// Broadcasts left out.
-    pub(crate) left_out: Counter,
+    pub(crate) left_out: prometheus_client::metrics::counter::Counter,
 }
 
 /// What the present episode was so far.
@@ -41,7 +40,12 @@ pub(crate) struct EpisodeLog {
 impl Changes {
     pub(crate) fn new() -> Arc<Self> {
         let (out, receiver) = mpsc::channel(WAITING);
-        Arc::new(Self { out, receiver: Mutex::new(Some(receiver)), log: Mutex::default(), left_out: Counter::default() })
+        Arc::new(Self {
+            out,
+            receiver: Mutex::new(Some(receiver)),
+            log: Mutex::default(),
+            left_out: prometheus_client::metrics::counter::Counter::default(),
+        })
     }
 
     /// The changes; there is one who broadcasts them.

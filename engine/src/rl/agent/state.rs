@@ -48,7 +48,7 @@ mod json_text {
 
     use super::AnyState;
 
-    #[expect(clippy::ref_option, reason = "serde's `with` hands over the field as it is")]
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(state: &Option<AnyState>, serializer: S) -> Result<S::Ok, S::Error> {
         let text = state.as_ref().map(serde_json::to_string).transpose().map_err(S::Error::custom)?;
         text.serialize(serializer)

@@ -25,7 +25,7 @@ impl Policy for Fixed {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "an agent may have no policy: its places for them are options")]
+#[expect(clippy::unnecessary_wraps, reason = "it is what a swap takes")]
 fn fixed(version: &str, scores: &[f32]) -> Option<PlayedPolicy> {
     let description =
         PolicyDescription { algorithm: "fixed".into(), architecture: String::new(), environment: None, version: version.into() };
