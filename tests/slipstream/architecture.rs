@@ -45,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "serde",
             "slipstream-engine",
             "slipstream-protocol",
+            "thin-vec",
             "thiserror",
             "tokio",
             "tracing",

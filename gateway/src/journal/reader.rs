@@ -103,7 +103,23 @@ impl SegmentReader {
         let left = self.limit.saturating_sub(self.base + start as u64);
         let more = (until.saturating_sub(start) as u64).min(left) as usize;
         self.buffer.resize(start + more, 0);
-        self.file.read_exact_at(&mut self.buffer[start..], self.base + start as u64)
+        let mut filled = start;
+        while filled < self.buffer.len() {
+            match self.file.read_at(&mut self.buffer[filled..], self.base + filled as u64) {
+                // The writer has given back space it had set aside: the file is shorter than when it was opened.
+                Ok(0) => {
+                    self.buffer.truncate(filled);
+                    self.limit = self.base + filled as u64;
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.buffer.truncate(filled);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Looks for the next valid frame behind the damage at `at`.

@@ -11,7 +11,7 @@ mod stats;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use slipstream_actors::ports::{Clock, JournalError, SeriesError, SeriesStore, WriteReport};
-use slipstream_protocol::{Sample, Timestamp};
+use slipstream_protocol::{Sample, SignalValue, Timestamp};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 pub use stats::{SeriesWriterStats, WriterState};
@@ -176,7 +176,7 @@ impl Feed {
                 next = next_after(pause, &mut self.consumer, most) => match next {
                     Ok(Some(more)) => {
                         caught_up = more.samples.len() < most;
-                        points += more.samples.iter().map(|s| s.signals.len()).sum::<usize>();
+                        points += more.samples.iter().map(weight).sum::<usize>();
                         deadline.get_or_insert_with(|| Instant::now() + self.config.batch_delay);
                         batch = Some(join(batch, more));
                     }
@@ -275,13 +275,27 @@ async fn next_after(pause: Duration, consumer: &mut Consumer, most: usize) -> Re
     consumer.next(most).await
 }
 
+/// Bytes of text that count as much as a point.
+const TEXT_PER_POINT: usize = 64;
+
+/// Samples read at first, before it is known how large they are.
+const FIRST_SAMPLES: usize = 512;
+
+/// How many points a sample counts as: one per signal, more where its texts are long. What waits to be written
+/// is thus bounded in bytes, too.
+fn weight(sample: &Sample) -> usize {
+    let texts: usize = match &sample.raw {
+        Some(raw) => raw.len(),
+        None => sample.signals.iter().map(|signal| if let SignalValue::Text(text) = &signal.value { text.len() } else { 0 }).sum(),
+    };
+    sample.signals.len().max(texts / TEXT_PER_POINT)
+}
+
 /// How many samples make `points` points, going by those read so far.
 fn samples_for(points: usize, so_far: Option<&ConsumedBatch>) -> usize {
-    let per_sample = so_far.filter(|b| !b.samples.is_empty()).map_or(16, |b| {
-        let signals: usize = b.samples.iter().map(|s| s.signals.len()).sum();
-        signals.div_ceil(b.samples.len()).max(1)
-    });
-    points.div_ceil(per_sample).max(1)
+    let Some(batch) = so_far.filter(|b| !b.samples.is_empty()) else { return FIRST_SAMPLES.min(points.max(1)) };
+    let per_sample = batch.samples.iter().map(weight).sum::<usize>().div_ceil(batch.samples.len()).max(1);
+    points.div_ceil(per_sample)
 }
 
 fn join(batch: Option<ConsumedBatch>, more: ConsumedBatch) -> ConsumedBatch {
