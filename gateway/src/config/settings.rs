@@ -100,7 +100,9 @@ fn buffered(value: &str) -> Option<usize> {
 }
 
 fn log_level(value: &str) -> Option<String> {
-    tracing_subscriber::EnvFilter::try_new(value).ok().map(|_| value.to_owned())
+    // The parser panics on a space before a directive that is not ASCII.
+    let directives = value.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+    tracing_subscriber::EnvFilter::try_new(&directives).ok().map(|_| directives)
 }
 
 fn log_format(value: &str) -> Option<LogFormat> {

@@ -16,6 +16,11 @@ use thiserror::Error;
 
 /// What files of models end in.
 const ENDINGS: [&str; 4] = ["zip", "pth", "onnx", "safetensors"];
+/// The policy that is there without any file: DQN in Daladala, as `slipstream rl train --seed 2 --steps 40000
+/// --until 1000` learns it; nothing better is possible in every one of 10,000 episodes.
+const BUILT_IN: &[u8] = include_bytes!("built_in/daladala.dqn.safetensors");
+/// What the built-in policy is called.
+const BUILT_IN_NAME: &str = "built-in DQN";
 /// Files looked at in the folder.
 const MAX_FILES: usize = 256;
 
@@ -91,9 +96,14 @@ impl Models {
         tokio::task::spawn_blocking(move || list(&folder)).await.unwrap_or_default()
     }
 
-    /// The policy of an algorithm that fits an environment: the first file that is named after it.
+    /// The policy of an algorithm that fits an environment: the first file that is named after it, else the
+    /// built-in one where there is one.
     pub async fn of(&self, algorithm: Algorithm, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
         let found = self.list().await.into_iter().find(|file| file.algorithm == Some(algorithm));
+        if found.is_none() && (algorithm, environment) == (Algorithm::Dqn, EnvironmentKind::Daladala) {
+            let refused = |error| ModelError::Refused { file: BUILT_IN_NAME.to_owned(), error };
+            return fitting(policy::load(BUILT_IN).map_err(refused)?, environment).map_err(refused);
+        }
         let file = found.ok_or_else(|| self.absent(algorithm.name()))?;
         self.named(&file.name, environment).await
     }
@@ -147,6 +157,8 @@ fn algorithm_of(name: &str) -> Option<Algorithm> {
 
 #[cfg(test)]
 mod tests {
+    use slipstream_engine::rl::{Selection, evaluate};
+
     use super::*;
 
     #[test]
@@ -155,6 +167,16 @@ mod tests {
         assert_eq!(algorithm_of("best_reinforce_policy.pth"), Some(Algorithm::Reinforce));
         assert_eq!(algorithm_of("A2C-3.onnx"), Some(Algorithm::A2c));
         assert_eq!(algorithm_of("appointment.zip"), None);
+    }
+
+    #[tokio::test]
+    async fn without_any_file_the_built_in_policy_drives_the_bus_as_well_as_is_possible() {
+        let models = Models::new(PathBuf::from("/nowhere"));
+        let played = models.of(Algorithm::Dqn, EnvironmentKind::Daladala).await.unwrap();
+        let world = EnvironmentKind::Daladala.environment();
+        let evaluation = evaluate(&*played.policy, &world, 500, 11, Selection::Greedy).unwrap();
+        assert_eq!(evaluation.optimal_share, Some(1.0), "{evaluation:?}");
+        assert!(matches!(models.of(Algorithm::Ppo, EnvironmentKind::Daladala).await, Err(ModelError::Absent { .. })));
     }
 
     #[tokio::test]

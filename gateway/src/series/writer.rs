@@ -278,7 +278,8 @@ async fn next_after(pause: Duration, consumer: &mut Consumer, most: usize) -> Re
 /// Bytes of text that count as much as a point.
 const TEXT_PER_POINT: usize = 64;
 
-/// Samples read at first, before it is known how large they are.
+/// What a sample is thought to count as before any is read, and how many are read then.
+const FIRST_WEIGHT: usize = 16;
 const FIRST_SAMPLES: usize = 512;
 
 /// How many points a sample counts as: one per signal, more where its texts are long. What waits to be written
@@ -293,7 +294,9 @@ fn weight(sample: &Sample) -> usize {
 
 /// How many samples make `points` points, going by those read so far.
 fn samples_for(points: usize, so_far: Option<&ConsumedBatch>) -> usize {
-    let Some(batch) = so_far.filter(|b| !b.samples.is_empty()) else { return FIRST_SAMPLES.min(points.max(1)) };
+    let Some(batch) = so_far.filter(|b| !b.samples.is_empty()) else {
+        return points.div_ceil(FIRST_WEIGHT).clamp(1, FIRST_SAMPLES);
+    };
     let per_sample = batch.samples.iter().map(weight).sum::<usize>().div_ceil(batch.samples.len()).max(1);
     points.div_ceil(per_sample)
 }

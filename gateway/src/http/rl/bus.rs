@@ -97,7 +97,8 @@ async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
         Told::Models => {
             let files = services.bus.models.list().await;
             let file = |f: &rl::ModelFile| json!({ "file": f.name, "algorithm": f.algorithm.map(Algorithm::name), "bytes": f.bytes });
-            let mut algorithms: Vec<_> = files.iter().filter_map(|f| f.algorithm).map(Algorithm::name).collect();
+            // DQN is built in.
+            let mut algorithms: Vec<_> = files.iter().filter_map(|f| f.algorithm).chain([Algorithm::Dqn]).map(Algorithm::name).collect();
             algorithms.sort_unstable();
             algorithms.dedup();
             let loaded = services.bus.view().and_then(|v| Some(v.policy.as_ref()?.policy.description().algorithm.clone()));
