@@ -117,12 +117,12 @@ fn live_data_is_not_held_up_by_the_backlog_and_each_drains_in_order() {
 fn a_relay_killed_again_and_again_goes_on_where_it_was() {
     for pace in [&["--flat-out"][..], &["--speed", "4", "--start", "now"]] {
         let site = Site::new();
-        let rows = table(&site, 3, if pace.len() == 1 { 60_000 } else { 6_000 }, 500.0);
+        let rows = table(&site, 3, if pace.len() == 1 { 180_000 } else { 6_000 }, 500.0);
         let server = site.serve();
         let mut kills = 0;
         for part in 1..=3 {
             let mut relay = relay(&site, pace);
-            let enough = rows * part / 5;
+            let enough = rows * part / 15;
             wait_for("samples", || (relay.has_ended() || site.journalled().len() > enough).then_some(()));
             kills += u32::from(!relay.has_ended());
             relay.kill();

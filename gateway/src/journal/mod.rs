@@ -82,6 +82,9 @@ pub struct JournalConfig {
     pub quarantine_bytes: u64,
     /// Appends are refused when more than this waits for the disk.
     pub max_waiting_bytes: u64,
+    /// The next segment is written ahead, full of zeros: a sync is then cheaper, and a segment takes its whole
+    /// room from the start.
+    pub prepare: bool,
 }
 
 impl JournalConfig {
@@ -96,6 +99,7 @@ impl JournalConfig {
             tail_bytes: 32 << 20,
             quarantine_bytes: 64 << 20,
             max_waiting_bytes: 64 << 20,
+            prepare: true,
         }
     }
 }
@@ -137,7 +141,7 @@ impl EmbeddedJournal {
             elapsed: started.elapsed(),
         };
         // Small segments are for tests: they are not worth it.
-        let spare_bytes = if config.segment_bytes >= 1 << 20 { config.segment_bytes } else { 0 };
+        let spare_bytes = if config.prepare && config.segment_bytes >= 1 << 20 { config.segment_bytes } else { 0 };
         let dir_of_spare = dir.clone();
         let shared = Arc::new(Shared {
             tail: Mutex::new(Tail::new(recovered.next, config.tail_bytes)),

@@ -276,7 +276,7 @@ async fn next_after(pause: Duration, consumer: &mut Consumer, most: usize) -> Re
 }
 
 /// Bytes of text that count as much as a point.
-const TEXT_PER_POINT: usize = 64;
+const TEXT_PER_POINT: usize = 16;
 
 /// What a sample is thought to count as before any is read, and how many are read then.
 const FIRST_WEIGHT: usize = 16;

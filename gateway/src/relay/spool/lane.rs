@@ -88,6 +88,8 @@ impl Lane {
     /// Opens the log called `name`. Numbers go on behind the highest in it.
     pub(super) async fn open(options: &SpoolOptions, name: &str, publisher: PublisherId, book: &Book) -> Result<Self, JournalError> {
         let config = JournalConfig {
+            // A laptop's disk is to hold samples, not room for them.
+            prepare: false,
             segment_bytes: (options.max_bytes / PARTS).min(16 << 20),
             retain_bytes: 0,
             tail_bytes: 4 << 20,
