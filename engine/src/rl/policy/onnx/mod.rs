@@ -2,7 +2,7 @@
 //! multi-layer perceptron.
 //!
 //! Such a model becomes an [`Mlp`], so it is played as fast as any other policy here. A model that does
-//! anything else is refused by the name of the operation (docs/adr/0010 tells why no general runtime).
+//! anything else is refused by the name of the operation (docs/adr/0013 tells why no general runtime).
 
 mod model;
 mod wire;
