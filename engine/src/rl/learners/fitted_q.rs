@@ -282,7 +282,7 @@ impl<E: Environment> Learner for FittedQ<E> {
     }
 
     fn environment(&self) -> &'static str {
-        self.rollout.vector.environments()[0].name()
+        self.rollout.environment()
     }
 
     fn advance(&mut self, steps: u64) -> Result<Progress, LearnerError> {
@@ -294,14 +294,7 @@ impl<E: Environment> Learner for FittedQ<E> {
     }
 
     fn progress(&self) -> Progress {
-        Progress {
-            steps: self.rollout.steps,
-            episodes: self.rollout.episodes,
-            updates: self.updates,
-            episode_reward: self.rollout.episode_reward(),
-            loss: self.loss,
-            epsilon: self.config.epsilon.at(self.rollout.steps),
-        }
+        self.rollout.progress(self.config.epsilon, self.updates, self.loss)
     }
 
     fn drain_episodes(&mut self) -> Vec<Episode> {

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Environment, Episode, SplitMix64, VectorEnvironment, VectorState};
-use super::{Epsilon, LearnerError};
+use super::{Epsilon, LearnerError, Progress};
 
 /// Episodes that the mean return in the progress looks back on.
 const RECENT: usize = 100;
@@ -74,9 +74,21 @@ impl<E: Environment> Rollout<E> {
         Ok(())
     }
 
-    /// Mean return of the last episodes.
-    pub(super) fn episode_reward(&self) -> Option<f64> {
-        (!self.recent.is_empty()).then(|| self.recent.iter().sum::<f64>() / self.recent.len() as f64)
+    /// The environment's name.
+    pub(super) fn environment(&self) -> &'static str {
+        self.vector.environments()[0].name()
+    }
+
+    /// How far the learner has come that acts here, exploring with `epsilon`.
+    pub(super) fn progress(&self, epsilon: Epsilon, updates: u64, loss: Option<f64>) -> Progress {
+        Progress {
+            steps: self.steps,
+            episodes: self.episodes,
+            updates,
+            episode_reward: (!self.recent.is_empty()).then(|| self.recent.iter().sum::<f64>() / self.recent.len() as f64),
+            loss,
+            epsilon: epsilon.at(self.steps),
+        }
     }
 
     pub(super) fn drain_episodes(&mut self) -> Vec<Episode> {
