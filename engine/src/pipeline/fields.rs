@@ -306,17 +306,22 @@ impl<'a> Fields<'a> {
         self.nested(name, value, read)
     }
 
-    /// An optional list of tables, each read by `read`; empty where the field is absent. Those with mistakes are left out.
-    pub fn tables<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_>) -> Option<T>) -> Vec<T> {
+    /// The elements of an optional list of tables; none where the field is absent or no list.
+    fn list_of_tables(&mut self, name: &'static str) -> &'a [Value] {
         self.read.insert(name);
-        let elements = match self.map.get(name) {
-            None => return Vec::new(),
+        match self.map.get(name) {
+            None => &[],
             Some(Value::Array(elements)) => elements,
             Some(_) => {
                 self.mistake(name, "a list of tables is expected");
-                return Vec::new();
+                &[]
             }
-        };
+        }
+    }
+
+    /// An optional list of tables, each read by `read`; empty where the field is absent. Those with mistakes are left out.
+    pub fn tables<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_>) -> Option<T>) -> Vec<T> {
+        let elements = self.list_of_tables(name);
         elements.iter().enumerate().filter_map(|(i, value)| self.nested(&format!("{name}[{i}]"), value, &mut read)).collect()
     }
 
@@ -326,15 +331,7 @@ impl<'a> Fields<'a> {
         name: &'static str,
         mut read: impl FnMut(&mut Fields<'_>, &Map<String, Value>) -> Option<T>,
     ) -> Vec<T> {
-        self.read.insert(name);
-        let elements = match self.map.get(name) {
-            None => return Vec::new(),
-            Some(Value::Array(elements)) => elements,
-            Some(_) => {
-                self.mistake(name, "a list of tables is expected");
-                return Vec::new();
-            }
-        };
+        let elements = self.list_of_tables(name);
         let mut list = Vec::with_capacity(elements.len());
         for (i, value) in elements.iter().enumerate() {
             let path = self.path(&format!("{name}[{i}]"));

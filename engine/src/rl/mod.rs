@@ -25,6 +25,7 @@ pub mod network;
 pub mod policy;
 mod random;
 pub mod shield;
+mod tensor;
 mod uniform;
 mod vector;
 

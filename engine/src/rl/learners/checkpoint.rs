@@ -1,11 +1,12 @@
 //! One safetensors file for everything a learner must keep: large numbers as tensors, the rest as a JSON text
 //! in the metadata entry `slipstream-learner`.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::super::tensor::Numbers;
 use super::{LearnerConfig, LearnerError};
 
 const NOTE: &str = "slipstream-learner";
@@ -17,47 +18,6 @@ pub(super) struct Header {
     version: u32,
     pub(super) environment: String,
     pub(super) config: LearnerConfig,
-}
-
-/// A tensor to be written: numbers of one kind as bytes, little end first.
-pub(super) struct Numbers {
-    dtype: Dtype,
-    shape: [usize; 1],
-    bytes: Vec<u8>,
-}
-
-impl Numbers {
-    pub(super) fn f32(numbers: &[f32]) -> Self {
-        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        Self { dtype: Dtype::F32, shape: [numbers.len()], bytes }
-    }
-
-    pub(super) fn u64(numbers: impl Iterator<Item = u64>) -> Self {
-        let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
-        Self { dtype: Dtype::U64, shape: [bytes.len() / 8], bytes }
-    }
-
-    pub(super) fn bytes(bytes: Vec<u8>) -> Self {
-        Self { dtype: Dtype::U8, shape: [bytes.len()], bytes }
-    }
-}
-
-impl View for Numbers {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 /// Writes a checkpoint.

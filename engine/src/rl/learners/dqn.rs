@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::network::{Activations, Adam, Gradient, Network};
 use super::super::policy::{Algorithm, TrainedPolicy, to_safetensors};
+use super::super::tensor::Numbers;
 use super::super::{Environment, EnvironmentKind, Episode, Policy, SplitMix64, greedy};
-use super::checkpoint::{self, Checkpoint, Numbers};
+use super::checkpoint::{self, Checkpoint};
 use super::replay::{Batch, Replay};
 use super::rollout::{Rollout, RolloutState};
 use super::{Epsilon, Learner, LearnerConfig, LearnerError, Progress};

@@ -10,10 +10,11 @@ use smartcore::{
     linalg::basic::{arrays::Array, matrix::DenseMatrix},
 };
 
+use super::super::tensor::Numbers;
 use super::super::{
     Decision, Environment, EnvironmentKind, Episode, Policy, PolicyDescription, PolicyError, ScoreKind, SplitMix64, greedy,
 };
-use super::checkpoint::{self, Checkpoint, Numbers};
+use super::checkpoint::{self, Checkpoint};
 use super::replay::{Batch, Replay};
 use super::rollout::{Rollout, RolloutState};
 use super::{Epsilon, Learner, LearnerConfig, LearnerError, Progress};

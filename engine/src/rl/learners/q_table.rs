@@ -2,8 +2,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::tensor::Numbers;
 use super::super::{Decision, Environment, EnvironmentKind, Episode, Policy, PolicyDescription, PolicyError, ScoreKind, greedy};
-use super::checkpoint::{self, Checkpoint, Numbers};
+use super::checkpoint::{self, Checkpoint};
 use super::rollout::{Rollout, RolloutState};
 use super::{Epsilon, Learner, LearnerConfig, LearnerError, Progress};
 

@@ -1,6 +1,7 @@
+use super::super::tensor::Numbers;
 use super::super::{Environment, SplitMix64};
 use super::LearnerError;
-use super::checkpoint::{Checkpoint, Numbers};
+use super::checkpoint::Checkpoint;
 use super::rollout::Rollout;
 
 /// What was experienced, the last `capacity` transitions of it, in flat arrays.

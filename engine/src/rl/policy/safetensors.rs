@@ -4,11 +4,12 @@
 //! entry `slipstream` is a JSON text with version, algorithm, head and activation. Any tool that reads
 //! safetensors reads them.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::super::tensor::Numbers;
 use super::{Activation, Algorithm, Head, LoadError, Mlp, TrainedPolicy, bounds, tensors::Tensors};
 
 const NOTE: &str = "slipstream";
@@ -73,39 +74,9 @@ pub(super) fn write(policy: &TrainedPolicy) -> Vec<u8> {
         for (n, layer) in network.layers().into_iter().enumerate() {
             let outputs = layer.bias.len();
             let shape = vec![outputs, layer.weights.len() / outputs];
-            tensors.push((format!("{prefix}.{n}.weight"), Numbers::new(shape, &layer.weights)));
-            tensors.push((format!("{prefix}.{n}.bias"), Numbers::new(vec![outputs], &layer.bias)));
+            tensors.push((format!("{prefix}.{n}.weight"), Numbers::shaped(shape, &layer.weights)));
+            tensors.push((format!("{prefix}.{n}.bias"), Numbers::f32(&layer.bias)));
         }
     }
     safetensors::serialize(tensors, Some(HashMap::from([(NOTE.to_owned(), note)]))).expect("shapes fit their numbers, names differ")
-}
-
-/// Numbers on their way into a file.
-struct Numbers {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Numbers {
-    fn new(shape: Vec<usize>, numbers: &[f32]) -> Self {
-        Self { shape, bytes: numbers.iter().flat_map(|n| n.to_le_bytes()).collect() }
-    }
-}
-
-impl View for Numbers {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
