@@ -28,4 +28,5 @@ pub mod tail;
 pub mod training;
 pub mod transfer;
 pub mod voice;
+mod whole_file;
 pub mod ws;

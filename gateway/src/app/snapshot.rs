@@ -3,8 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,6 +18,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use crate::ingest::Intake;
 use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal, NumberedRecord};
+use crate::whole_file;
 
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
 pub(super) const CONSUMER: &str = "actors";
@@ -58,16 +58,7 @@ impl SnapshotFile {
         head.push(u8::from(drained));
         head.extend_from_slice(&position.to_le_bytes());
         head.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-        let fresh = self.0.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&head)?;
-        file.write_all(&body)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.0)?;
-        match self.0.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        whole_file::replace(&self.0, &[&head, &body])
     }
 
     /// The snapshot, if there is one that can be read. One that cannot is set aside, told, and does

@@ -18,6 +18,8 @@ use slipstream_actors::ports::JournalError;
 use slipstream_protocol::PublisherId;
 use tokio::sync::oneshot;
 
+use crate::whole_file::sync_dir;
+
 use super::{
     files,
     frame::{self, HEAD},
@@ -305,7 +307,7 @@ impl Committer {
             file.sync_all()?;
             (file, HEAD.len() as u64)
         };
-        files::sync_dir(&self.shared.dir)?;
+        sync_dir(&self.shared.dir)?;
         self.save_publishers();
         self.file = Some(file);
         self.end = HEAD.len() as u64;

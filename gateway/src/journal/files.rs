@@ -1,10 +1,11 @@
 //! Names and safe replacement of the journal's files.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
+
+use crate::whole_file;
 
 /// Subfolder for what could not be read.
 pub(super) const QUARANTINE: &str = "quarantine";
@@ -27,20 +28,9 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(firsts)
 }
 
-/// Makes names created or removed in `dir` survive a power cut.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// Replaces `dir/name` as a whole: after a crash it has the old or the new content. A checksum goes first.
 pub(crate) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let temporary = dir.join(format!("{name}.new"));
-    let mut file = File::create(&temporary)?;
-    writeln!(file, "{:08x}", crc32fast::hash(content))?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, dir.join(name))?;
-    sync_dir(dir)
+    whole_file::replace(&dir.join(name), &[format!("{:08x}\n", crc32fast::hash(content)).as_bytes(), content])
 }
 
 /// Reads what [`replace`] wrote; `None` where there is nothing or it is damaged.

@@ -4,13 +4,14 @@
 //! was taken at, in one file, so that the two always fit.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::whole_file;
 
 /// A declared pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ impl Store {
                 _ => {}
             }
         }
-        File::open(&self.0)?.sync_all()
+        whole_file::sync_dir(&self.0)
     }
 
     /// Replaces a pipeline's checkpoint. Either the old or the new one survives a crash, never a mixture.
@@ -114,14 +115,7 @@ impl Store {
 
     fn replace(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        let fresh = path.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        File::open(&self.0)?.sync_all()
+        whole_file::replace(path, parts)
     }
 }
 

@@ -8,6 +8,8 @@ use slipstream_engine::rl::{
     policy::{self, LoadError, MAX_FILE_BYTES},
 };
 
+use crate::whole_file;
+
 /// Why a file gave no policy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,9 +65,5 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    let mut name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?.to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    fs::write(&part, bytes)?;
-    fs::rename(part, path)
+    whole_file::replace(path, &[bytes])
 }

@@ -1,0 +1,47 @@
+//! Files that are replaced as a whole.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// Makes `path` hold `parts`, one behind the other: after a crash, a power cut too, it has the old or the new
+/// content, never a mixture. Its folder must exist.
+pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
+    let mut fresh = OsString::from(name);
+    fresh.push(".new");
+    let fresh = path.with_file_name(fresh);
+    let mut file = File::create(&fresh)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    // A name alone is in the present folder, whose name is empty here.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_dir(folder)
+}
+
+/// Makes names created or removed in `dir` survive a power cut.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_new_content_alone_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.bin");
+        replace(&path, &[b"a longer first content"]).unwrap();
+        replace(&path, &[b"new", b" one"]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(replace(Path::new("/"), &[b""]).is_err());
+    }
+}
