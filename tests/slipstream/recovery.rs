@@ -13,6 +13,8 @@ use slipstream_tests::{
 use crate::cli::binary;
 
 const CHANNEL: &str = "telemetry:shared";
+/// Longer than a machine stalls: what a channel remembers is told by number here, not by age.
+const REMEMBERS: (&str, &str) = ("SLIPSTREAM_HISTORY_TELEMETRY_AGE", "10m");
 const PUBLISHERS: [&str; 2] = ["garage", "pitwall"];
 
 /// A publisher of one of two numbered streams for the same car.
@@ -121,7 +123,7 @@ async fn history(server: &ServerProcess, epoch: u64, offset: u64) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn through_kills_and_a_clean_restart_a_subscriber_misses_nothing_and_hears_nothing_twice() {
     let data = tempfile::tempdir().unwrap();
-    let mut server = ServerProcess::start(binary(), data.path(), &[]);
+    let mut server = ServerProcess::start(binary(), data.path(), &[REMEMBERS]);
     let mut publishers = [Publisher::connect(&server, "garage", 0, 0).await, Publisher::connect(&server, "pitwall", 0, 0).await];
     let mut client = server.client(Role::Viewer, "").await;
     let mut heard = Heard { epoch: client.subscribe(CHANNEL).await["epoch"].as_u64().unwrap(), ..Heard::default() };
@@ -163,7 +165,7 @@ async fn killed_in_full_flight_it_goes_on_exactly_or_says_that_it_cannot() {
         let data = tempfile::tempdir().unwrap();
         // A long wait for company before a sync: much is heard and not yet kept when the kill comes.
         let delay = if round % 2 == 0 { "0ms" } else { "100ms" };
-        let mut server = ServerProcess::start(binary(), data.path(), &[("SLIPSTREAM_JOURNAL_SYNC_DELAY", delay)]);
+        let mut server = ServerProcess::start(binary(), data.path(), &[REMEMBERS, ("SLIPSTREAM_JOURNAL_SYNC_DELAY", delay)]);
         let mut publishers = [Publisher::connect(&server, "garage", 0, 0).await, Publisher::connect(&server, "pitwall", 0, 0).await];
         let mut client = server.client(Role::Viewer, "").await;
         let mut heard = Heard { epoch: client.subscribe(CHANNEL).await["epoch"].as_u64().unwrap(), ..Heard::default() };
@@ -211,7 +213,7 @@ async fn killed_in_full_flight_it_goes_on_exactly_or_says_that_it_cannot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clean_restart_keeps_epochs_although_the_disk_was_behind() {
     let data = tempfile::tempdir().unwrap();
-    let mut server = ServerProcess::start(binary(), data.path(), &[("SLIPSTREAM_JOURNAL_SYNC_DELAY", "400ms")]);
+    let mut server = ServerProcess::start(binary(), data.path(), &[REMEMBERS, ("SLIPSTREAM_JOURNAL_SYNC_DELAY", "400ms")]);
     let mut client = server.client(Role::Viewer, "").await;
     let mut heard = Heard { epoch: client.subscribe(CHANNEL).await["epoch"].as_u64().unwrap(), ..Heard::default() };
     for round in 1..=3 {
@@ -235,7 +237,7 @@ async fn after_a_kill_channels_that_are_not_journalled_begin_anew_and_say_so() {
     let advice = Answer { status: 200, content_type: "application/json", body: br#"{"advice":"brake later"}"#.to_vec() };
     let agent = StandIn::start(advice).await;
     let data = tempfile::tempdir().unwrap();
-    let mut server = ServerProcess::start(binary(), data.path(), &[("AI_AGENT_URL", &agent.url())]);
+    let mut server = ServerProcess::start(binary(), data.path(), &[("SLIPSTREAM_HISTORY_AI_AGE", "10m"), ("AI_AGENT_URL", &agent.url())]);
     let requests = [
         (
             "video:shared",

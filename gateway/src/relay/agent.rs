@@ -140,6 +140,8 @@ impl Agent {
             progress(&self.report);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                // The server is back: nobody waits on. Not at once, should it turn both away again and again.
+                () = until_up(self.lane.as_ref(), self.options.backoff) => {}
                 () = self.options.stop.cancelled() => return Outcome::Stopped,
             }
         }
@@ -218,7 +220,7 @@ impl Agent {
 
     /// Whether live data waits for its connection: the backlog has to wait, too.
     fn held_back(&self) -> bool {
-        self.lane.as_ref().and_then(|lane| lane.goes_first.as_ref()).is_some_and(|first| *first.congested.borrow())
+        self.lane.as_ref().is_some_and(|lane| lane.yields && *lane.other.congested.borrow())
     }
 
     /// Gives the writer what it has room for.
@@ -316,9 +318,18 @@ impl Agent {
 }
 
 async fn until_clear(lane: Option<&LaneEnd>) {
-    let Some(first) = lane.and_then(|lane| lane.goes_first.as_ref()) else { return };
+    let Some(lane) = lane.filter(|lane| lane.yields) else { return };
     // Its sender lives in the same place and cannot go before.
-    let _ = first.congested.subscribe().wait_for(|congested| !congested).await;
+    let _ = lane.other.congested.subscribe().wait_for(|congested| !congested).await;
+}
+
+/// Until the other lane gets a connection that it has not now; after `at_least` at the soonest.
+async fn until_up(lane: Option<&LaneEnd>, at_least: Duration) {
+    let Some(lane) = lane else { return std::future::pending().await };
+    let mut link = lane.other.link.subscribe();
+    let _ = link.wait_for(|state| *state != LinkState::Up).await;
+    tokio::time::sleep(at_least).await;
+    let _ = link.wait_for(|state| *state == LinkState::Up).await;
 }
 
 async fn next(feed: &mut Option<mpsc::Receiver<Fed>>) -> Option<Fed> {

@@ -56,10 +56,17 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
     let journals = [live.journal.clone(), backlog.journal.clone()];
     let backlog_state = backlog.state.clone();
     let agents = [
-        start(live, &Wiring { lazy: !paced, goes_first: None, window: options.window_samples }, &options, &stop, &ended, &slots.live),
+        start(
+            live,
+            Wiring { lazy: !paced, other: backlog_state.clone(), yields: false, window: options.window_samples },
+            &options,
+            &stop,
+            &ended,
+            &slots.live,
+        ),
         start(
             backlog,
-            &Wiring { lazy: true, goes_first: Some(live_state.clone()), window: backlog_window },
+            Wiring { lazy: true, other: live_state.clone(), yields: true, window: backlog_window },
             &options,
             &stop,
             &ended,
@@ -98,12 +105,14 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
     };
     let source_error = taken_in.unwrap_or_else(|e| Some(e.to_string()));
     let outcome = outcome_of([ended_as(live_end), ended_as(backlog_end)], source_error);
-    account.end(outcome == Outcome::Complete, backlog_state.done());
-    let mut report = merged(true);
-    for journal in journals {
+    for journal in &journals {
+        let journal = journal.clone();
         // Waits for the disk.
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
     }
+    // Only then: a source that is told to be complete and killed before the lanes know of it would be sent again.
+    account.end(outcome == Outcome::Complete, backlog_state.done());
+    let mut report = merged(true);
     report.outcome = outcome;
     progress(&report);
     report
@@ -120,14 +129,15 @@ struct Slots {
 /// How a lane is served.
 struct Wiring {
     lazy: bool,
-    goes_first: Option<Arc<super::spool::LaneState>>,
+    other: Arc<super::spool::LaneState>,
+    yields: bool,
     window: u64,
 }
 
 /// Starts reader and agent of a lane. A failure stops the others.
 fn start(
     lane: Lane,
-    wiring: &Wiring,
+    wiring: Wiring,
     options: &RelayOptions,
     stop: &CancellationToken,
     ended: &CancellationToken,
@@ -140,8 +150,8 @@ fn start(
         stop: stop.clone(),
         ..options.clone()
     };
-    let end =
-        LaneEnd { journal: lane.journal.clone(), state: lane.state.clone(), goes_first: wiring.goes_first.clone(), lazy: wiring.lazy };
+    let Wiring { lazy, other, yields, .. } = wiring;
+    let end = LaneEnd { journal: lane.journal.clone(), state: lane.state.clone(), other, yields, lazy };
     let feed = Reader::start(lane, options.batch_size, ended.clone());
     let (slot, stop) = (slot.clone(), stop.clone());
     tokio::spawn(async move {

@@ -118,8 +118,10 @@ impl Lane {
 pub(in crate::relay) struct LaneEnd {
     pub(in crate::relay) journal: Arc<EmbeddedJournal>,
     pub(in crate::relay) state: Arc<LaneState>,
-    /// While this lane's frames wait for their connection, none is sent here.
-    pub(in crate::relay) goes_first: Option<Arc<LaneState>>,
+    /// The other lane, to the same server.
+    pub(in crate::relay) other: Arc<LaneState>,
+    /// Whether none is sent here while the other lane's frames wait for their connection.
+    pub(in crate::relay) yields: bool,
     /// Whether to connect only when there is something to send.
     pub(in crate::relay) lazy: bool,
 }

@@ -45,12 +45,15 @@ impl Reader {
     /// told and everything was read.
     pub(in crate::relay) fn start(lane: Lane, batch: usize, ended: CancellationToken) -> mpsc::Receiver<Fed> {
         let (out, feed) = mpsc::channel(AHEAD);
+        let rate = lane.account.as_ref().and_then(|a| a.options.drain_rate);
+        // A frame leaves at once: where the rate is bounded, one holds a tenth of a second.
+        let batch = rate.map_or(batch, |rate| batch.min((rate / 10.0).ceil() as usize));
         let reader = Self {
             position: lane.consumer.position(),
             consumer: lane.consumer,
             journal: lane.journal,
             state: lane.state,
-            pace: lane.account.as_ref().and_then(|a| a.options.drain_rate).map_or(0.0, |rate| 1.0 / rate),
+            pace: rate.map_or(0.0, |rate| 1.0 / rate),
             account: lane.account,
             out,
             ended,
