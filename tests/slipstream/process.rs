@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    net::TcpListener,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -87,7 +86,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = slipstream_tests::port::free();
         Self { dir: tempfile::tempdir().unwrap(), port, started: 0.into() }
     }
 

@@ -7,7 +7,6 @@
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    net::TcpListener,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -135,7 +134,7 @@ fn the_examples_run_and_print_what_is_shown() {
         fs::create_dir(dir).unwrap();
     }
     std::os::unix::fs::symlink(crate::cli::binary(), programs.join("slipstream")).unwrap();
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = slipstream_tests::port::free();
     let examples = examples(&text());
     assert!(examples.len() >= 12, "{} examples", examples.len());
 

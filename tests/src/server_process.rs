@@ -2,7 +2,7 @@
 #![expect(clippy::missing_panics_doc, reason = "in a test a panic is how the unexpected is told")]
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -14,7 +14,10 @@ use slipstream_protocol::{
     token::{Claims, Role},
 };
 
-use crate::gateway::{Client, now_s};
+use crate::{
+    gateway::{Client, now_s},
+    port,
+};
 
 const SECRET: &str = "a secret of the tests";
 
@@ -33,9 +36,7 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts `binary` on `data` with these settings (environment variables) and waits until it answers.
     pub fn start(binary: &Path, data: &Path, settings: &[(&str, &str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port can be had");
-        let addr = listener.local_addr().expect("a bound socket has an address");
-        drop(listener);
+        let addr = (Ipv4Addr::LOCALHOST, port::free()).into();
         let settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let child = spawn(binary, data, &settings, addr);
         let mut server = Self { child, binary: binary.to_owned(), data: data.to_owned(), settings, addr };

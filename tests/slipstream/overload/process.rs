@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -119,7 +118,7 @@ impl Drop for Process {
 }
 
 fn run(data: &tempfile::TempDir, settings: &[String]) -> (Child, u16) {
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = slipstream_tests::port::free();
     let mut command = Command::new(crate::cli::binary());
     for setting in SETTINGS {
         command.env_remove(setting.env);

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::process::{self, Process};
+use crate::port;
 
 /// An `InfluxDB` 1.x server without authentication.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl InfluxDb1 {
     fn start_with(http: &str) -> Option<Self> {
         let influxd = process::find("influxd", "influxdb", &[])?;
         let folder = process::folder("influxdb1");
-        let (port, rpc) = (process::free_port(), process::free_port());
+        let (port, rpc) = (port::free(), port::free());
         let root = folder.path().display();
         let config = format!(
             "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n\

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::process::{self, Process};
+use crate::port;
 
 /// A `PostgreSQL` server with one superuser, `postgres`, trusted on loopback.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Postgres {
         let made = init.stdin(Stdio::null()).output().expect("initdb was found above");
         assert!(made.status.success(), "initdb fails:\n{}", String::from_utf8_lossy(&made.stderr));
 
-        let port = process::free_port();
+        let port = port::free();
         let mut command = unprivileged(&postgres);
         command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(&data).args(durability);
         let log = folder.path().join("log");

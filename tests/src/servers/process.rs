@@ -1,8 +1,7 @@
-//! What the servers have in common: finding the program, a free port, a child that dies with us.
+//! What the servers have in common: finding the program, a child that dies with us.
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -24,12 +23,6 @@ pub(super) fn find(program: &str, package: &str, first: &[PathBuf]) -> Option<Pa
         eprintln!("skipped: {told}");
     }
     found
-}
-
-/// A loopback port that was free a moment ago.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port can be had");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// A running server: killed and reaped on drop.

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::process::{self, Process};
+use crate::port;
 
 /// A single-node `VictoriaMetrics`.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl VictoriaMetrics {
     pub fn start() -> Option<Self> {
         let program = process::find("victoria-metrics", "victoria-metrics", &[])?;
         let folder = process::folder("victoria-metrics");
-        let port = process::free_port();
+        let port = port::free();
         let mut command = Command::new(program);
         command
             .arg(format!("-storageDataPath={}", folder.path().join("data").display()))
