@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use slipstream_protocol::{AgentId, Channel, ChannelKind, Id, SessionId, Target, Timestamp, VehicleId};
 
 use crate::{
-    agent::AgentSlot,
+    agent::{AgentSlot, Watchers},
     backlog::Backlog,
     channel::Wildcards,
     health::{Incident, PoisonedSample},
@@ -42,6 +42,7 @@ pub(crate) struct Registry {
     pub(crate) rooms: DashMap<SessionId, Arc<RoomSlot>>,
     pub(crate) topics: DashMap<Channel, Arc<TopicSlot>>,
     pub(crate) agents: DashMap<AgentId, Arc<AgentSlot>>,
+    pub(crate) watchers: Watchers,
     pub(crate) outboxes: DashMap<u64, Weak<Outbox>>,
     clock: Arc<dyn Clock>,
     wildcards: [Wildcards; ChannelKind::ALL.len()],
@@ -63,6 +64,7 @@ impl Registry {
             rooms: DashMap::new(),
             topics: DashMap::new(),
             agents: DashMap::new(),
+            watchers: Watchers::default(),
             outboxes: DashMap::new(),
             clock,
             wildcards: std::array::from_fn(|_| Wildcards::default()),

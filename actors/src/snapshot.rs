@@ -8,7 +8,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use slipstream_engine::{rl::agent::AgentState, session::Session, vehicle::Vehicle};
+use slipstream_engine::{
+    rl::{agent::AgentState, live::Attachment},
+    session::Session,
+    vehicle::Vehicle,
+};
 use slipstream_protocol::{AgentId, ChannelKind, Id, Sample, SessionId, Timestamp, VehicleId, server::Event};
 
 /// The state of every vehicle and session room.
@@ -108,6 +112,8 @@ pub(crate) struct AgentSnapshot {
     pub(crate) state: Option<AgentState>,
     /// It played by itself, one step every so long.
     pub(crate) play_every: Option<Duration>,
+    /// The live vehicle it advised.
+    pub(crate) attached: Option<Attachment>,
     pub(crate) channel: ChannelSnapshot,
 }
 

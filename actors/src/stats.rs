@@ -66,6 +66,12 @@ pub struct Stats {
     pub rl_shadow_differed: Counter,
     /// Policies swapped in.
     pub rl_swaps: Counter,
+    /// Agents attached to a live vehicle now.
+    pub rl_attached: Counter,
+    /// Pieces of advice told to live vehicles.
+    pub rl_advised: Counter,
+    /// Samples an attached agent could not take, and advice its vehicle could not, because a mailbox was full.
+    pub rl_advice_missed: Counter,
     /// Commands that an agent refused.
     pub rl_refused: Counter,
     /// Messages waiting in mailboxes now.

@@ -131,6 +131,10 @@ impl VehicleActor {
         for (first, part) in around(first, &published, &set_aside) {
             self.telemetry.publish_at(first, &part, at.unwrap_or(now), now, &self.registry);
         }
+        if at.is_none() {
+            // What the journal tells of an earlier run is nothing to advise on.
+            self.registry.watchers.tell(&self.slot.id, &samples, &self.registry.stats);
+        }
         self.tell_rooms(&samples, outputs, held, ctx);
         self.checkpoint.note(samples, &self.vehicle);
     }

@@ -27,6 +27,7 @@ mod replay;
 mod restart;
 mod rl_agents;
 mod rl_clients;
+mod rl_live;
 mod road;
 mod series;
 mod sinks;

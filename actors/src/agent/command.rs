@@ -3,6 +3,7 @@ use std::time::Duration;
 use slipstream_engine::rl::{
     EnvironmentKind,
     agent::{AgentError, PlayedPolicy},
+    live::Attachment,
     shield::Rule,
 };
 use thiserror::Error;
@@ -45,6 +46,8 @@ pub enum AgentCommand {
     },
     /// Play no longer by itself.
     Pause,
+    /// Advise a live vehicle from now on, or none.
+    Attach(Option<Attachment>),
     /// Only tell where it stands.
     State,
     /// Be no more. The channel stays.

@@ -4,17 +4,19 @@
 //! agent is made hears it from its first step on.
 
 mod command;
+mod live;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
 use slipstream_engine::rl::agent::{Agent, AgentState, Update};
 use slipstream_protocol::{
-    ChannelKind,
+    ChannelKind, Sample,
     client::RequestId,
     server::{Event, RlNote},
 };
@@ -29,8 +31,10 @@ use crate::{
     supervision::{Lifeline, Supervisable},
 };
 pub use command::{AgentCommand, CommandError};
+use live::Live;
 pub(crate) use slot::AgentSlot;
 pub use view::{AgentView, ShieldView};
+pub(crate) use watchers::Watchers;
 
 /// A command's outcome: where the agent stands then.
 type Outcome = Result<Arc<AgentView>, CommandError>;
@@ -40,6 +44,8 @@ type Outcome = Result<Arc<AgentView>, CommandError>;
 #[rtype(result = "()")]
 pub(crate) enum AgentMessage {
     Command(AgentCommand, oneshot::Sender<Outcome>),
+    /// Samples of a vehicle that is watched.
+    Samples(Arc<Vec<Sample>>),
     Publish(Event),
     Subscribe(Arc<Subscription>),
     Unsubscribe(Arc<Subscription>, Option<RequestId>),
@@ -58,6 +64,8 @@ pub(crate) struct RlAgentActor {
     /// It plays by itself, one step every so long.
     playing: Option<Duration>,
     timer: Option<SpawnHandle>,
+    /// The live vehicle it is attached to.
+    live: Option<Box<Live>>,
 }
 
 impl RlAgentActor {
@@ -68,13 +76,17 @@ impl RlAgentActor {
             None => Broadcast::new(ChannelKind::Rl, slot.id.id(), registry.now()),
         };
         let playing = saved.as_ref().and_then(|s| s.play_every);
+        let attached = saved.as_ref().and_then(|s| s.attached.clone());
         let state = saved.and_then(|s| s.state);
         let agent = state.as_ref().and_then(|state| {
             Agent::restore(state).inspect_err(|error| tracing::error!(agent = %slot.id, %error, "an agent is lost")).ok()
         });
-        let mut actor = Self { slot, registry, channel, agent, checkpoint: state, playing, timer: None };
+        let mut actor = Self { slot, registry, channel, agent, checkpoint: state, playing, timer: None, live: None };
         if actor.agent.is_some() {
             actor.registry.stats.rl_agents.add(1);
+            if let Some(attachment) = attached {
+                actor.watch(attachment);
+            }
         }
         actor.show();
         actor
@@ -98,6 +110,7 @@ impl RlAgentActor {
                 self.agent.take().ok_or(CommandError::Absent)?;
                 self.registry.stats.rl_agents.sub(1);
                 self.play(None, ctx);
+                self.detach();
                 let last = self.slot.show(None);
                 self.checkpoint = None;
                 return last.ok_or(CommandError::Absent);
@@ -110,6 +123,7 @@ impl RlAgentActor {
                 self.play(Some(every), ctx);
             }
             AgentCommand::Pause => self.play(None, ctx),
+            AgentCommand::Attach(attachment) => self.attach(attachment).inspect_err(|_| self.registry.stats.rl_refused.add(1))?,
             AgentCommand::State => {}
             other => {
                 let agent = self.agent.as_mut().ok_or(CommandError::Absent)?;
@@ -155,7 +169,7 @@ impl RlAgentActor {
     }
 
     fn show(&mut self) {
-        let view = self.agent.as_ref().map(|agent| AgentView::of(self.slot.id.clone(), agent, self.playing));
+        let view = self.agent.as_ref().map(|agent| AgentView::of(self.slot.id.clone(), agent, self.playing, self.live.as_deref()));
         self.slot.show(view);
     }
 
@@ -193,6 +207,7 @@ impl RlAgentActor {
             id: self.slot.id.clone(),
             state: self.agent.as_ref().map(Agent::save),
             play_every: self.playing,
+            attached: self.live.as_ref().map(|live| live.attachment().clone()),
             channel: self.channel.save(true),
         }
     }
@@ -264,6 +279,7 @@ impl Handler<AgentMessage> for RlAgentActor {
         match message {
             // Who asked and has gone needs no answer; a panic drops the sender, which is an answer, too.
             AgentMessage::Command(command, reply) => drop(reply.send(self.execute(command, ctx))),
+            AgentMessage::Samples(samples) => self.hear(&samples),
             AgentMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
             AgentMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
             AgentMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),

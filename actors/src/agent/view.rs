@@ -1,11 +1,14 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use slipstream_engine::rl::{
     AnyState, EnvironmentKind,
     agent::{Agent, AgentCounts, LastStep, PlayedPolicy},
+    live::{Advised, Attachment},
     shield::Rule,
 };
 use slipstream_protocol::AgentId;
+
+use super::Live;
 
 /// Where an agent stands, for readers.
 #[derive(Clone)]
@@ -40,6 +43,10 @@ pub struct AgentView {
     pub shield: Option<ShieldView>,
     /// The pause between two steps, where it plays by itself.
     pub playing: Option<Duration>,
+    /// The live vehicle it advises.
+    pub attached: Option<Attachment>,
+    /// Its newest advice.
+    pub advised: Option<Arc<Advised>>,
 }
 
 /// A shield's rules and what they stopped.
@@ -54,7 +61,7 @@ pub struct ShieldView {
 }
 
 impl AgentView {
-    pub(super) fn of(id: AgentId, agent: &Agent, playing: Option<Duration>) -> Self {
+    pub(super) fn of(id: AgentId, agent: &Agent, playing: Option<Duration>, live: Option<&Live>) -> Self {
         Self {
             id,
             environment: agent.kind(),
@@ -75,6 +82,8 @@ impl AgentView {
                 powerless: shield.powerless(),
             }),
             playing,
+            attached: live.map(|live| live.attachment().clone()),
+            advised: live.and_then(Live::last),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! - [`Environment`] is a world with numbered actions and a fixed-length observation: [`daladala`]
 //!   is the bus of the Ubungo-Posta route, [`avoidance`] a driver who closes in on another;
 //!   [`AnyEnvironment`] is one chosen by name.
-//! - [`agent`] is a policy at work in an environment, with a shadow and a [`shield`] beside it.
+//! - [`agent`] is a policy at work in an environment, with a shadow and a [`shield`] beside it; [`live`] lets it advise
+//!   a live vehicle.
 //! - [`Policy`] gives an action and its scores for an observation; [`policy`] reads those trained elsewhere,
 //!   [`evaluate`] tells how good one is.
 //! - [`VectorEnvironment`] steps many environments together, [`learners`] make policies of what they see, and
@@ -21,6 +22,7 @@ mod decision;
 mod environment;
 mod evaluation;
 pub mod learners;
+pub mod live;
 pub mod network;
 pub mod policy;
 mod random;

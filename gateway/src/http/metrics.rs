@@ -102,6 +102,13 @@ impl Readings {
         self.counter("rl_shield_stopped", "Actions that a shield stopped", stats.rl_shield_stopped.get());
         self.counter("rl_shadow_differed", "Steps in which a shadow would have acted otherwise", stats.rl_shadow_differed.get());
         self.counter("rl_policy_swaps", "Policies swapped in", stats.rl_swaps.get());
+        self.gauge("rl_attached", "Agents attached to a live vehicle now", stats.rl_attached.get() as f64);
+        self.counter("rl_advised", "Pieces of advice told to live vehicles", stats.rl_advised.get());
+        self.counter(
+            "rl_advice_missed",
+            "Samples or advice left out between agent and vehicle because a mailbox was full",
+            stats.rl_advice_missed.get(),
+        );
         self.counter("rl_refused", "Commands that an agent refused", stats.rl_refused.get());
         self.counter("socketio_left_out", "Updates not broadcast because the clients were slower", services.bus.changes.left_out.get());
         let depth = services.router.outbox_depth();

@@ -313,4 +313,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Play by itself, or no longer",
         &[("every_ms?", "integer", "pause between two steps; it plays no longer where absent")],
     ),
+    put(
+        "/api/rl/agents/{id}/vehicle",
+        "rl",
+        "Advise a live vehicle on ai:<vehicle>, or none",
+        &[
+            ("vehicle?", "id", "the vehicle; advised no longer where absent"),
+            ("leader?", "id", "the vehicle in front; the one its samples name, or the nearest ahead, where absent"),
+            ("road?", "string", "residential, city, rural or motorway, where the samples do not tell"),
+            ("weather?", "string", "clear, rain, fog, snow or ice, where the samples do not tell"),
+            ("attention?", "number", "of the driver, 0 to 1"),
+            ("every_ms?", "integer", "the same advice is not repeated sooner; 100 where absent"),
+        ],
+    ),
 ];

@@ -21,6 +21,8 @@ const ENDINGS: [&str; 4] = ["zip", "pth", "onnx", "safetensors"];
 const BUILT_IN: &[u8] = include_bytes!("built_in/daladala.dqn.safetensors");
 /// What the built-in policy is called.
 const BUILT_IN_NAME: &str = "built-in DQN";
+/// What the rules of collision avoidance are called.
+const RULES: &str = "rules";
 /// Files looked at in the folder.
 const MAX_FILES: usize = 256;
 
@@ -108,8 +110,11 @@ impl Models {
         self.named(&file.name, environment).await
     }
 
-    /// The policy in the file of this name.
+    /// The policy in the file of this name; in the avoidance environment `rules` is the one that needs no file.
     pub async fn named(&self, name: &str, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
+        if (name, environment) == (RULES, EnvironmentKind::Avoidance) {
+            return Ok(PlayedPolicy::rules());
+        }
         if !self.list().await.iter().any(|file| file.name == name) {
             return Err(self.absent(name));
         }

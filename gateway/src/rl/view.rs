@@ -13,6 +13,13 @@ pub(crate) fn agent_json(view: &AgentView) -> Value {
         let rules: Vec<_> = shield.rules.iter().zip(&shield.counts).map(rule).collect();
         json!({ "rules": rules, "stopped": shield.counts.iter().sum::<u64>(), "powerless": shield.powerless })
     });
+    let attached = view.attached.as_ref().map(|attached| {
+        let every_ms = attached.every.as_millis() as u64;
+        json!({
+            "vehicle": attached.vehicle, "leader": attached.leader, "road": attached.road, "weather": attached.weather,
+            "attention": attached.attention, "every_ms": every_ms, "advice": view.advised,
+        })
+    });
     json!({
         "id": view.id,
         "environment": view.environment,
@@ -29,5 +36,6 @@ pub(crate) fn agent_json(view: &AgentView) -> Value {
         "shadow": described(&view.shadow),
         "shield": shield,
         "playing_every_ms": view.playing.map(|every| every.as_millis() as u64),
+        "attached": attached,
     })
 }

@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::super::{EnvironmentError, PolicyError, shield::ShieldError};
+use super::super::{EnvironmentError, PolicyError, live::AttachmentError, shield::ShieldError};
 
 /// Why an agent would not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -39,6 +39,12 @@ pub enum AgentError {
     /// The shield's rules are wrong.
     #[error(transparent)]
     Shield(#[from] ShieldError),
+    /// An agent of another environment cannot advise a live vehicle.
+    #[error("an agent of '{0}' cannot advise a vehicle: one of 'avoidance' can")]
+    NotForVehicles(&'static str),
+    /// What it was to be attached to is nothing.
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
     /// What was kept of the agent cannot be taken up.
     #[error("what was kept of the agent cannot be taken up: {0}")]
     Saved(String),

@@ -5,29 +5,23 @@
 //! can be kept as an [`AgentState`] and taken up again.
 
 mod error;
+mod judgement;
+mod played;
 mod state;
 #[cfg(test)]
 mod tests;
 mod update;
 
-use std::sync::Arc;
-
 use super::{
-    AnyEnvironment, AnyState, Decision, Environment as _, EnvironmentKind, Policy, PolicyError, SplitMix64, Step,
+    AnyEnvironment, AnyState, Environment as _, EnvironmentKind, SplitMix64, Step,
     shield::{Rule, Shield},
 };
 pub use error::AgentError;
+pub use judgement::Advice;
+use judgement::Judgement;
+pub use played::PlayedPolicy;
 pub use state::{AgentState, SavedShield};
 pub use update::{Chooser, EpisodeEnd, Opinion, StepUpdate, Update};
-
-/// A policy, and the file it can be read from again.
-#[derive(Clone)]
-pub struct PlayedPolicy {
-    /// What is played.
-    pub policy: Arc<dyn Policy>,
-    /// A file that [`policy::load`](super::policy::load) reads; without one the policy does not outlive its process.
-    pub file: Option<Arc<[u8]>>,
-}
 
 /// An agent. See the module's description.
 pub struct Agent {
@@ -74,6 +68,8 @@ pub struct AgentCounts {
     pub differed: u64,
     /// Policies swapped in.
     pub swaps: u64,
+    /// Pieces of advice given to live vehicles.
+    pub advised: u64,
 }
 
 impl Agent {
@@ -124,20 +120,13 @@ impl Agent {
         if let Some(action) = action.filter(|action| *action >= count) {
             return Err(AgentError::ActionOutOfRange { action, count });
         }
-        let opinion = self.policy.as_ref().map(|p| opinion(&*p.policy, &self.observation, &mut self.scores)).transpose()?;
-        let wanted = match (action, &opinion) {
-            (Some(action), _) => action,
-            (None, Some(opinion)) => opinion.action,
-            (None, None) => return Err(AgentError::NoPolicy),
-        };
-        // A shadow that cannot decide is no reason to stop.
-        let shadow = self.shadow.as_ref().and_then(|p| opinion_of(&*p.policy, &self.observation, &mut self.shadow_scores));
-        let scores = if opinion.is_some() { &self.scores[..] } else { &[] };
-        let verdict = self.shield.as_mut().map(|shield| shield.judge(&self.observation, wanted, scores));
-        let action_taken = verdict.map_or(wanted, |v| v.action);
+        // Taken out for the moment: judging is done on any observation, and needs the rest of the agent.
+        let observation = std::mem::take(&mut self.observation);
+        let judged = self.judge(&observation, action);
+        self.observation = observation;
+        let Judgement { opinion, shadow, wanted, action: action_taken, stopped_by } = judged?;
         let step = self.environment.step(action_taken, &mut self.observation)?;
         self.note(action_taken, step);
-        let stopped_by = verdict.and_then(|v| v.stopped_by).and_then(|rule| self.shield.as_ref()?.rules().get(rule));
         let differs = shadow.as_ref().filter(|shadow| shadow.action != wanted).cloned();
         updates.push(Update::Step(Box::new(StepUpdate {
             episode: self.episode,
@@ -147,7 +136,7 @@ impl Agent {
             policy: opinion,
             shadow,
             wanted: (wanted != action_taken).then_some(wanted),
-            stopped_by: stopped_by.map(|rule| rule.name.clone()),
+            stopped_by,
             reward: step.reward,
             total_reward: self.total_reward,
             terminated: step.terminated,
@@ -283,13 +272,4 @@ impl Agent {
     pub fn best_return(&self) -> Option<f64> {
         if self.begun { self.environment.best_return() } else { None }
     }
-}
-
-fn opinion(policy: &dyn Policy, observation: &[f32], scores: &mut [f32]) -> Result<Opinion, PolicyError> {
-    let Decision { action, scores: kind, value } = policy.act(observation, scores)?;
-    Ok(Opinion { version: policy.description().version.clone(), action, score_kind: kind, scores: scores.to_vec(), value })
-}
-
-fn opinion_of(policy: &dyn Policy, observation: &[f32], scores: &mut [f32]) -> Option<Opinion> {
-    opinion(policy, observation, scores).ok()
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AnyState, Environment as _, EnvironmentKind, SplitMix64, policy, shield::Rule};
+use super::super::{AnyState, Environment as _, EnvironmentKind, SplitMix64, shield::Rule};
 use super::{Agent, AgentCounts, AgentError, LastStep, PlayedPolicy};
 
 /// Everything an agent is, in a form that outlives its process.
@@ -84,16 +84,7 @@ impl Agent {
 
     /// The agent that was kept. Its policies are read from their files again.
     pub fn restore(saved: &AgentState) -> Result<Self, AgentError> {
-        let read = |file: &Option<Arc<[u8]>>| match file {
-            None => Ok(None),
-            Some(file) => match policy::load(file) {
-                // It was played here, so it is of this environment; its file does not say so.
-                Ok(policy) => {
-                    Ok(Some(PlayedPolicy { policy: Arc::new(policy.trained_in(saved.environment.name())), file: Some(file.clone()) }))
-                }
-                Err(error) => Err(AgentError::Saved(error.to_string())),
-            },
-        };
+        let read = |file: &Option<Arc<[u8]>>| file.as_ref().map(|file| PlayedPolicy::read(file, saved.environment)).transpose();
         Self::restore_with(saved, read(&saved.policy)?, read(&saved.shadow)?)
     }
 

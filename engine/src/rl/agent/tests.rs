@@ -1,6 +1,7 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::super::{PolicyDescription, ScoreKind, greedy, policy, shield::Condition};
+use super::super::{Decision, Policy, PolicyDescription, PolicyError, ScoreKind, greedy, policy, shield::Condition};
+
 use super::*;
 
 /// Scores that never change.

@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use serde::Serialize;
 
-use super::super::{AnyState, PolicyDescription, ScoreKind};
+use super::super::{AnyState, PolicyDescription, ScoreKind, live::Advised};
 
 /// What an agent tells the world. As JSON it is an object with `kind`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +52,8 @@ pub enum Update {
         /// Their names; empty: no shield.
         rules: Vec<String>,
     },
+    /// A live vehicle was advised.
+    Advised(Arc<Advised>),
 }
 
 /// One step.

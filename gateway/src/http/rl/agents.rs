@@ -18,6 +18,7 @@ use super::{
         paging::path_id,
         reply::{self, ApiError, ApiResult, Response, answered},
     },
+    attachment::attachment,
     may_drive, may_hear, whole,
 };
 use crate::{
@@ -98,14 +99,14 @@ fn wrong_method(right: &str) -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, format!("{right} is expected here"))
 }
 
-/// `episodes`, `steps`, `reset`, `policy`, `shadow`, `shield`, `play` of an agent.
+/// `episodes`, `steps`, `reset`, `policy`, `shadow`, `shield`, `play`, `vehicle` of an agent.
 async fn change(services: &Services, claims: &Claims, id: &str, part: &str, method: &Method, body: &[u8]) -> ApiResult {
     may_drive(Some(claims))?;
     let agent: AgentId = path_id("id", id)?;
     may_hear(Some(claims), &agent)?;
     let absent = || ApiError::not_found(format_args!("an agent '{agent}'"));
     let view = services.router.views().agent(agent.as_str()).ok_or_else(absent)?;
-    let expected = if matches!(part, "policy" | "shadow" | "shield" | "play") { Method::PUT } else { Method::POST };
+    let expected = if matches!(part, "policy" | "shadow" | "shield" | "play" | "vehicle") { Method::PUT } else { Method::POST };
     if *method != expected {
         return Err(wrong_method(expected.as_str()));
     }
@@ -134,6 +135,7 @@ async fn change(services: &Services, claims: &Claims, id: &str, part: &str, meth
                 Some(Some(ms)) => AgentCommand::Play { every: Duration::from_millis(ms) },
             }
         }
+        "vehicle" => AgentCommand::Attach(attachment(claims, fields)?),
         _ => return Err(ApiError::not_found(format_args!("'{part}' of an agent"))),
     };
     let view = services.router.command(&agent, command).await?;

@@ -1,6 +1,7 @@
 //! Reinforcement learning over REST: the bus as its clients know it, and agents of any kind.
 
 mod agents;
+mod attachment;
 mod bus;
 
 use std::sync::Arc;

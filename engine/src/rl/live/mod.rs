@@ -1,0 +1,273 @@
+//! Live vehicles as an avoidance agent sees them: the samples of a vehicle and of the one in front of it become the
+//! [`Situation`] that a policy decides on.
+//!
+//! The gap and the speed at which it closes are taken from what the vehicle measures itself (`leader_id`,
+//! `leader_gap_m`, as radars and simulators tell them), else from both vehicles' places, speeds and headings. Reported
+//! speeds are compared with how the distance changed within the last second; where the two contradict
+//! each other the distance is believed, because a broken speed sensor, which is a known cause of false alarms,
+//! cannot bend it.
+
+mod advised;
+mod approach;
+mod attachment;
+#[cfg(test)]
+mod tests;
+mod track;
+
+use std::{sync::Arc, time::Duration};
+
+use slipstream_protocol::{Sample, SignalValue, Timestamp, VehicleId};
+
+use self::{
+    approach::Approach,
+    track::{Told, Track, azimuth_deg, between},
+};
+use super::avoidance::{
+    Road, SIGHT_M, Situation, VEHICLE_LENGTH_M, Weather,
+    physics::{LANE_WIDTH_M, drac_mps2, time_to_collision_s},
+};
+use crate::{geo::Point, twin::Twin};
+
+pub use advised::{Advised, Confidence};
+pub use attachment::{Attachment, AttachmentError};
+
+/// A vehicle that was not heard for so long is where nobody knows.
+pub const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// How often the nearest vehicle ahead is looked for, where none is named.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Vehicles looked at in one search for the nearest; a server with more needs leaders that are named.
+pub const MAX_CANDIDATES: usize = 5_000;
+/// Reported and measured closing speeds that differ by more contradict each other, m/s.
+const CONTRADICTION_MPS: f64 = 3.0;
+
+/// A vehicle watched for an agent, and the one in front of it.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    attachment: Attachment,
+    own: Option<Track>,
+    told: Told,
+    leader: Option<VehicleId>,
+    /// The vehicle's own samples name it.
+    is_told: bool,
+    other: Option<Track>,
+    approach: Approach,
+    looked_at: Option<Timestamp>,
+}
+
+/// What a sample showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// The situation, for a policy.
+    pub situation: Situation,
+    /// The vehicle in front; `None`: nobody within sight.
+    pub leader: Option<VehicleId>,
+    /// Time to collision, s; `None` where nothing closes.
+    pub ttc_s: Option<f64>,
+    /// The deceleration that avoids a collision, m/s².
+    pub drac_mps2: f64,
+    /// What a reader should know of how it was measured.
+    pub remarks: Vec<String>,
+}
+
+/// The way to the vehicle in front.
+struct Way {
+    gap_m: f64,
+    closing_mps: f64,
+    bearing_deg: f64,
+}
+
+impl Watch {
+    /// Watches for an attachment.
+    pub fn new(attachment: Attachment) -> Self {
+        let leader = attachment.leader.clone();
+        Self {
+            attachment,
+            own: None,
+            told: Told::default(),
+            leader,
+            is_told: false,
+            other: None,
+            approach: Approach::default(),
+            looked_at: None,
+        }
+    }
+
+    /// What it watches for.
+    pub const fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    /// The vehicle in front, whose samples are wanted as well.
+    pub const fn leader(&self) -> Option<&VehicleId> {
+        self.leader.as_ref()
+    }
+
+    /// Takes a sample of either vehicle in; what is late or of anyone else is not looked at. Tells what it shows.
+    pub fn take(&mut self, sample: &Sample) -> Option<Sighting> {
+        let mut track = Track::of_sample(sample);
+        let own = sample.vehicle == self.attachment.vehicle;
+        let before = if own {
+            &mut self.own
+        } else if self.leader.as_ref() == Some(&sample.vehicle) {
+            &mut self.other
+        } else {
+            return None;
+        };
+        if let Some(before) = before.as_ref() {
+            if track.time < before.time {
+                return None;
+            }
+            track.follow(before);
+        }
+        *before = Some(track);
+        if own {
+            self.told = Told::of(sample);
+            self.told.leader = self.told.leader.take().filter(|leader| *leader != self.attachment.vehicle);
+            // Who was named and is not any more has turned off.
+            if self.attachment.leader.is_none() && (self.is_told || self.told.leader.is_some()) {
+                self.is_told = self.told.leader.is_some();
+                self.follow(self.told.leader.clone());
+            }
+        }
+        self.sighting()
+    }
+
+    /// Whether it is time to look for the nearest vehicle ahead: nobody names a leader.
+    pub fn wants_nearest(&self) -> bool {
+        let Some(own) = &self.own else { return false };
+        let due = self.looked_at.is_none_or(|looked| own.time.since(looked) >= LOOK_EVERY || own.time < looked);
+        due && self.attachment.leader.is_none() && self.told.leader.is_none() && own.position.is_some() && own.heading_deg.is_some()
+    }
+
+    /// Takes the nearest of `candidates` ahead in the same lane for the leader; looks at [`MAX_CANDIDATES`] at most.
+    pub fn look_for_nearest(&mut self, candidates: impl Iterator<Item = (VehicleId, Arc<Twin>)>) {
+        let Some(own) = &self.own else { return };
+        self.looked_at = Some(own.time);
+        let ahead = candidates.take(MAX_CANDIDATES).filter_map(|(id, twin)| {
+            if id == self.attachment.vehicle || apart(own.time, twin.source_time) > HEARD_WITHIN {
+                return None;
+            }
+            let distance = ahead_m(own, &Track::of_twin(&twin))?;
+            Some((id, distance))
+        });
+        let nearest = ahead.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(id, _)| id);
+        self.follow(nearest);
+    }
+
+    /// Tells where a leader is that was not heard yet.
+    pub fn seed_leader(&mut self, twin: &Twin) {
+        if self.other.is_none() {
+            self.other = Some(Track::of_twin(twin));
+        }
+    }
+
+    fn follow(&mut self, leader: Option<VehicleId>) {
+        if self.leader != leader {
+            self.leader = leader;
+            self.other = None;
+            self.approach.clear();
+        }
+    }
+
+    fn sighting(&mut self) -> Option<Sighting> {
+        let own = self.own.clone()?;
+        let mut remarks = Vec::new();
+        let heard = self.other.clone().filter(|other| apart(own.time, other.time) <= HEARD_WITHIN);
+        let way = self.told_way(&own, heard.as_ref()).or_else(|| self.measured_way(&own, heard.as_ref()?, &mut remarks));
+        if way.is_none() && self.leader.is_some() {
+            // Somebody is in front and nobody knows where: no advice is better than a wrong one.
+            return None;
+        }
+        let way = way.filter(|way| way.gap_m < SIGHT_M);
+        let leader = way.as_ref().and_then(|_| self.leader.clone());
+        let Way { gap_m, closing_mps, bearing_deg } = way.unwrap_or(Way { gap_m: SIGHT_M, closing_mps: 0.0, bearing_deg: 0.0 });
+        let (road, weather, attention) = self.conditions();
+        let situation = Situation::measured(gap_m, closing_mps, bearing_deg, road, weather, hour_of(own.time), attention);
+        let ttc_s = Some(time_to_collision_s(gap_m, closing_mps)).filter(|ttc| ttc.is_finite());
+        Some(Sighting { situation, leader, ttc_s, drac_mps2: drac_mps2(gap_m, closing_mps), remarks })
+    }
+
+    /// The way as the vehicle measures it itself.
+    fn told_way(&self, own: &Track, other: Option<&Track>) -> Option<Way> {
+        let of_leader = self.told.leader.is_some() && self.told.leader == self.leader;
+        let gap_m = self.told.leader_gap_m.filter(|_| of_leader)?;
+        let leader_mps = other.and_then(|o| o.speed_mps).or(self.told.leader_speed_mps)?;
+        Some(Way { gap_m, closing_mps: own.speed_mps? - leader_mps, bearing_deg: 0.0 })
+    }
+
+    /// The way as both vehicles' places, speeds and headings tell.
+    fn measured_way(&mut self, own: &Track, other: &Track, remarks: &mut Vec<String>) -> Option<Way> {
+        let apart_m = between(own.position?, other.position?)?;
+        let (own_mps, other_mps) = (own.velocity(), other.velocity());
+        // Both as of the newer of the two samples: the older one has gone on meanwhile.
+        let behind_s = (own.time.micros() - other.time.micros()) as f64 * 1e-6;
+        let moved = |velocity: Option<Point>, s: f64| velocity.map_or(Point::new(0.0, 0.0), |v| Point::new(v.x_m * s, v.y_m * s));
+        let (mine, theirs) = (moved(own_mps, (-behind_s).max(0.0)), moved(other_mps, behind_s.max(0.0)));
+        let way = Point::new(apart_m.x_m + theirs.x_m - mine.x_m, apart_m.y_m + theirs.y_m - mine.y_m);
+        let distance_m = way.x_m.hypot(way.y_m);
+        // Always at the same moment of the two vehicles' turns, so that a wrong speed moves all distances alike.
+        if behind_s >= 0.0 {
+            self.approach.note(own.time, distance_m);
+        }
+        let reported = own_mps
+            .zip(other_mps)
+            .filter(|_| distance_m > 0.0)
+            .map(|(mine, theirs)| ((mine.x_m - theirs.x_m) * way.x_m + (mine.y_m - theirs.y_m) * way.y_m) / distance_m);
+        let seen = self.approach.closing_mps();
+        let closing_mps = match (reported, seen) {
+            (Some(reported), Some(seen)) if (reported - seen).abs() > CONTRADICTION_MPS => {
+                remarks.push(format!(
+                    "the reported speeds close the gap at {reported:.1} m/s, the distance shrinks at {seen:.1} m/s: the distance is believed"
+                ));
+                seen
+            }
+            (Some(closing), _) | (None, Some(closing)) => closing,
+            (None, None) => return None,
+        };
+        let bearing_deg = own.heading_deg.map_or(0.0, |heading| turned(heading - azimuth_deg(way)));
+        Some(Way { gap_m: (distance_m - VEHICLE_LENGTH_M).max(0.0), closing_mps, bearing_deg })
+    }
+
+    /// Road, weather and attention: as the newest sample tells them, else as the attachment has them.
+    fn conditions(&self) -> (Road, Weather, f64) {
+        let road = self.told.road.as_ref().and_then(|told| chosen(told, &Road::ALL));
+        let weather = self.told.weather.as_ref().and_then(|told| chosen(told, &Weather::ALL));
+        let Attachment { road: usual_road, weather: usual_weather, attention, .. } = self.attachment;
+        (road.unwrap_or(usual_road), weather.unwrap_or(usual_weather), self.told.attention.unwrap_or(attention))
+    }
+}
+
+/// How far `other` is ahead of `own` in its lane, m; `None` where it is beside, behind, comes the other way or is out of sight.
+fn ahead_m(own: &Track, other: &Track) -> Option<f64> {
+    let heading = own.heading_deg?;
+    let way = between(own.position?, other.position?)?;
+    let (sin, cos) = heading.to_radians().sin_cos();
+    let (along_m, across_m) = (way.x_m * sin + way.y_m * cos, way.x_m * cos - way.y_m * sin);
+    let same_way = other.heading_deg.is_none_or(|theirs| turned(theirs - heading).abs() <= 60.0);
+    (same_way && across_m.abs() <= LANE_WIDTH_M / 2.0 && along_m > 0.0 && along_m < SIGHT_M).then_some(along_m)
+}
+
+fn apart(a: Timestamp, b: Timestamp) -> Duration {
+    a.since(b).max(b.since(a))
+}
+
+/// An angle between -180 and 180°.
+fn turned(degrees: f64) -> f64 {
+    (degrees + 180.0).rem_euclid(360.0) - 180.0
+}
+
+/// The hour of the day (UTC).
+fn hour_of(time: Timestamp) -> u8 {
+    (time.micros().div_euclid(3_600_000_000)).rem_euclid(24) as u8
+}
+
+/// One of several kinds by its name or number.
+fn chosen<T: Copy + serde::Serialize>(told: &SignalValue, all: &[T]) -> Option<T> {
+    match told {
+        SignalValue::Text(name) => {
+            all.iter().copied().find(|kind| serde_json::to_value(kind).is_ok_and(|known| known.as_str() == Some(name)))
+        }
+        SignalValue::Number(number) if number.fract() == 0.0 && *number >= 0.0 => all.get(*number as usize).copied(),
+        _ => None,
+    }
+}

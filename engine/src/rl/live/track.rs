@@ -1,0 +1,134 @@
+use slipstream_protocol::{Sample, Signal, SignalName, SignalValue, Timestamp, VehicleId};
+
+use crate::{
+    geo::{LocalFrame, Point, Position},
+    signals::{Reading, Role, meaning},
+    twin::Twin,
+};
+
+/// What sources call the direction a vehicle heads for, ° clockwise from north.
+const HEADINGS: [&str; 5] = ["heading_deg", "bearing_deg", "course_deg", "heading", "course"];
+
+/// A way shorter than this tells no direction, m.
+const SHORTEST_WAY_M: f64 = 0.5;
+
+/// Where a vehicle is and where it goes, as its newest sample tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Track {
+    pub(super) time: Timestamp,
+    pub(super) position: Option<Position>,
+    pub(super) speed_mps: Option<f64>,
+    /// Clockwise from north, °.
+    pub(super) heading_deg: Option<f64>,
+}
+
+/// What only a vehicle itself tells of the one in front, and of its world.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) leader: Option<VehicleId>,
+    pub(super) leader_gap_m: Option<f64>,
+    pub(super) leader_speed_mps: Option<f64>,
+    pub(super) road: Option<SignalValue>,
+    pub(super) weather: Option<SignalValue>,
+    pub(super) attention: Option<f64>,
+}
+
+/// Some signals.
+trait Signals {
+    fn values(&self) -> impl Iterator<Item = (&SignalName, &SignalValue)>;
+}
+
+impl Signals for [Signal] {
+    fn values(&self) -> impl Iterator<Item = (&SignalName, &SignalValue)> {
+        self.iter().map(|signal| (&signal.name, &signal.value))
+    }
+}
+
+impl Signals for Twin {
+    fn values(&self) -> impl Iterator<Item = (&SignalName, &SignalValue)> {
+        self.signals.iter().map(|signal| (&signal.name, &signal.value))
+    }
+}
+
+impl Track {
+    /// What a sample tells.
+    pub(super) fn of_sample(sample: &Sample) -> Self {
+        Self::of(sample.source_time, sample.signals.as_slice())
+    }
+
+    /// What a vehicle's newest state tells.
+    pub(super) fn of_twin(twin: &Twin) -> Self {
+        Self::of(twin.source_time, twin)
+    }
+
+    fn of(time: Timestamp, signals: &(impl Signals + ?Sized)) -> Self {
+        let (mut reading, mut heading) = (Reading::default(), None);
+        for (name, value) in signals.values() {
+            if let Some(meaning) = meaning(name) {
+                reading.set(meaning, value);
+            } else if HEADINGS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                heading = value.as_number().filter(|degrees| degrees.is_finite());
+            }
+        }
+        let speed_mps = reading.get(Role::Speed).filter(|speed| *speed >= 0.0);
+        Self { time, position: reading.position(), speed_mps, heading_deg: heading }
+    }
+
+    /// Takes from the track before what this one does not tell; a direction is also the way between the two.
+    pub(super) fn follow(&mut self, before: &Self) {
+        if self.heading_deg.is_none() {
+            let way = before.position.zip(self.position).and_then(|(from, to)| between(from, to));
+            let way = way.filter(|way| way.x_m.hypot(way.y_m) >= SHORTEST_WAY_M);
+            self.heading_deg = way.map(azimuth_deg).or(before.heading_deg);
+        }
+        self.speed_mps = self.speed_mps.or(before.speed_mps);
+        self.position = self.position.or(before.position);
+    }
+
+    /// Its velocity, m/s east and north.
+    pub(super) fn velocity(&self) -> Option<Point> {
+        let speed = self.speed_mps?;
+        // Who stands needs no direction.
+        let heading = if speed == 0.0 { 0.0 } else { self.heading_deg? }.to_radians();
+        Some(Point::new(speed * heading.sin(), speed * heading.cos()))
+    }
+}
+
+/// From one place to another, m east and north; `None` between frames.
+pub(super) fn between(from: Position, to: Position) -> Option<Point> {
+    match (from, to) {
+        (Position::Track(from), Position::Track(to)) => Some(Point::new(to.x_m - from.x_m, to.y_m - from.y_m)),
+        (Position::Earth(from), Position::Earth(to)) => Some(LocalFrame::at(from).point(to)),
+        _ => None,
+    }
+}
+
+/// Where a way leads, ° clockwise from north.
+pub(super) fn azimuth_deg(way: Point) -> f64 {
+    way.x_m.atan2(way.y_m).to_degrees()
+}
+
+impl Told {
+    /// What a sample tells.
+    pub(super) fn of(sample: &Sample) -> Self {
+        let mut told = Self::default();
+        for signal in &sample.signals {
+            let number = || signal.value.as_number().filter(|value| value.is_finite());
+            match &*signal.name {
+                "leader_id" => {
+                    told.leader = match &signal.value {
+                        SignalValue::Text(text) => VehicleId::new(text).ok(),
+                        _ => None,
+                    };
+                }
+                "leader_gap_m" => told.leader_gap_m = number().filter(|gap| *gap >= 0.0),
+                "leader_speed_mps" => told.leader_speed_mps = number().filter(|speed| *speed >= 0.0),
+                "road_type" => told.road = Some(signal.value.clone()),
+                "weather" => told.weather = Some(signal.value.clone()),
+                "driver_attention" => told.attention = number().filter(|attention| (0.0..=1.0).contains(attention)),
+                _ => {}
+            }
+        }
+        told
+    }
+}
