@@ -16,7 +16,7 @@ fn installed(program: &str) -> bool {
 }
 
 /// Whether all of `programs` are there; says so where they are not, and fails where they must be.
-fn all_installed(programs: &[&str]) -> bool {
+pub(crate) fn all_installed(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|p| !installed(p)).collect();
     if !missing.is_empty() {
         assert!(
@@ -28,7 +28,7 @@ fn all_installed(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
-fn run(folder: &str, program: &str, arguments: &[&str], environment: &[(&str, &Path)]) {
+pub(crate) fn run(folder: &str, program: &str, arguments: &[&str], environment: &[(&str, &Path)]) {
     let output = Command::new(program).args(arguments).envs(environment.iter().copied()).current_dir(root().join(folder)).output().unwrap();
     assert!(
         output.status.success(),
@@ -39,7 +39,7 @@ fn run(folder: &str, program: &str, arguments: &[&str], environment: &[(&str, &P
 }
 
 /// `npm ci` where the lock file says what; once for all tests.
-fn install_packages(folder: &'static str) {
+pub(crate) fn install_packages(folder: &'static str) {
     static TESTS: OnceLock<()> = OnceLock::new();
     static CONSOLE: OnceLock<()> = OnceLock::new();
     let once = if folder == "tests/browser" { &TESTS } else { &CONSOLE };

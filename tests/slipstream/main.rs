@@ -14,6 +14,7 @@ mod journal;
 mod laps;
 mod overload;
 mod pipelines;
+mod pipelines_page;
 mod pitbox;
 mod process;
 mod raw_socket;

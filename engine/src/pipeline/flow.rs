@@ -212,7 +212,8 @@ impl Pipeline {
             }
             held = self.stages[at].advance(held, &mut self.out, self.stopwatch);
             self.collect(at);
-            self.run_from(at + 1, None);
+            // Steps behind one that holds rows back (order, windows) get theirs here alone: timed as a whole, each time.
+            self.run_from(at + 1, self.stopwatch);
         }
         self.out.scope.watermark = watermark;
     }

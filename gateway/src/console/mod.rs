@@ -1,4 +1,4 @@
-//! The live page, embedded: `GET /` and everything it loads under `/console/`.
+//! The pages, embedded: live (`GET /`), pipelines (`GET /pipelines`), and everything they load under `/console/`.
 //!
 //! The files under `gateway/console/` are plain HTML, CSS and ES modules, built by nothing, and the
 //! plotting library's own built file. They are part of the binary, so the page works offline and
@@ -16,7 +16,7 @@ use asset::Asset;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data: blob:; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `GET` and `HEAD` of `/` and `/console/<file>`; anything else is rejected as not found. The page
+/// `GET` and `HEAD` of the pages and `/console/<file>`; anything else is rejected as not found. A page
 /// itself needs no token: what it shows comes over connections that do.
 pub fn routes() -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone {
     warp::path::full()
@@ -27,7 +27,11 @@ pub fn routes() -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejectio
 }
 
 fn find(path: &str) -> Option<&'static Asset> {
-    let name = if path == "/" { "index.html" } else { path.strip_prefix("/console/")? };
+    let name = match path {
+        "/" => "index.html",
+        "/pipelines" => "pipelines.html",
+        other => other.strip_prefix("/console/")?,
+    };
     files::all().find(|asset| asset.name == name)
 }
 
@@ -116,17 +120,22 @@ mod tests {
     #[test]
     fn every_file_of_the_page_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-        for folder in ["css", "js", "vendor"] {
-            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-                let name = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+        for folder in ["css", "js", "js/pipelines", "vendor"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
+                let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
                 assert!(files::all().any(|asset| asset.name == name), "{name} is not in files.rs");
             }
         }
     }
 
     #[test]
-    fn the_page_stays_light() {
-        let total: usize = files::all().filter(|asset| asset.name != "vendor/uPlot.LICENSE").map(|asset| asset.body.len()).sum();
-        assert!(total < 150 * 1024, "{total} bytes");
+    fn every_page_stays_light() {
+        let bytes = |of: &dyn Fn(&str) -> bool| -> usize {
+            files::all().filter(|asset| asset.name != "vendor/uPlot.LICENSE" && of(asset.name)).map(|asset| asset.body.len()).sum()
+        };
+        let pipelines = |name: &str| name.contains("pipelines");
+        let live = bytes(&|name| !pipelines(name));
+        assert!(live < 150 * 1024, "live: {live} bytes");
+        assert!(bytes(&pipelines) < 60 * 1024, "pipelines, beside what it shares: {} bytes", bytes(&pipelines));
     }
 }
