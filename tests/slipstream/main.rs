@@ -29,6 +29,8 @@ mod restart;
 mod rl_agents;
 mod rl_clients;
 mod rl_live;
+mod rl_page;
+mod rl_training;
 mod road;
 mod series;
 mod sinks;

@@ -95,6 +95,9 @@ pub enum PolicyError {
     /// A score that is not a number: the weights or the observation are broken.
     #[error("the policy's scores are not numbers: its weights or the observation are broken")]
     NotANumber,
+    /// Whoever asked gave it only so much time.
+    #[error("the policy had no time left: ask for fewer episodes, or for fewer policies at once")]
+    OutOfTime,
 }
 
 impl PolicyError {

@@ -201,13 +201,15 @@ function start(token) {
 }
 
 listenToKeys({
-  next: () => step(1),
-  previous: () => step(-1),
-  toggle: () => view.current && toggle(view.current),
-  pause,
-  signals: () => picker.toggle(),
-  theme: () => window.toggleTheme(),
-  help: () => element('help').showModal(),
+  j: () => step(1),
+  ArrowDown: () => step(1),
+  k: () => step(-1),
+  ArrowUp: () => step(-1),
+  ' ': () => view.current && toggle(view.current),
+  p: pause,
+  s: () => picker.toggle(),
+  t: () => window.toggleTheme(),
+  '?': () => element('help').showModal(),
 });
 element('pause').addEventListener('click', pause);
 element('open-signals').addEventListener('click', () => picker.toggle());

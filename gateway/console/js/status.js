@@ -4,6 +4,18 @@ import { millis, number } from './format.js';
 
 const WORDS = { idle: 'No token', connecting: 'Connecting', live: 'Live', waiting: 'Reconnecting', refused: 'Token refused', stopped: 'Disconnected' };
 
+/** Shows a state of a `Connection` in the header's elements. */
+export function showState({ pill, text, why, retry }, state) {
+  pill.dataset.phase = state.phase;
+  // Attempts that follow one another are one state to whoever listens to it read aloud.
+  const words = WORDS[state.phase === 'connecting' && state.why ? 'waiting' : state.phase];
+  if (text.textContent !== words) text.textContent = words;
+  retry.hidden = !['waiting', 'stopped'].includes(state.phase);
+  const seconds = Math.max(0, (state.retryAt - Date.now()) / 1000);
+  const reason = state.phase === 'waiting' ? `${state.why}; next attempt in ${seconds.toFixed(seconds < 3 ? 1 : 0)} s` : state.phase === 'live' ? '' : state.why;
+  if (why.textContent !== reason) why.textContent = reason;
+}
+
 /** Shows `Connection` states and once a second the rates. */
 export class StatusBar {
   #rateAt = 0;
@@ -19,21 +31,12 @@ export class StatusBar {
   /** A new state of the connection. */
   state(state) {
     this.#state = state;
-    this.pill.dataset.phase = state.phase;
-    // Attempts that follow one another are one state to whoever listens to it read aloud.
-    const words = WORDS[state.phase === 'connecting' && state.why ? 'waiting' : state.phase];
-    if (this.text.textContent !== words) this.text.textContent = words;
-    this.retry.hidden = !['waiting', 'stopped'].includes(state.phase);
     this.tick();
   }
 
   /** Counts down to the next attempt. */
   tick() {
-    if (!this.#state) return;
-    const { phase, why, retryAt } = this.#state;
-    const seconds = Math.max(0, (retryAt - Date.now()) / 1000);
-    const text = phase === 'waiting' ? `${why}; next attempt in ${seconds.toFixed(seconds < 3 ? 1 : 0)} s` : phase === 'live' ? '' : why;
-    if (this.why.textContent !== text) this.why.textContent = text;
+    if (this.#state) showState(this, this.#state);
   }
 
   /** Shows the numbers of the last second. */

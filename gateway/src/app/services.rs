@@ -21,7 +21,7 @@ use crate::{
     pipelines::Pipelines,
     rate::RateLimits,
     replay::Replays,
-    rl::Bus,
+    rl::{Bus, evaluations::Evaluations, training::Trainings},
     series::writer::SeriesWriter,
     voice::Voice,
     ws::Connections,
@@ -53,6 +53,10 @@ pub struct Services {
     pub coaching: Coaching,
     /// The bus that Socket.IO clients drive, and its models.
     pub bus: Bus,
+    /// Policies compared.
+    pub evaluations: Evaluations,
+    /// Policies being learnt beside live agents.
+    pub trainings: Trainings,
     /// Speech.
     pub voice: Voice,
     /// Who sent what already.

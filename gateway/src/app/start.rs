@@ -25,7 +25,11 @@ use crate::{
     rate::{self, RateLimits},
     records,
     replay::Replays,
-    rl::{Bus, Changes, Models},
+    rl::{
+        Bus, Changes, Models,
+        evaluations::Evaluations,
+        training::{TrainingParts, Trainings},
+    },
     series::{
         self, SeriesConfig,
         writer::{SeriesWriter, SeriesWriterConfig},
@@ -124,6 +128,10 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let parts = PipelineParts { router: router.clone(), journal: journal.clone(), stores: stores.clone(), clock: clock.clone() };
     let pipelines = declared.start(parts).await;
 
+    let parts = TrainingParts { router: router.clone(), clock: clock.clone(), stores: stores.clone() };
+    let trainings = Trainings::new(parts, &config.data_dir, config.models_dir(), config.rl.trainings);
+    trainings.take_up().await;
+
     // Sources.
     let ledger = Arc::new(Ledger::restore(recovery.publishers));
     journal.watch(ledger.clone());
@@ -133,6 +141,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         frames: FrameStore::new(&config.data_dir, records.clone(), router.clone()),
         coaching: Coaching::from_config(&config, records.clone(), router.clone()),
         bus: Bus::new(Models::new(config.models_dir()), changes, router.clone()),
+        evaluations: Evaluations::new(Models::new(config.models_dir()), router.clone()),
+        trainings,
         voice: Voice::from_config(&config, records.clone()),
         ledger,
         decoders: DecoderPool::new(config.decoder_limits()),
@@ -235,6 +245,7 @@ impl RunningServer {
         listening.stop(left() / 2).await;
         let routed = tokio::time::timeout(left() / 2, services.intake.close()).await.is_ok();
         saving.abort();
+        services.trainings.close(left() / 2).await;
         services.pipelines.stop(left() / 2).await;
         let state = system.drain(left()).await;
         // Where something journalled was not routed, the state is not the whole: the next start begins with the one before.

@@ -216,6 +216,7 @@ pub const SETTINGS: &[Setting] = &[
     open("rate.proxies", "SLIPSTREAM_RATE_PROXIES", "comma-separated IP addresses", |c, v| put(&mut c.rate.proxies, addresses(v))),
     open("rl.open", "RL_OPEN", "true or false", |c, v| put(&mut c.rl.open, switch(v))),
     open("rl.models", "SLIPSTREAM_RL_MODELS", "a directory", |c, v| put_optional(&mut c.rl.models, v, |v| Some(PathBuf::from(v)))),
+    open("rl.trainings", "SLIPSTREAM_RL_TRAININGS", COUNT, |c, v| put(&mut c.rl.trainings, positive_usize(v))),
     open("drain_timeout", "SLIPSTREAM_DRAIN_TIMEOUT", TIME, |c, v| put(&mut c.drain_timeout, time(v))),
 ];
 

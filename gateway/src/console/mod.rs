@@ -1,4 +1,5 @@
-//! The pages, embedded: live (`GET /`), pipelines (`GET /pipelines`), and everything they load under `/console/`.
+//! The pages, embedded: live (`GET /`), pipelines (`GET /pipelines`), agents (`GET /rl`), and everything they load under
+//! `/console/`.
 //!
 //! The files under `gateway/console/` are plain HTML, CSS and ES modules, built by nothing, and the
 //! plotting library's own built file. They are part of the binary, so the page works offline and
@@ -30,6 +31,7 @@ fn find(path: &str) -> Option<&'static Asset> {
     let name = match path {
         "/" => "index.html",
         "/pipelines" => "pipelines.html",
+        "/rl" => "rl.html",
         other => other.strip_prefix("/console/")?,
     };
     files::all().find(|asset| asset.name == name)
@@ -87,6 +89,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_agents_page_is_one_of_its_own() {
+        let page = get("/rl", &[]).await;
+        assert!(std::str::from_utf8(page.body()).unwrap().contains("<title>Slipstream agents"));
+        assert!(page.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+    }
+
+    #[tokio::test]
     async fn a_browser_that_has_the_file_is_not_sent_it_again() {
         let first = get("/console/js/main.js", &[]).await;
         let etag = first.headers()[header::ETAG].to_str().unwrap();
@@ -120,7 +129,7 @@ mod tests {
     #[test]
     fn every_file_of_the_page_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-        for folder in ["css", "js", "js/pipelines", "vendor"] {
+        for folder in ["css", "js", "js/pipelines", "js/rl", "vendor"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
                 let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
                 assert!(files::all().any(|asset| asset.name == name), "{name} is not in files.rs");
@@ -134,8 +143,10 @@ mod tests {
             files::all().filter(|asset| asset.name != "vendor/uPlot.LICENSE" && of(asset.name)).map(|asset| asset.body.len()).sum()
         };
         let pipelines = |name: &str| name.contains("pipelines");
-        let live = bytes(&|name| !pipelines(name));
+        let agents = |name: &str| name.contains("rl/") || name.contains("rl.");
+        let live = bytes(&|name| !pipelines(name) && !agents(name));
         assert!(live < 150 * 1024, "live: {live} bytes");
         assert!(bytes(&pipelines) < 60 * 1024, "pipelines, beside what it shares: {} bytes", bytes(&pipelines));
+        assert!(bytes(&agents) < 64 * 1024, "agents, beside what it shares: {} bytes", bytes(&agents));
     }
 }

@@ -56,6 +56,11 @@ impl Fields {
         self.broken.push(format!("Field '{name}': {why}"));
     }
 
+    /// Refuses if any field was broken.
+    pub(super) fn whole(self) -> Result<(), ApiError> {
+        if self.broken.is_empty() { Ok(()) } else { Err(self.refusal()) }
+    }
+
     /// The refusal that names every broken field.
     pub(super) fn refusal(self) -> ApiError {
         ApiError::invalid(self.broken)

@@ -20,6 +20,7 @@ use slipstream_engine::pipeline::flow::StepStats;
 use crate::{
     app::Services,
     pipelines::{PipelineStats, RunState},
+    rl::training::TrainingState,
     series::writer::WriterState,
 };
 
@@ -110,6 +111,27 @@ impl Readings {
             stats.rl_advice_missed.get(),
         );
         self.counter("rl_refused", "Commands that an agent refused", stats.rl_refused.get());
+        self.counter("rl_evaluations", "Comparisons of policies played", services.evaluations.played.get());
+        let trainings = &services.trainings;
+        self.gauge("rl_trainings_running", "Policies being learnt beside live agents now", trainings.running() as f64);
+        self.gauge("rl_trainings_most", "Trainings that may run at once", trainings.most() as f64);
+        self.counter("rl_training_steps", "Steps learnt from in trainings beside live agents", trainings.counters.steps.get());
+        self.counter(
+            "rl_training_points_left_out",
+            "Points of trainings not written because the stores were behind",
+            trainings.counters.points_left_out.get(),
+        );
+        let over = TrainingState::ALL.into_iter().filter(|state| state.is_over());
+        let ended = |state: TrainingState| {
+            let count = trainings.counters.ended.get_or_create(&[("state", state.name())]).get();
+            (vec![("state", state.name().to_owned())], count as f64)
+        };
+        self.0.push(Reading {
+            name: "rl_trainings_ended",
+            help: "Trainings that came to an end, by how",
+            counts: true,
+            values: over.map(ended).collect(),
+        });
         self.counter("socketio_left_out", "Updates not broadcast because the clients were slower", services.bus.changes.left_out.get());
         let depth = services.router.outbox_depth();
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);

@@ -293,7 +293,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/api/rl/agents/{id}/policy",
         "rl",
         "Play another policy from the next step on; none where both are absent",
-        &[("model?", "string", "a file of the models' folder"), ("file?", "string", "the file itself, base64")],
+        &[("model?", "string", "a file of the models' folder, or built-in"), ("file?", "string", "the file itself, base64")],
     ),
     put(
         "/api/rl/agents/{id}/shadow",
@@ -325,5 +325,47 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ("attention?", "number", "of the driver, 0 to 1"),
             ("every_ms?", "integer", "the same advice is not repeated sooner; 100 where absent"),
         ],
+    ),
+    post(
+        "/api/rl/agents/{id}/training",
+        "rl",
+        Access::Manager,
+        "Learn a policy for an agent while it lives on; told on rl:<id> and as time series",
+        &[
+            ("algorithm?", "string", "dqn (where absent), q-table or fitted-q"),
+            ("learner?", "object", "settings of the algorithm, in place of those that suit the environment"),
+            ("seed?", "integer", "everything random follows from it; 1 where absent"),
+            ("steps?", "integer", "at most; what suits the environment where absent"),
+            ("until?", "number", "end sooner, once an evaluation's mean return is this"),
+            ("evaluate_every?", "integer", "steps between two evaluations"),
+            ("episodes?", "integer", "episodes of an evaluation, 1 to 2000"),
+            ("deploy?", "boolean", "whether the agent plays the policy as soon as it is there"),
+            ("resume?", "boolean", "go on with the training before; algorithm, learner and seed are its own"),
+        ],
+    ),
+    get("/api/rl/agents/{id}/training", "rl", Access::Token, "Where an agent's training stands, its curves, and what came of it", &[]),
+    Operation {
+        method: "delete",
+        ..get("/api/rl/agents/{id}/training", "rl", Access::Manager, "Stop an agent's training; what it learnt is kept", &[])
+    },
+    post(
+        "/api/rl/evaluations",
+        "rl",
+        Access::Manager,
+        "Compare policies over the same seeded episodes, at most 30 s",
+        &[
+            ("policies", "array", "1 to 8: files of the models' folder, built-in, random, rules, agent:<id>"),
+            ("environment?", "string", "daladala where absent"),
+            ("episodes?", "integer", "of each, 1 to 10000; 500 where absent"),
+            ("seed?", "integer", "names the episodes; 1 where absent"),
+        ],
+    ),
+    get("/api/rl/evaluations", "rl", Access::Token, "The newest comparisons", &[]),
+    get(
+        "/api/rl/trainings",
+        "rl",
+        Access::Token,
+        "All trainings, and how many may run at once",
+        &[("agent?", "id", "only this agent's, with its curves")],
     ),
 ];

@@ -31,10 +31,10 @@ pub use report::{PipelineStats, ResultCounts, RunState};
 use crate::journal::{ConsumerRole, EmbeddedJournal};
 pub(crate) use results::json as json_value;
 pub(crate) use runner::stopwatch;
+pub(crate) use sink::Sink;
 
 use results::Results;
 use runner::{Command, Order, Runner};
-use sink::Sink;
 use store::{Checkpoint, Record, Store};
 
 /// The most pipelines one server runs.

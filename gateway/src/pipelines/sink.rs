@@ -16,7 +16,7 @@ const WAITING: usize = 256;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// Writes batches in order to every store, each again and again until it has it.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     sender: mpsc::Sender<Vec<Sample>>,
     sent: u64,
     written: watch::Receiver<u64>,
@@ -24,7 +24,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn start(stores: Vec<Arc<dyn SeriesStore>>, pipeline: &str) -> Self {
+    pub(crate) fn start(stores: Vec<Arc<dyn SeriesStore>>, pipeline: &str) -> Self {
         let (sender, mut batches) = mpsc::channel::<Vec<Sample>>(WAITING);
         let (tell, written) = watch::channel(0);
         let pipeline = pipeline.to_owned();
@@ -40,19 +40,19 @@ impl Sink {
     }
 
     /// Hands a batch over; waits where too many wait already.
-    pub(super) async fn send(&mut self, batch: Vec<Sample>) {
+    pub(crate) async fn send(&mut self, batch: Vec<Sample>) {
         if !batch.is_empty() && self.sender.send(batch).await.is_ok() {
             self.sent += 1;
         }
     }
 
     /// Batches the stores do not have yet.
-    pub(super) fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         self.sent - *self.written.borrow()
     }
 
     /// Waits until the stores have everything, at most so long; tells whether they do.
-    pub(super) async fn flushed(&mut self, most: Duration) -> bool {
+    pub(crate) async fn flushed(&mut self, most: Duration) -> bool {
         let sent = self.sent;
         tokio::time::timeout(most, self.written.wait_for(|written| *written >= sent)).await.is_ok_and(|w| w.is_ok())
     }

@@ -3,7 +3,9 @@
 
 mod bus;
 mod changes;
+pub mod evaluations;
 mod models;
+pub mod training;
 mod view;
 
 use std::{
@@ -26,13 +28,22 @@ pub(crate) use view::agent_json;
 /// The agent that Socket.IO clients and the routes beside them drive.
 pub const BUS: &str = "daladala";
 
-/// What may be done without a token, and where models lie.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What may be done without a token, where models lie, and how much is learnt at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RlConfig {
     /// Whether the bus can be driven without a token.
     pub open: bool,
     /// Folder of models; `models` under the data directory where absent.
     pub models: Option<PathBuf>,
+    /// Trainings that run at once; half of the processor's cores, at least one, where not set.
+    pub trainings: usize,
+}
+
+impl Default for RlConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { open: false, models: None, trainings: (cores / 2).max(1) }
+    }
 }
 
 /// The bus, its models, and who hears of it.

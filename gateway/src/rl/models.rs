@@ -10,8 +10,10 @@ use slipstream_actors::CommandError;
 use slipstream_engine::rl::{
     Environment as _, EnvironmentKind,
     agent::PlayedPolicy,
+    learners,
     policy::{self, Algorithm, LoadError, MAX_FILE_BYTES, TrainedPolicy},
 };
+use slipstream_protocol::AgentId;
 use thiserror::Error;
 
 /// What files of models end in.
@@ -19,10 +21,15 @@ const ENDINGS: [&str; 4] = ["zip", "pth", "onnx", "safetensors"];
 /// The policy that is there without any file: DQN in Daladala, as `slipstream rl train --seed 2 --steps 40000
 /// --until 1000` learns it; nothing better is possible in every one of 10,000 episodes.
 const BUILT_IN: &[u8] = include_bytes!("built_in/daladala.dqn.safetensors");
+/// How the built-in policy is asked for.
+const BUILT_IN_SOURCE: &str = "built-in";
 /// What the built-in policy is called.
 const BUILT_IN_NAME: &str = "built-in DQN";
 /// What the rules of collision avoidance are called.
 const RULES: &str = "rules";
+/// Folder within the folder for what was learnt beside live agents. No algorithm is looked for there: who wants
+/// such a model names it.
+pub(super) const TRAINED: &str = "trained/";
 /// Files looked at in the folder.
 const MAX_FILES: usize = 256;
 
@@ -102,18 +109,28 @@ impl Models {
     /// built-in one where there is one.
     pub async fn of(&self, algorithm: Algorithm, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
         let found = self.list().await.into_iter().find(|file| file.algorithm == Some(algorithm));
-        if found.is_none() && (algorithm, environment) == (Algorithm::Dqn, EnvironmentKind::Daladala) {
-            let refused = |error| ModelError::Refused { file: BUILT_IN_NAME.to_owned(), error };
-            return fitting(policy::load(BUILT_IN).map_err(refused)?, environment).map_err(refused);
+        if let (None, Algorithm::Dqn, Some(built_in)) = (&found, algorithm, self.built_in(environment)) {
+            return built_in;
         }
         let file = found.ok_or_else(|| self.absent(algorithm.name()))?;
         self.named(&file.name, environment).await
     }
 
-    /// The policy in the file of this name; in the avoidance environment `rules` is the one that needs no file.
+    /// The policy that is there without any file, where there is one for this environment.
+    #[expect(clippy::unused_self, reason = "it is one of the models, wherever it lies")]
+    pub fn built_in(&self, environment: EnvironmentKind) -> Option<Result<PlayedPolicy, ModelError>> {
+        let refused = |error| ModelError::Refused { file: BUILT_IN_NAME.to_owned(), error };
+        let read = || policy::load(BUILT_IN).and_then(|policy| fitting(policy, environment)).map_err(refused);
+        (environment == EnvironmentKind::Daladala).then(read)
+    }
+
+    /// The policy in the file of this name; `built-in` is the one without a file, and `rules` that of collision avoidance.
     pub async fn named(&self, name: &str, environment: EnvironmentKind) -> Result<PlayedPolicy, ModelError> {
         if (name, environment) == (RULES, EnvironmentKind::Avoidance) {
             return Ok(PlayedPolicy::rules());
+        }
+        if name == BUILT_IN_SOURCE {
+            return self.built_in(environment).unwrap_or_else(|| Err(self.absent(name)));
         }
         if !self.list().await.iter().any(|file| file.name == name) {
             return Err(self.absent(name));
@@ -121,8 +138,11 @@ impl Models {
         let (path, file) = (self.folder.join(name), name.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             let bytes = fs::read(path).map_err(|error| ModelError::Io { file: file.clone(), error })?;
-            let policy = policy::load(&bytes).map_err(|error| ModelError::Refused { file: file.clone(), error })?;
-            fitting(policy, environment).map_err(|error| ModelError::Refused { file, error })
+            let own = file.starts_with(TRAINED);
+            match policy::load(&bytes).and_then(|policy| fitting(policy, environment)) {
+                Ok(played) => Ok(played),
+                Err(error) => learnt_here(own.then_some(bytes), environment).ok_or(ModelError::Refused { file, error }),
+            }
         });
         read.await.unwrap_or_else(|_| Err(self.absent(name)))
     }
@@ -141,7 +161,28 @@ pub(crate) fn fitting(policy: TrainedPolicy, environment: EnvironmentKind) -> Re
     Ok(PlayedPolicy { policy: Arc::new(policy), file: Some(file) })
 }
 
+/// What was learnt here and is no network: a learner's checkpoint that fits the environment.
+fn learnt_here(bytes: Option<Vec<u8>>, environment: EnvironmentKind) -> Option<PlayedPolicy> {
+    let bytes = bytes?;
+    let policy = learners::resume(&bytes).ok()?.policy().ok()?;
+    let world = environment.environment();
+    let fits = (policy.observation_len(), policy.action_count()) == (world.observation_len(), world.action_count());
+    fits.then(|| PlayedPolicy { policy, file: Some(bytes.into()) })
+}
+
+/// What the policy learnt for an agent is called.
+pub(super) fn trained_name(agent: &AgentId) -> String {
+    format!("{TRAINED}{agent}.safetensors")
+}
+
 fn list(folder: &Path) -> Vec<ModelFile> {
+    let mut files = list_one(folder);
+    let trained = list_one(&folder.join(TRAINED));
+    files.extend(trained.into_iter().map(|file| ModelFile { name: format!("{TRAINED}{}", file.name), algorithm: None, ..file }));
+    files
+}
+
+fn list_one(folder: &Path) -> Vec<ModelFile> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let model = |entry: fs::DirEntry| {
         let (name, about) = (entry.file_name().into_string().ok()?, entry.metadata().ok()?);

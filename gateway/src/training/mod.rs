@@ -6,6 +6,7 @@
 
 mod curve;
 mod policy_file;
+mod priority;
 
 use std::{
     io,
@@ -22,6 +23,7 @@ use slipstream_engine::rl::{
 
 pub use curve::{CurveError, curve_svg};
 pub use policy_file::{PolicyFileError, load_policy, read_policy_file, write_file};
+pub(crate) use priority::give_way;
 
 /// Steps between two looks at the learner.
 const ADVANCE: u64 = 1_000;
@@ -129,17 +131,46 @@ impl TrainingError {
     }
 }
 
+/// How a run is broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// For good: what was learnt is evaluated and given.
+    Stop,
+    /// At once, to go on later: only the checkpoint is written.
+    Suspend,
+}
+
 /// Trains until the steps are done, the mean return is reached, or `watch` breaks off.
+///
+/// # Panics
+///
+/// Never: a run that nobody suspends gives what it learnt.
 pub fn train(options: &TrainingOptions, mut watch: impl FnMut(&Moment) -> ControlFlow<()>) -> Result<Trained, TrainingError> {
+    let trained =
+        train_suspendable(
+            options,
+            |moment| if watch(moment).is_break() { ControlFlow::Break(Break::Stop) } else { ControlFlow::Continue(()) },
+        )?;
+    Ok(trained.expect("a run that nobody suspends gives what it learnt"))
+}
+
+/// [`train`], that can be suspended as well: then it gives nothing but its checkpoint.
+pub fn train_suspendable(
+    options: &TrainingOptions,
+    mut watch: impl FnMut(&Moment) -> ControlFlow<Break>,
+) -> Result<Option<Trained>, TrainingError> {
     let mut run = Run::begin(options)?;
-    let mut stopped = false;
-    while !stopped && run.learner.progress().steps < options.steps && !run.reached() {
+    let mut broken = None;
+    while broken.is_none() && run.learner.progress().steps < options.steps && !run.reached() {
         let moment = run.advance()?;
-        stopped = watch(moment).is_break();
+        broken = watch(moment).break_value();
         run.keep(false)?;
     }
     run.keep(true)?;
-    run.end(stopped)
+    if broken == Some(Break::Suspend) {
+        return Ok(None);
+    }
+    run.end(broken.is_some()).map(Some)
 }
 
 /// The best policy so far, and how good it is.

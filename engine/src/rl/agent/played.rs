@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::{EnvironmentKind, Policy, avoidance::RuleBaseline, policy};
+use super::super::{EnvironmentKind, Policy, avoidance::RuleBaseline, learners, policy};
 use super::AgentError;
 
 /// A policy, and the file it can be read from again.
@@ -26,7 +26,11 @@ impl PlayedPolicy {
         if **file == *RULES {
             return Ok(Self::rules());
         }
-        let policy = policy::load(file).map_err(|error| AgentError::Saved(error.to_string()))?;
-        Ok(Self { policy: Arc::new(policy.trained_in(environment.name())), file: Some(file.clone()) })
+        let policy: Arc<dyn Policy> = match policy::load(file) {
+            Ok(policy) => Arc::new(policy.trained_in(environment.name())),
+            // What was learnt here and is no network is kept as its learner's checkpoint.
+            Err(error) => learners::resume(file).and_then(|learner| learner.policy()).map_err(|_| AgentError::Saved(error.to_string()))?,
+        };
+        Ok(Self { policy, file: Some(file.clone()) })
     }
 }

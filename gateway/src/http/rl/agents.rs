@@ -89,13 +89,14 @@ async fn one(services: &Services, claims: &Claims, id: &str, method: &Method) ->
         Method::DELETE => {
             may_drive(Some(claims))?;
             let view = services.router.command(&agent, AgentCommand::Remove).await?;
+            services.trainings.forget(&agent);
             Ok(reply::ok(now, agent_json(&view), "agent removed"))
         }
         _ => Err(wrong_method("GET or DELETE")),
     }
 }
 
-fn wrong_method(right: &str) -> ApiError {
+pub(super) fn wrong_method(right: &str) -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, format!("{right} is expected here"))
 }
 

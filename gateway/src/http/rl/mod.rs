@@ -3,6 +3,8 @@
 mod agents;
 mod attachment;
 mod bus;
+mod evaluations;
+mod trainings;
 
 use std::sync::Arc;
 
@@ -33,7 +35,15 @@ pub(super) fn is_open(method: &Method, path: &str) -> bool {
 
 /// Every route.
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    bus::routes(services).or(agents::routes(services)).unify().boxed()
+    bus::routes(services)
+        .or(evaluations::routes(services))
+        .unify()
+        .boxed()
+        .or(trainings::routes(services))
+        .unify()
+        .or(agents::routes(services))
+        .unify()
+        .boxed()
 }
 
 /// Who calls; nobody where the door is open and no token was shown.
