@@ -1,11 +1,12 @@
 //! Reinforcement learning beside Python: environment steps, steps with DQN's inference, training a DQN.
 //!
-//! `cargo bench --bench rl` runs both sides in turn on one thread each, with the same rules and the same settings. The peer
+//! `cargo bench --bench rl [socketio] [steps] [training]` runs both sides in turn on one thread each, with the same rules and the same settings. The peer
 //! (`benches/peer/rl/`) is an environment with gymnasium's interface and DQN in PyTorch; `SLIPSTREAM_BENCH_PYTHON`
 //! names the Python that has `numpy` and `torch`. Without it only Slipstream is measured, and that is said.
 
 mod ours;
 mod peer;
+mod socketio;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,21 @@ fn main() -> Result<()> {
         look_every: 1_000,
         episodes: 2_000,
     };
-    let mut peer = Peer::start();
-    steps(&plan, &mut peer)?;
-    training(&plan, &mut peer)
+    let wants = |part: &str| {
+        let parts: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+        parts.is_empty() || parts.iter().any(|named| named == part)
+    };
+    if wants("socketio") {
+        socketio::rows(plan.rounds.min(3), if quick { 1.0 } else { 3.0 })?;
+    }
+    let mut peer = if wants("steps") || wants("training") { Peer::start() } else { None };
+    if wants("steps") {
+        steps(&plan, &mut peer)?;
+    }
+    if wants("training") {
+        training(&plan, &mut peer)?;
+    }
+    Ok(())
 }
 
 /// The rows of steps per second.

@@ -27,6 +27,7 @@ mod relay_spool;
 mod replay;
 mod restart;
 mod rl_agents;
+mod rl_bad_input;
 mod rl_clients;
 mod rl_live;
 mod rl_page;

@@ -15,6 +15,7 @@ use socketioxide::{
     extract::{SocketRef, TryData},
     handler::ConnectHandler as _,
     layer::SocketIoLayer,
+    operators::BroadcastOperators,
 };
 use tokio::sync::mpsc;
 
@@ -68,16 +69,23 @@ pub(crate) fn layer(services: &Arc<Services>) -> SocketIoLayer {
     layer
 }
 
+/// Everyone on the bus's namespace; `None` once the door is closed, when asking for it in any other way panics.
+fn everyone(io: &SocketIo) -> Option<BroadcastOperators> {
+    io.of("/")
+}
+
 /// Ids of the clients connected now.
 pub(crate) fn clients(services: &Services) -> Vec<String> {
-    let mut ids: Vec<_> = services.bus.io.get().map(|io| io.sockets().iter().map(|s| s.id.to_string()).collect()).unwrap_or_default();
+    let sockets = services.bus.io.get().and_then(everyone).map(BroadcastOperators::sockets).unwrap_or_default();
+    let mut ids: Vec<_> = sockets.iter().map(|s| s.id.to_string()).collect();
     ids.sort_unstable();
     ids
 }
 
 async fn broadcast(io: &SocketIo, view: &AgentView, now: slipstream_protocol::Timestamp) {
     let Some(update) = rl::update(view, now) else { return };
-    if let Err(error) = io.emit("rl-update", &update).await {
+    let Some(all) = everyone(io) else { return };
+    if let Err(error) = all.emit("rl-update", &update).await {
         // A client that does not read has no room left; it hears the next ones when it does.
         tracing::debug!(%error, "an update did not reach every client");
     }
@@ -147,7 +155,7 @@ fn listen(
 /// Carries out a client's events, one after the other, until it is gone.
 async fn serve(services: Arc<Services>, id: socketioxide::socket::Sid, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
-        let Some(socket) = services.bus.io.get().and_then(|io| io.get_socket(id)) else { return };
+        let Some(socket) = services.bus.io.get().and_then(everyone).and_then(|all| all.get_socket(id)) else { return };
         services.counters.socketio_events.inc();
         if let Err(error) = carry_out(&services, &socket, event).await {
             complain(&socket, &error);
