@@ -11,7 +11,7 @@ pub use agents::AgentObserver;
 pub use clock::Clock;
 pub use journal::{Journal, JournalError, JournalTicket};
 pub use records::{
-    ApiKey, ApiKeyRecords, Driver, DriverRecords, Feedback, FeedbackRecords, Listing, Page, Records, RecordsError, RecordsFuture, Session,
+    AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords, ApiKey, ApiKeyRecords, Driver, DriverRecords, Feedback, FeedbackRecords, Listing, Page, Records, RecordsError, RecordsFuture, Session,
     SessionRecords, Team, TelemetrySpan, Track, User, UserRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords,
 };
 pub use series::{Aggregate, Rejection, Series, SeriesAnswer, SeriesError, SeriesPoint, SeriesQuery, SeriesStore, WriteReport};

@@ -4,10 +4,12 @@
 //! names and that is not known yet is created with its id as its name: clients send telemetry
 //! first and fill in names later.
 
+mod alarms;
 mod media;
 mod people;
 mod sessions;
 
+pub use alarms::{AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords};
 pub use media::{Feedback, FeedbackRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords};
 pub use people::{ApiKey, ApiKeyRecords, Driver, DriverRecords, Team, User, UserRecords};
 pub use sessions::{Session, SessionRecords, TelemetrySpan, Track};
@@ -67,7 +69,9 @@ pub struct Listing<T> {
 }
 
 /// The relational store.
-pub trait Records: UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords {
+pub trait Records:
+    UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords + AlarmRecords
+{
     /// What metrics and logs call it: `sqlite`, `postgres`.
     fn name(&self) -> &'static str;
 

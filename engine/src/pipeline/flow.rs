@@ -7,7 +7,7 @@ use slipstream_protocol::{Sample, Timestamp};
 
 use super::{
     fields::{Fields, Mistakes, meant},
-    operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope},
+    operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope, StepAlarm},
     operators,
     row::Row,
     source::Source,
@@ -226,6 +226,11 @@ impl Pipeline {
     /// The oldest late row not taken yet.
     pub fn next_late(&mut self) -> Option<LateRow> {
         self.late.pop_front()
+    }
+
+    /// What happened to alarms since this was asked last, in order.
+    pub fn take_alarms(&mut self) -> Vec<StepAlarm> {
+        std::mem::take(&mut self.out.alarms)
     }
 
     /// Gives a result's memory back.

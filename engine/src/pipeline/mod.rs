@@ -34,7 +34,7 @@ pub use expression::Expression;
 pub use fields::{Fields, Mistake, Mistakes};
 pub use flow::Pipeline;
 pub use keyed::Keyed;
-pub use operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope};
+pub use operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope, StepAlarm};
 pub use row::{Cell, Row, RowKind, Text, Value};
 pub use slipstream_protocol::Quality;
 pub use spec::PipelineSpec;

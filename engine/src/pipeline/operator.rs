@@ -1,6 +1,10 @@
 //! The trait every operator keeps, and what it is handed.
 
+use std::sync::Arc;
+
 use slipstream_protocol::Timestamp;
+
+use crate::alarms::{AlarmEvent, Severity};
 
 use super::{
     expression::Expression,
@@ -40,7 +44,19 @@ pub struct Output {
     pub(super) rows: Vec<Row>,
     pub(super) late: Vec<Row>,
     pub(super) dropped: u64,
+    pub(super) alarms: Vec<StepAlarm>,
     spare: Vec<Vec<Cell>>,
+}
+
+/// What happened to an alarm, and at which step: told beside the rows, so that the steps behind cannot hide it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepAlarm {
+    /// The step's name; empty until the pipeline knows it.
+    pub step: Arc<str>,
+    /// What happened.
+    pub event: AlarmEvent,
+    /// How bad the alarm is now.
+    pub severity: Severity,
 }
 
 /// How many empty rows are kept for reuse.
@@ -56,6 +72,11 @@ impl Output {
     /// A row that came after its period was closed for good: goes to the pipeline's late output and is counted.
     pub fn late(&mut self, row: Row) {
         self.late.push(row);
+    }
+
+    /// Something happened to an alarm. It is kept whatever the steps behind do with the row that says so.
+    pub fn alarm(&mut self, event: AlarmEvent, severity: Severity) {
+        self.alarms.push(StepAlarm { step: Arc::from(""), event, severity });
     }
 
     /// A row that ends here by intent (filtered out, a duplicate): counted as dropped.
@@ -113,6 +134,9 @@ pub enum CommandError {
     /// The operator knows no such command.
     #[error("the step knows no command '{0}'")]
     Unknown(String),
+    /// What it is about is not there, or not any more.
+    #[error("{0}")]
+    Absent(String),
     /// It cannot be done now, or not with these values.
     #[error("{0}")]
     Refused(String),

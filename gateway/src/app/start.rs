@@ -125,7 +125,13 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let remembered = config.history.telemetry.age;
     let saving = snapshot::keep_saving(router.clone(), journal.clone(), intake.clone(), snapshots.clone(), consumer, remembered);
 
-    let parts = PipelineParts { router: router.clone(), journal: journal.clone(), stores: stores.clone(), clock: clock.clone() };
+    let parts = PipelineParts {
+        router: router.clone(),
+        journal: journal.clone(),
+        stores: stores.clone(),
+        records: records.clone(),
+        clock: clock.clone(),
+    };
     let pipelines = declared.start(parts).await;
 
     let parts = TrainingParts { router: router.clone(), clock: clock.clone(), stores: stores.clone() };

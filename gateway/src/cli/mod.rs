@@ -1,6 +1,7 @@
 //! The command line, one file a command.
 
 mod access;
+mod alarms;
 mod completions;
 mod config;
 mod demo;
@@ -13,6 +14,7 @@ mod pipeline;
 mod progress;
 mod relay;
 mod replay;
+mod rest;
 mod rl;
 mod serve;
 mod signals;
@@ -78,6 +80,8 @@ enum Command {
     Export(Box<export::ExportArgs>),
     /// Check a declared pipeline, or try it on recorded data
     Pipeline(pipeline::PipelineArgs),
+    /// List and acknowledge the alarms that pipelines raised
+    Alarms(Box<alarms::AlarmsArgs>),
     /// Train, evaluate, play and convert reinforcement-learning policies
     Rl(rl::RlArgs),
     /// Break a server in every way and check that it keeps its promises
@@ -117,6 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Pipeline(args)) => pipeline::run(&args),
+        Some(Command::Alarms(args)) => alarms::run(&args),
         Some(Command::Rl(args)) => rl::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Config(args)) => config::run(&args),

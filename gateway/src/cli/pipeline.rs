@@ -167,6 +167,8 @@ fn print_new(pipeline: &mut Pipeline, args: &TryArgs, out: &mut impl Write) -> s
         }
         pipeline.recycle(late.row);
     }
+    // They are told as rows.
+    drop(pipeline.take_alarms());
     Ok(())
 }
 

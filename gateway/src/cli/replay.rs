@@ -12,8 +12,8 @@ use super::{
     access::Access,
     exit::{Exit, Usage},
     relay::positive,
+    rest::Rest,
 };
-use crate::http_client;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,12 +26,6 @@ Examples:
 
 What is replayed is heard live, under names of its own, and not stored again. Without --file it comes
 from the server's journal, which keeps the newest (journal.retain_bytes).";
-
-/// Longest wait for an answer.
-const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Largest answer.
-const MAX_ANSWER: usize = 4 << 20;
 
 /// How often `start` looks how far the replay is.
 const LOOK: Duration = Duration::from_millis(500);
@@ -116,10 +110,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Outcome {
-    let config = args.access.config()?;
-    super::logging::start(&config)?;
-    let (url, token) = args.access.address(&config, Role::Engineer)?;
-    let server = Server { client: http_client::new(TIMEOUT), url, token };
+    let server = Server(Rest::new(&args.access, Role::Engineer)?);
     super::runtime()?.block_on(async {
         match &args.command {
             ReplayCommand::Start(start) => server.start(start).await,
@@ -138,12 +129,8 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
     })
 }
 
-/// The server's REST door.
-struct Server {
-    client: reqwest::Client,
-    url: String,
-    token: Option<String>,
-}
+/// The server's replays.
+struct Server(Rest);
 
 impl Server {
     async fn start(&self, args: &StartArgs) -> Outcome {
@@ -181,18 +168,10 @@ impl Server {
         Ok(Exit::Done)
     }
 
-    /// Calls `/api/replays` or one of it; answers the envelope's data.
+    /// Calls `/api/replays` or one of it.
     async fn call(&self, method: &str, id: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let path = if id.is_empty() { "/api/replays".to_owned() } else { format!("/api/replays/{id}") };
-        let mut request = self.client.request(method.parse()?, format!("{}{path}", self.url));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let (_, answer) = http_client::call(request, MAX_ANSWER).await.with_context(|| format!("{} {path}", self.url))?;
-        Ok(serde_json::from_slice::<Value>(&answer)?["data"].take())
+        self.0.call(method, &path, body).await
     }
 }
 

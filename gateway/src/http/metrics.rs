@@ -219,6 +219,12 @@ impl Readings {
         each("pipeline_results", "Final results", true, &|s| s.results.settled as f64);
         each("pipeline_corrections", "Results made anew because of late rows", true, &|s| s.results.corrections as f64);
         each("pipeline_late", "Rows that came too late", true, &|s| s.results.late as f64);
+        each("pipeline_alarm_events", "What happened to alarms: raised, repeated, escalated, acknowledged, cleared", true, &|s| {
+            s.results.alarms as f64
+        });
+        each("pipeline_waiting_batches", "Batches of results and of alarms' events that wait for the stores", false, &|s| {
+            s.waiting_batches as f64
+        });
         each("pipeline_watermark_lag_seconds", "How far the watermark is behind the newest event time", false, &|s| s.watermark_lag_s);
         each("pipeline_lag_records", "Journal records that wait for the pipeline", false, &|s| s.lag_records as f64);
         each("pipeline_state_bytes", "Memory of all state", false, &|s| s.state_bytes as f64);

@@ -4,6 +4,7 @@
 //! [`serve`] runs it per connection.
 
 mod access;
+mod alarms;
 mod asyncapi;
 mod channels;
 mod cors;
@@ -66,6 +67,7 @@ pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
     let views = vehicles::routes(services).or(channels::routes(services)).unify().or(pipelines::routes(services)).unify().boxed();
+    let views = views.or(alarms::routes(services)).unify().boxed();
     let told = health::routes(services).or(metrics::routes(services)).unify().boxed();
     doors.or(views).unify().or(told).unify().or(docs::routes(services)).unify().boxed()
 }

@@ -21,6 +21,8 @@ impl From<PipelineError> for ApiError {
     fn from(error: PipelineError) -> Self {
         let code = match &error {
             PipelineError::Document(error) => return refusal(error),
+            PipelineError::Records(error) => return crate::records::refusal(error).into(),
+            PipelineError::Command(CommandError::Absent(_)) => ErrorCode::NotFound,
             PipelineError::OtherName(..) | PipelineError::Command(_) => ErrorCode::ValidationError,
             PipelineError::Unknown(_) => ErrorCode::NotFound,
             PipelineError::Exists(_) | PipelineError::FromFile(_) | PipelineError::TooMany | PipelineError::NotRunning(_) => {

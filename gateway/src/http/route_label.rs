@@ -14,7 +14,9 @@ pub(super) fn of(path: &str) -> &'static str {
     }
 }
 
-const RESOURCES: [(&str, &str); 26] = [
+const RESOURCES: [(&str, &str); 28] = [
+    ("pipelines", "/api/pipelines"),
+    ("alarms", "/api/alarms"),
     ("telemetry", "/api/telemetry"),
     ("vehicles", "/api/vehicles"),
     ("sessions", "/api/sessions"),

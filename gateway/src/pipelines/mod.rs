@@ -4,6 +4,7 @@
 //! in the configuration's `pipelines_dir` are declared by files, the others over REST; both are kept under
 //! `DATA_DIR/pipelines`.
 
+mod alarms;
 pub mod document;
 mod report;
 mod results;
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use slipstream_actors::{
     Router,
-    ports::{Clock, SeriesStore},
+    ports::{Clock, Records, RecordsError, SeriesStore},
 };
 use slipstream_engine::pipeline::{CommandError, Pipeline, PipelineSpec};
 use tokio::{
@@ -69,6 +70,9 @@ pub enum PipelineError {
     /// A step's command was refused.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The records do not answer, or refuse.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// It could not be written down.
     #[error("the pipeline could not be saved: {0}")]
     Storage(#[from] std::io::Error),
@@ -77,7 +81,11 @@ pub enum PipelineError {
 impl PipelineError {
     /// Whether to try again without a change.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Storage(_))
+        match self {
+            Self::Storage(_) => true,
+            Self::Records(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 }
 
@@ -102,6 +110,8 @@ pub struct PipelineParts {
     pub journal: Arc<EmbeddedJournal>,
     /// Where results are stored.
     pub stores: Vec<Arc<dyn SeriesStore>>,
+    /// Where alarms' lives are kept.
+    pub records: Arc<dyn Records>,
     /// The only source of `now`.
     pub clock: Arc<dyn Clock>,
 }
@@ -265,7 +275,9 @@ impl Pipelines {
             consumer,
             done,
             saved: done,
-            sink: Sink::start(self.parts.stores.clone(), name),
+            sink: Sink::series(self.parts.stores.clone(), name),
+            alarms: alarms::sink(self.parts.records.clone(), self.parts.clock.clone()),
+            unsaved: false,
             store: self.store.clone(),
             router: self.parts.router.clone(),
             clock: self.parts.clock.clone(),
@@ -314,6 +326,7 @@ impl Pipelines {
         let record = Record { document, paused: entry.record.paused, from_file: false, generation: entry.record.generation + 1 };
         self.store.keep(name, &record)?;
         stop(entry, Order::Drop).await;
+        self.abandon_alarms(name).await;
         self.enter(&mut entries, name, record);
         Ok(false)
     }
@@ -328,6 +341,7 @@ impl Pipelines {
         self.store.remove(name)?;
         stop(entry, Order::Drop).await;
         entries.remove(name);
+        self.abandon_alarms(name).await;
         self.stats.lock().remove(name);
         let kept: Vec<String> = self.parts.journal.stats().consumers.into_keys().filter(|n| *n != consumer_name(name)).collect();
         self.parts.journal.retain_consumers(&kept.iter().map(String::as_str).collect::<Vec<_>>());

@@ -40,6 +40,8 @@ pub struct ResultCounts {
     pub corrections: u64,
     /// Rows that came too late, at whatever step.
     pub late: u64,
+    /// What happened to alarms: raised, repeated, escalated, acknowledged, cleared.
+    pub alarms: u64,
 }
 
 /// A pipeline's numbers.
@@ -76,7 +78,7 @@ pub struct PipelineStats {
     pub lag_records: u64,
     /// The record its last checkpoint was taken at.
     pub checkpoint: u64,
-    /// Batches of results that wait for the time-series stores.
+    /// Batches of results and of alarms' events that wait for the stores.
     pub waiting_batches: u64,
     /// Each step.
     pub steps: Vec<StepStats>,

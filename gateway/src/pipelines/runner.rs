@@ -11,7 +11,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipstream_actors::{Router, ports::Clock};
+use slipstream_actors::{
+    Router,
+    ports::{AlarmEntry, Clock},
+};
 use slipstream_engine::pipeline::{CommandError, Pipeline, RowKind};
 use slipstream_protocol::{Sample, server::Event};
 use tokio::{
@@ -20,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    alarms,
     report::{PipelineStats, RunState},
     results::Results,
     sink::Sink,
@@ -68,7 +72,10 @@ pub(super) struct Runner {
     pub(super) done: u64,
     /// The record the last checkpoint was taken at.
     pub(super) saved: u64,
-    pub(super) sink: Sink,
+    pub(super) sink: Sink<Sample>,
+    pub(super) alarms: Sink<AlarmEntry>,
+    /// Whether something is in the state that no record of the journal brings back.
+    pub(super) unsaved: bool,
     pub(super) store: Store,
     pub(super) router: Router,
     pub(super) clock: Arc<dyn Clock>,
@@ -173,11 +180,30 @@ impl Runner {
             events.extend(self.results.late(&late.row, self.pipeline.scope()));
             self.pipeline.recycle(late.row);
         }
+        let mut entries = Vec::new();
+        for alarm in self.pipeline.take_alarms() {
+            counts.alarms += 1;
+            let severity = alarm.severity;
+            let entry = alarms::entry(&self.name, alarm);
+            events.extend(alarms::alert(&entry, severity));
+            entries.push(entry);
+        }
         self.stats.lock().results = counts;
         for event in events {
             self.publish(event).await;
         }
         self.sink.send(samples).await;
+        self.alarms.send(entries).await;
+    }
+
+    /// Batches the stores do not have yet.
+    fn waiting(&self) -> u64 {
+        self.sink.waiting() + self.alarms.waiting()
+    }
+
+    /// Waits for the stores, a little; tells whether they have everything.
+    async fn flushed(&mut self) -> bool {
+        self.sink.flushed(CHECKPOINT_EVERY).await && self.alarms.flushed(CHECKPOINT_EVERY).await
     }
 
     async fn publish(&self, event: Event) {
@@ -190,15 +216,17 @@ impl Runner {
     async fn obey(&mut self, command: Command) {
         let answer = self.pipeline.command(&command.step, &command.asked);
         self.tell().await;
-        // It is in no journal: only a checkpoint keeps it.
-        self.sink.flushed(CHECKPOINT_EVERY).await;
-        self.save().await;
+        // It is in no journal: only a checkpoint keeps it. That waits for the stores, as every checkpoint.
+        self.unsaved = true;
+        if self.flushed().await {
+            self.save().await;
+        }
         // Whoever asked may have left.
         drop(command.reply.send(answer));
     }
 
     async fn checkpoint(&mut self) {
-        if self.done > self.saved && self.sink.waiting() == 0 {
+        if (self.unsaved || self.done > self.saved) && self.waiting() == 0 {
             self.save().await;
         }
     }
@@ -217,6 +245,7 @@ impl Runner {
         match saved {
             Ok(Ok(())) => {
                 self.saved = position;
+                self.unsaved = false;
                 self.consumer.commit(position);
             }
             Ok(Err(error)) => tracing::error!(pipeline = self.name, %error, "the checkpoint cannot be saved; trying again"),
@@ -225,7 +254,7 @@ impl Runner {
     }
 
     async fn save_and_end(mut self) {
-        if self.sink.flushed(CHECKPOINT_EVERY).await {
+        if self.flushed().await {
             self.save().await;
         }
         self.report();
@@ -246,6 +275,6 @@ impl Runner {
         stats.position = self.done;
         stats.checkpoint = self.saved;
         stats.lag_records = self.journal.position().saturating_sub(self.done);
-        stats.waiting_batches = self.sink.waiting();
+        stats.waiting_batches = self.waiting();
     }
 }

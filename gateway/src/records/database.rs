@@ -173,6 +173,12 @@ impl From<Option<String>> for Arg {
     }
 }
 
+impl From<Option<i64>> for Arg {
+    fn from(int: Option<i64>) -> Self {
+        Self::Int(int)
+    }
+}
+
 impl From<i64> for Arg {
     fn from(int: i64) -> Self {
         Self::Int(Some(int))

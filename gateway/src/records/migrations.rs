@@ -12,10 +12,16 @@ use super::database::told;
 pub(super) type Change = (i64, &'static str, &'static str);
 
 /// The changes for SQLite.
-pub(super) const SQLITE: &[Change] = &[(1, "records", include_str!("../../migrations/sqlite/0001_records.sql"))];
+pub(super) const SQLITE: &[Change] = &[
+    (1, "records", include_str!("../../migrations/sqlite/0001_records.sql")),
+    (2, "alarms", include_str!("../../migrations/sqlite/0002_alarms.sql")),
+];
 
 /// The changes for PostgreSQL.
-pub(super) const POSTGRES: &[Change] = &[(1, "records", include_str!("../../migrations/postgres/0001_records.sql"))];
+pub(super) const POSTGRES: &[Change] = &[
+    (1, "records", include_str!("../../migrations/postgres/0001_records.sql")),
+    (2, "alarms", include_str!("../../migrations/postgres/0002_alarms.sql")),
+];
 
 /// Brings a database's schema up to date, one process at a time.
 pub(super) async fn run<C: Migrate>(changes: &'static [Change], connection: &mut C) -> Result<(), RecordsError> {

@@ -138,6 +138,9 @@ impl Stage {
         self.rows_out += out.rows.len() as u64;
         self.dropped += std::mem::take(&mut out.dropped);
         self.late += out.late.len() as u64;
+        for alarm in out.alarms.iter_mut().rev().take_while(|a| a.step.is_empty()) {
+            alarm.step = Arc::clone(&self.name);
+        }
         late.extend(out.late.drain(..).map(|row| LateRow { step: Arc::clone(&self.name), row }));
     }
 

@@ -30,13 +30,13 @@ pub(super) struct Teller {
     store: Store,
     parts: TrainingParts,
     counters: Arc<TrainingCounters>,
-    sink: Sink,
+    sink: Sink<Sample>,
 }
 
 impl Teller {
     pub(super) fn new(training: Arc<Training>, store: Store, parts: TrainingParts, counters: Arc<TrainingCounters>) -> Self {
         let agent = training.status.lock().agent.clone();
-        let sink = Sink::start(parts.stores.clone(), &format!("training of {agent}"));
+        let sink = Sink::series(parts.stores.clone(), &format!("training of {agent}"));
         Self { training, agent, store, parts, counters, sink }
     }
 

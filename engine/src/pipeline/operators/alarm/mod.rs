@@ -4,8 +4,8 @@
 //! `acknowledged` (`by`, `note`), `cleared` (`since_s`). All have `alarm` (its id), `rule`, `severity` and `count`. A row's time is when it
 //! happened in event time, also where no sample came just then.
 //!
-//! Commands: `{"command": "acknowledge", "key": .., "by": .., "note"?: ..}` answers with the alarm; `{"command": "list"}` with
-//! all that are raised, or with `"all": true` the newest of every key.
+//! Commands: `{"command": "acknowledge", "key": .., "by": .., "note"?: .., "alarm"?: ..}` answers with the alarm (`alarm`: only if that one is
+//! the newest); `{"command": "list"}` with all that are raised, or with `"all": true` the newest of every key.
 
 mod config;
 #[cfg(test)]
@@ -84,6 +84,7 @@ impl Alarm {
         for event in self.told.drain(..) {
             let row = self.names.row(key, &event, watch, out);
             out.emit(row);
+            out.alarm(event, watch.alarm().map_or(self.rule.severity, |alarm| alarm.severity));
         }
         if let Some(due) = watch.next_due(&self.rule) {
             self.timers.set(Timestamp::from_micros(due), key);
@@ -95,10 +96,15 @@ impl Alarm {
         let name = command["key"].as_str().ok_or_else(|| refused("'key' is missing: whose alarm is acknowledged"))?;
         let by = command["by"].as_str().ok_or_else(|| refused("'by' is missing: who acknowledges"))?;
         let key = out.scope.keys.in_order().find(|k| out.scope.keys.name(*k) == name);
-        let watch = key.and_then(|key| self.watches.get_mut(key)).ok_or_else(|| refused("nothing came from this key"))?;
+        let absent = |what: &str| CommandError::Absent(what.to_owned());
+        let watch = key.and_then(|key| self.watches.get_mut(key)).ok_or_else(|| absent("nothing came from this key"))?;
+        let newest = watch.alarm().ok_or_else(|| absent("there is no alarm"))?;
+        if command["alarm"].as_str().is_some_and(|asked| asked != newest.id) {
+            return Err(absent("a newer alarm of this key has taken its place"));
+        }
         let at = out.watermark().micros().max(0);
         let event = watch.acknowledge(&self.rule, name, at, by, command["note"].as_str());
-        let event = event.ok_or_else(|| refused("there is no alarm, or it was acknowledged before"))?;
+        let event = event.ok_or_else(|| refused("it was acknowledged before"))?;
         self.told.push(event);
         let answer = json!(watch.alarm());
         if let Some(key) = key {

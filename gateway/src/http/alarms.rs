@@ -1,0 +1,150 @@
+//! `/api/alarms`: what pipelines raised, and who has seen it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_actors::ports::{AlarmFilter, AlarmMoment, AlarmRecord};
+use slipstream_engine::alarms::Severity;
+use slipstream_protocol::{Channel, ChannelKind, Id, VehicleId, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, text},
+    paging::{id_in, listed, page_of, path_id},
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{app::Services, auth::query_value};
+
+/// Longest note, characters.
+const MAX_NOTE: usize = 1_000;
+
+/// `GET /api/alarms`, `GET /api/alarms/<id>` and `POST /api/alarms/<id>/acknowledge`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let list =
+        warp::path!("api" / "alarms").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
+                answered(&services, list(&services, &claims, &query)).await
+            },
+        );
+    let read =
+        warp::path!("api" / "alarms" / String).and(warp::get()).and(with(services)).and(caller()).then(
+            |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+                answered(&services, read(&services, &claims, &id)).await
+            },
+        );
+    let acknowledge = warp::path!("api" / "alarms" / String / "acknowledge")
+        .and(warp::post())
+        .and(with(services))
+        .and(caller())
+        .and(body())
+        .then(|id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+            answered(&services, acknowledge(&services, &claims, &id, &body)).await
+        });
+    list.or(read).unify().or(acknowledge).unify().boxed()
+}
+
+/// Who may hear a vehicle's alerts may read its alarms.
+fn may_read(claims: &Claims, key: &str) -> bool {
+    VehicleId::new(key).is_ok_and(|vehicle| claims.may_hear(&Channel::one(ChannelKind::Alerts, vehicle)))
+}
+
+async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
+    let page = page_of(query)?;
+    let filter = filter_of(query)?;
+    let allowed = match &filter.key {
+        Some(key) => may_read(claims, key.as_str()),
+        None => claims.may_hear(&Channel::all(ChannelKind::Alerts)),
+    };
+    if !allowed {
+        return Err(ApiError::forbidden("read these alarms; ask for those of a vehicle you may hear (vehicle=<id>)"));
+    }
+    let listing = services.records.alarms(&filter, page).await?;
+    Ok(listed(services.clock.now(), page, listing, "alarms, the newest first", |alarm| view(&alarm)))
+}
+
+fn filter_of(query: &str) -> Result<AlarmFilter, ApiError> {
+    let mut broken = Vec::new();
+    let mut flag = |name: &str| match query_value(query, name) {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => {
+            broken.push(format!("Field '{name}': true or false is expected"));
+            None
+        }
+    };
+    let (open, acknowledged) = (flag("open"), flag("acknowledged"));
+    let severity = query_value(query, "severity").and_then(|word| {
+        let known = [Severity::Info, Severity::Warning, Severity::Critical].into_iter().find(|s| s.as_str() == word);
+        if known.is_none() {
+            broken.push("Field 'severity': info, warning or critical is expected".to_owned());
+        }
+        known
+    });
+    if !broken.is_empty() {
+        return Err(ApiError::invalid(broken));
+    }
+    Ok(AlarmFilter { open, acknowledged, severity, key: id_in(query, "vehicle")?, pipeline: id_in(query, "pipeline")? })
+}
+
+async fn find(services: &Services, id: &str) -> Result<AlarmRecord, ApiError> {
+    let id: Id = path_id("id", id)?;
+    services.records.alarm(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the alarm '{id}'")))
+}
+
+async fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let alarm = find(services, id).await?;
+    if !may_read(claims, &alarm.key) {
+        return Err(ApiError::forbidden(format_args!("read alarms of '{}'", alarm.key)));
+    }
+    let life = services.records.alarm_life(&alarm.id).await?;
+    let mut shown = view(&alarm);
+    shown["life"] = life.iter().map(moment).collect();
+    Ok(reply::ok(services.clock.now(), shown, "alarm"))
+}
+
+async fn acknowledge(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;
+    let Some(note) = fields.optional("note", text(MAX_NOTE)) else { return Err(fields.refusal()) };
+    let alarm = find(services, id).await?;
+    let own = VehicleId::new(&alarm.key).is_ok_and(|vehicle| claims.may_publish(&vehicle));
+    if !claims.may_manage() && !own {
+        return Err(ApiError::forbidden(format_args!("acknowledge alarms of '{}'", alarm.key)));
+    }
+    services.pipelines.acknowledge(&alarm, &claims.sub, note.as_deref()).await?;
+    let alarm = find(services, id).await?;
+    Ok(reply::ok(services.clock.now(), view(&alarm), "the alarm is acknowledged and escalates no further"))
+}
+
+fn view(alarm: &AlarmRecord) -> Value {
+    json!({
+        "id": alarm.id,
+        "pipeline": alarm.pipeline,
+        "step": alarm.step,
+        "rule": alarm.rule,
+        "vehicleId": alarm.key,
+        "severity": alarm.severity,
+        "open": alarm.cleared_at.is_none(),
+        "raisedAt": alarm.raised_at,
+        "clearedAt": alarm.cleared_at,
+        "acknowledgedAt": alarm.acknowledged_at,
+        "acknowledgedBy": alarm.acknowledged_by,
+        "note": alarm.note,
+        "count": alarm.count,
+        "value": alarm.value,
+    })
+}
+
+fn moment(moment: &AlarmMoment) -> Value {
+    json!({
+        "change": moment.change,
+        "at": moment.at,
+        "recordedAt": moment.recorded_at,
+        "severity": moment.severity,
+        "count": moment.count,
+        "by": moment.by,
+        "note": moment.note,
+    })
+}
