@@ -14,6 +14,7 @@ mod http;
 mod journal;
 mod laps;
 mod overload;
+mod pipeline_links;
 mod pipelines;
 mod pipelines_page;
 mod pitbox;

@@ -8,11 +8,13 @@ mod alarms;
 mod media;
 mod people;
 mod sessions;
+mod tables;
 
 pub use alarms::{AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords};
 pub use media::{Feedback, FeedbackRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords};
 pub use people::{ApiKey, ApiKeyRecords, Driver, DriverRecords, Team, User, UserRecords};
 pub use sessions::{Session, SessionRecords, TelemetrySpan, Track};
+pub use tables::{TableRecords, TableRows};
 
 use super::PortFuture;
 
@@ -70,7 +72,7 @@ pub struct Listing<T> {
 
 /// The relational store.
 pub trait Records:
-    UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords + AlarmRecords
+    UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords + AlarmRecords + TableRecords
 {
     /// What metrics and logs call it: `sqlite`, `postgres`.
     fn name(&self) -> &'static str;

@@ -1,6 +1,6 @@
 //! The running pipeline: source, steps in order, and what they lead to.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use slipstream_protocol::{Sample, Timestamp};
@@ -11,13 +11,17 @@ use super::{
     operators,
     row::Row,
     source::Source,
-    spec::{PipelineSpec, SideSpec, StepSpec},
-    state::{StateError, load, save},
+    spec::{KeyBy, PipelineSpec, SideSpec, SourceSpec, StepSpec},
+    state::{StateError, load, load_first, save},
+    surroundings::Surroundings,
     symbols::{Key, SignalId, Symbols},
-    tables::{MemoryTables, Tables},
+    tags::{TagBook, Tags},
+    upstream::{SavedUpstream, Upstream},
     watermark::Watermarks,
 };
 
+#[cfg(test)]
+mod chained;
 #[cfg(test)]
 mod documentation;
 mod stage;
@@ -29,6 +33,9 @@ pub use stage::{StepStats, Stopwatch};
 
 /// Format of a whole pipeline's snapshot.
 const SNAPSHOT_VERSION: u16 = 1;
+
+/// Each so many watermarks tags that nothing can ask for any more are forgotten.
+const FORGET_EVERY: u64 = 1_024;
 
 /// A row that came too late, and the step it came too late for.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +51,18 @@ pub struct Pipeline {
     spec: Arc<PipelineSpec>,
     source: Source,
     watermarks: Watermarks,
+    /// Pipelines whose results are rows here, in the order sources name them.
+    upstreams: Vec<Upstream>,
     stages: Vec<Stage>,
     out: Output,
+    /// How far event time has come for the first step.
+    advanced: Timestamp,
+    /// How far it has come behind the last step: what steps hold back is not in it.
+    reached: Timestamp,
+    /// Which session and fleet keys belong to, where results are stored.
+    tags: Option<TagBook>,
+    /// Watermarks heard; now and then the book of tags forgets.
+    advances: u64,
     /// Rows on their way into the next step.
     moving: Vec<Row>,
     results: VecDeque<Row>,
@@ -69,6 +86,15 @@ struct Saved {
     steps: Vec<SavedStep>,
 }
 
+/// What stands behind [`Saved`] where there is any of it: a pipeline without is written as it always was.
+#[derive(Serialize, Deserialize)]
+struct SavedBeside {
+    upstreams: Vec<SavedUpstream>,
+    tags: Option<TagBook>,
+    advanced: Timestamp,
+    reached: Timestamp,
+}
+
 #[derive(Serialize, Deserialize)]
 struct SavedStep {
     verb: String,
@@ -80,31 +106,45 @@ struct SavedStep {
 impl Pipeline {
     /// Checks a description whole and makes it run. `Err` has every mistake there is.
     pub fn build(document: &serde_json::Value) -> Result<Self, Mistakes> {
-        Self::build_with(document, &(Arc::new(MemoryTables::default()) as Arc<dyn Tables>))
+        Self::build_with(document, &Surroundings::default())
     }
 
-    /// As [`Pipeline::build`], with tables to enrich rows from.
-    pub fn build_with(document: &serde_json::Value, tables: &Arc<dyn Tables>) -> Result<Self, Mistakes> {
+    /// As [`Pipeline::build`], with what it may refer to.
+    pub fn build_with(document: &serde_json::Value, around: &Surroundings) -> Result<Self, Mistakes> {
+        Self::build_below(document, around, &mut Vec::new())
+    }
+
+    /// As [`Pipeline::build_with`]; `path` has the names of the pipelines that read this one.
+    fn build_below(document: &serde_json::Value, around: &Surroundings, path: &mut Vec<String>) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
         let Some(spec) = PipelineSpec::read_with(document, &mut mistakes) else { return Err(mistakes) };
         let mut out = Output::default();
+        path.push(spec.name.clone());
+        let upstreams = upstreams(&spec, around, path, &mut mistakes);
+        path.pop();
         let source = Source::new(spec.source.clone(), &mut out.scope.signals);
-        let stages = Build { spec: &spec, tables, scope: &mut out.scope, mistakes: &mut mistakes }.stages(&spec.steps);
+        let stages = Build { spec: &spec, around, scope: &mut out.scope, mistakes: &mut mistakes }.stages(&spec.steps);
         if !mistakes.0.is_empty() {
             return Err(mistakes);
         }
         Ok(Self {
             source,
             watermarks: Watermarks::new(spec.time.watermark),
+            upstreams,
             stages,
             out,
+            advanced: Timestamp::from_micros(i64::MIN),
+            reached: Timestamp::from_micros(i64::MIN),
+            tags: None,
+            advances: 0,
             moving: Vec::new(),
             results: VecDeque::new(),
             late: VecDeque::new(),
             rows_in: 0,
             stopwatch: None,
             spec: Arc::new(spec),
-        })
+        }
+        .tagging())
     }
 
     /// What it was made from.
@@ -122,7 +162,7 @@ impl Pipeline {
         self.stopwatch = Some(stopwatch);
     }
 
-    /// Takes a sample in, if the source (or a step's second source) wants it. Whether it did.
+    /// Takes a sample in, if the source (or a step's second source, or a pipeline that runs along) wants it. Whether it did.
     pub fn feed(&mut self, sample: &Sample) -> bool {
         let mut newest = None;
         for at in 0..self.stages.len() {
@@ -135,13 +175,142 @@ impl Pipeline {
         }
         if let Some(row) = self.source.read(sample, &mut self.out) {
             newest = Some((row.key, row.time));
+            if let Some(book) = &mut self.tags {
+                match self.source.key_by() {
+                    KeyBy::Vehicle => book.note_sample(row.key, sample),
+                    KeyBy::Session => {
+                        book.note_tags(row.key, row.time, &Tags { session: sample.session.clone(), fleet: None });
+                    }
+                    KeyBy::Fleet => book.note_tags(row.key, row.time, &Tags { session: None, fleet: sample.fleet.clone() }),
+                }
+            }
             self.push(row);
         }
-        let Some((key, time)) = newest else { return false };
-        if let Some(watermark) = self.watermarks.note(key.index(), time) {
+        let moved = newest.and_then(|(key, time)| self.watermarks.note(key.index(), time));
+        if !self.upstreams.is_empty() {
+            return self.feed_upstreams(sample) || newest.is_some();
+        }
+        if let Some(watermark) = moved {
             self.advance(watermark);
         }
-        true
+        newest.is_some()
+    }
+
+    /// Lets the pipelines that run along have a sample. Whether any wanted it.
+    fn feed_upstreams(&mut self, sample: &Sample) -> bool {
+        let mut taken = false;
+        for upstream in &mut self.upstreams {
+            taken |= upstream.feed(sample);
+        }
+        self.take_settled();
+        self.advance_together();
+        taken
+    }
+
+    /// Takes in what is settled of the pipelines that run along.
+    fn take_settled(&mut self) {
+        let mut upstreams = std::mem::take(&mut self.upstreams);
+        for upstream in &mut upstreams {
+            for result in upstream.settled() {
+                self.take_result(&result, upstream);
+                upstream.pipeline_mut().recycle(result);
+            }
+        }
+        self.upstreams = upstreams;
+    }
+
+    fn take_result(&mut self, result: &Row, upstream: &Upstream) {
+        for at in 0..self.stages.len() {
+            let Some(side) = self.stages[at].side.as_mut().filter(|s| s.source.pipeline() == Some(upstream.name())) else { continue };
+            if let Some(row) = side.source.read_result(result, upstream.scope(), &mut self.out) {
+                stage::run(&mut side.stages, vec![row], &mut self.out, &mut self.late, None);
+                self.push_side(at);
+            }
+        }
+        if self.source.pipeline() == Some(upstream.name())
+            && let Some(row) = self.source.read_result(result, upstream.scope(), &mut self.out)
+        {
+            if let (Some(book), Some(tags)) = (&mut self.tags, upstream.tags(result)) {
+                book.note_tags(row.key, row.time, tags);
+            }
+            self.push(row);
+        }
+    }
+
+    /// Event time goes on as far as samples and the pipelines that run along let it. Who is idle is not waited for.
+    fn advance_together(&mut self) {
+        let Some(newest) = self.newest() else { return };
+        let waited_for = newest.minus(self.spec.time.watermark.idle);
+        let own = self.watermarks.newest().map(|newest| (newest, self.watermarks.watermark()));
+        let others = self.upstreams.iter().filter_map(|u| Some((u.pipeline().newest()?, u.reached())));
+        let target = own.into_iter().chain(others).filter(|(newest, _)| *newest >= waited_for).map(|(_, reached)| reached).min();
+        if let Some(target) = target.filter(|target| *target > self.advanced) {
+            self.advance(target);
+        }
+    }
+
+    /// The newest event time of all sources.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.upstreams.iter().filter_map(|u| u.pipeline().newest()).chain(self.watermarks.newest()).max()
+    }
+
+    /// How far event time has come; the lowest time there is while nothing came.
+    pub const fn watermark(&self) -> Timestamp {
+        self.advanced
+    }
+
+    /// No result with an earlier time is to come, but for corrections.
+    pub(super) const fn reached(&self) -> Timestamp {
+        self.reached
+    }
+
+    /// How far the watermark is behind the newest event time.
+    pub fn lag(&self) -> Duration {
+        let known = self.newest().filter(|_| self.watermark().micros() != i64::MIN);
+        known.map_or(Duration::ZERO, |newest| newest.since(self.watermark()))
+    }
+
+    /// How many sources there are, and how many of them are idle; with those of the pipelines that run along.
+    pub fn sources(&self) -> (usize, usize) {
+        let others = self.upstreams.iter().map(|u| u.pipeline().sources());
+        others.fold(self.watermarks.sources(), |(all, idle), (a, i)| (all + a, idle + i))
+    }
+
+    /// Session and fleet of a result; nothing is known of them unless results are stored.
+    pub fn tags(&self, row: &Row) -> Option<&Tags> {
+        self.tags.as_ref()?.of(row)
+    }
+
+    /// Keeps the tags of keys where results are stored, or somebody behind needs them.
+    fn tagging(mut self) -> Self {
+        if self.spec.outputs.series.is_some() {
+            self.keep_tags();
+        }
+        self
+    }
+
+    fn keep_tags(&mut self) {
+        self.tags.get_or_insert_default();
+        for upstream in &mut self.upstreams {
+            upstream.pipeline_mut().keep_tags();
+        }
+    }
+
+    /// Takes over the state of the pipeline whose results this one reads, where that is the only one: so that the first results are
+    /// the same as that one's. Whether it did.
+    pub fn seed(&mut self, name: &str, around: &Surroundings, state: &[u8]) -> Result<bool, RestoreError> {
+        let [upstream] = &mut self.upstreams[..] else { return Ok(false) };
+        let Some(document) = around.pipelines.get(name).filter(|_| upstream.name() == name) else { return Ok(false) };
+        upstream.seed(document, around, state)?;
+        if self.tags.is_some() {
+            self.keep_tags();
+        }
+        Ok(true)
+    }
+
+    /// Corrections of other pipelines' results that came when those had been taken in already.
+    pub fn missed_corrections(&self) -> u64 {
+        self.upstreams.iter().map(Upstream::missed).sum()
     }
 
     /// Takes a row in as if the source had read it: for tests, and for sources that are no samples.
@@ -160,13 +329,25 @@ impl Pipeline {
 
     /// All sources have been silent for the time of `time.idle` by the server's clock: open periods that end before the newest row close.
     pub fn silence(&mut self) {
-        if let Some(watermark) = self.watermarks.silence() {
+        let moved = self.watermarks.silence();
+        if !self.upstreams.is_empty() {
+            for upstream in &mut self.upstreams {
+                upstream.pipeline_mut().silence();
+            }
+            self.take_settled();
+            return self.advance_together();
+        }
+        if let Some(watermark) = moved {
             self.advance(watermark);
         }
     }
 
     /// The stream has ended for good (a file was read to its end): everything open closes.
     pub fn finish(&mut self) {
+        for upstream in &mut self.upstreams {
+            upstream.finish();
+        }
+        self.take_settled();
         self.advance(Timestamp::from_micros(i64::MAX));
     }
 
@@ -216,6 +397,11 @@ impl Pipeline {
             self.run_from(at + 1, self.stopwatch);
         }
         self.out.scope.watermark = watermark;
+        (self.advanced, self.reached) = (watermark, held);
+        self.advances += 1;
+        if let Some(book) = self.tags.as_mut().filter(|_| self.advances.is_multiple_of(FORGET_EVERY)) {
+            book.forget(watermark.minus(self.spec.time.allowed_lateness));
+        }
     }
 
     /// The oldest result not taken yet.
@@ -249,6 +435,19 @@ impl Pipeline {
         answer
     }
 
+    /// Passes a command to the step of that name of the pipeline `name`, which runs along, near or far.
+    pub fn command_along(&mut self, name: &str, step: &str, command: &serde_json::Value) -> Result<serde_json::Value, CommandError> {
+        let mut answer = Err(CommandError::Absent(format!("no pipeline '{name}' runs along")));
+        for upstream in &mut self.upstreams {
+            let along = upstream.pipeline_mut();
+            let own = along.spec.name == name;
+            let theirs = if own { along.command(step, command) } else { along.command_along(name, step, command) };
+            answer = answer.or(theirs);
+        }
+        self.take_settled();
+        answer
+    }
+
     /// How far event time has come, and who holds it.
     pub const fn watermarks(&self) -> &Watermarks {
         &self.watermarks
@@ -272,7 +471,8 @@ impl Pipeline {
     /// Memory held by state, in bytes, names included.
     pub fn state_bytes(&self) -> usize {
         let steps: usize = self.stats().iter().map(|s| s.state_bytes).sum();
-        steps + self.out.scope.keys.heap_bytes() + self.out.scope.signals.heap_bytes() + self.watermarks.heap_bytes()
+        let beside = self.upstreams.iter().map(Upstream::state_bytes).sum::<usize>() + self.tags.as_ref().map_or(0, TagBook::heap_bytes);
+        steps + self.out.scope.keys.heap_bytes() + self.out.scope.signals.heap_bytes() + self.watermarks.heap_bytes() + beside
     }
 
     /// The whole state. Take out all results first: they are not in it.
@@ -297,21 +497,26 @@ impl Pipeline {
         };
         let mut bytes = Vec::new();
         save(&saved, &mut bytes)?;
+        if !self.upstreams.is_empty() || self.tags.is_some() {
+            let upstreams = self.upstreams.iter().map(Upstream::save).collect::<Result<_, _>>()?;
+            let (advanced, reached) = (self.advanced, self.reached);
+            save(&SavedBeside { upstreams, tags: self.tags.clone(), advanced, reached }, &mut bytes)?;
+        }
         Ok(bytes)
     }
 
     /// A pipeline made from `document` with the state of a snapshot of the same description.
     pub fn restore(document: &serde_json::Value, bytes: &[u8]) -> Result<Self, RestoreError> {
-        Self::restore_with(document, &(Arc::new(MemoryTables::default()) as Arc<dyn Tables>), bytes)
+        Self::restore_with(document, &Surroundings::default(), bytes)
     }
 
-    /// As [`Pipeline::restore`], with tables to enrich rows from.
-    pub fn restore_with(document: &serde_json::Value, tables: &Arc<dyn Tables>, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let saved: Saved = load(bytes)?;
+    /// As [`Pipeline::restore`], with what it may refer to.
+    pub fn restore_with(document: &serde_json::Value, around: &Surroundings, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let (saved, beside): (Saved, &[u8]) = load_first(bytes)?;
         if saved.version != SNAPSHOT_VERSION {
             return Err(StateError::Version { found: saved.version, expected: SNAPSHOT_VERSION }.into());
         }
-        let mut pipeline = Self::build_with(document, tables)?;
+        let mut pipeline = Self::build_with(document, around)?;
         // Steps were built with fresh names; the saved table must begin with the same ones, so that their numbers hold.
         let built = &pipeline.out.scope.signals;
         let same_names = (0..built.len()).map(SignalId::from_index).all(|id| built.name(id) == saved.signals.name(id));
@@ -320,6 +525,7 @@ impl Pipeline {
             return Err(StateError::OtherSteps.into());
         }
         pipeline.out.scope = Scope { signals: saved.signals, keys: saved.keys, watermark: saved.watermarks.watermark() };
+        pipeline.advanced = saved.watermarks.watermark();
         pipeline.watermarks = saved.watermarks;
         let mut states = saved.steps.iter();
         for stage in &mut pipeline.stages {
@@ -330,7 +536,30 @@ impl Pipeline {
                 *watermark = step.watermark;
             }
         }
+        let held = |held: Timestamp, stage: &Stage| stage.operator.holds(stage.watermark).min(stage.watermark).min(held);
+        pipeline.reached = pipeline.stages.iter().fold(pipeline.advanced, held);
+        pipeline.restore_beside(beside, around)?;
         Ok(pipeline)
+    }
+
+    fn restore_beside(&mut self, bytes: &[u8], around: &Surroundings) -> Result<(), RestoreError> {
+        if bytes.is_empty() {
+            return if self.upstreams.is_empty() { Ok(()) } else { Err(StateError::OtherSteps.into()) };
+        }
+        let saved: SavedBeside = load(bytes)?;
+        if saved.upstreams.len() != self.upstreams.len() {
+            return Err(StateError::OtherSteps.into());
+        }
+        for (upstream, saved) in self.upstreams.iter_mut().zip(saved.upstreams) {
+            upstream.restore(saved, around)?;
+        }
+        if saved.tags.is_some() {
+            self.tags = saved.tags;
+        }
+        // Its own sources alone do not say how far it has come.
+        (self.advanced, self.reached) = (saved.advanced, saved.reached);
+        self.out.scope.watermark = saved.advanced;
+        Ok(())
     }
 
     fn all_stages(&self) -> impl Iterator<Item = &Stage> {
@@ -349,10 +578,43 @@ pub enum RestoreError {
     State(#[from] StateError),
 }
 
+/// Pipelines whose results sources of `spec` read, each once.
+fn upstreams(spec: &PipelineSpec, around: &Surroundings, path: &mut Vec<String>, mistakes: &mut Mistakes) -> Vec<Upstream> {
+    let sides = spec.steps.iter().filter_map(|step| Some((format!("{}.with.source.pipeline", step.place), &step.with.as_ref()?.source)));
+    let sources = std::iter::once(("source.pipeline".to_owned(), &spec.source)).chain(sides);
+    let mut made: Vec<Upstream> = Vec::new();
+    for (place, SourceSpec { pipeline, .. }) in sources {
+        let Some(name) = pipeline else { continue };
+        if made.iter().any(|u| u.name() == name) {
+            continue;
+        }
+        if path.contains(name) {
+            let circle = path.iter().skip_while(|n| *n != name).map(|n| format!("'{n}' reads ")).collect::<String>();
+            mistakes.add(place, format!("a circle: {circle}'{name}'"));
+            continue;
+        }
+        let Some(document) = around.pipelines.get(name) else {
+            let known: Vec<&str> = around.pipelines.keys().map(String::as_str).collect();
+            let there = if known.is_empty() { "there are none beside it".to_owned() } else { format!("there are {}", known.join(", ")) };
+            mistakes.add(place, format!("'{name}' is no pipeline; {there}{}", meant(name, &known)));
+            continue;
+        };
+        match Pipeline::build_below(document, around, path) {
+            Ok(pipeline) => made.push(Upstream::new(name, pipeline)),
+            Err(theirs) => {
+                for mistake in theirs.0 {
+                    mistakes.add(place.clone(), format!("in '{name}', {mistake}"));
+                }
+            }
+        }
+    }
+    made
+}
+
 /// What is at hand while all stages are made.
 struct Build<'a> {
     spec: &'a PipelineSpec,
-    tables: &'a Arc<dyn Tables>,
+    around: &'a Surroundings,
     scope: &'a mut Scope,
     mistakes: &'a mut Mistakes,
 }
@@ -374,7 +636,7 @@ impl Build<'_> {
                 signals: &mut self.scope.signals,
                 allowed_lateness: self.spec.time.allowed_lateness,
                 needs_order: kind.ordered,
-                tables: self.tables,
+                tables: &self.around.tables,
             };
             let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
             let needs_order = builder.needs_order;

@@ -73,6 +73,11 @@ impl<S> Keyed<S> {
         self.slots.iter().flatten()
     }
 
+    /// Every state, to change it, in the order the keys first came.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// Memory of the table itself, in bytes, without what the states hold on the heap.
     pub const fn heap_bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Option<S>>()

@@ -11,6 +11,7 @@
 //! | [`spec`], [`fields`] | the configuration, and how its mistakes are found |
 //! | [`watermark`] | how far event time has come |
 //! | [`flow`] | the running pipeline |
+//! | [`surroundings`], `upstream` | what it may refer to: tables, and other pipelines, which run along |
 
 pub mod expression;
 pub mod fields;
@@ -23,11 +24,14 @@ pub mod row;
 pub mod source;
 pub mod spec;
 pub mod state;
+pub mod surroundings;
 pub mod symbols;
 pub mod tables;
+pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timers;
+mod upstream;
 pub mod watermark;
 
 pub use expression::Expression;
@@ -39,5 +43,7 @@ pub use row::{Cell, Row, RowKind, Text, Value};
 pub use slipstream_protocol::Quality;
 pub use spec::PipelineSpec;
 pub use state::StateError;
+pub use surroundings::Surroundings;
 pub use symbols::{Key, SignalId, Symbols};
+pub use tags::Tags;
 pub use timers::Timers;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slipstream_protocol::{Sample, SignalName};
 
 use super::{
-    operator::Output,
+    operator::{Output, Scope},
     row::{Cell, Row, Value},
     spec::{KeyBy, SourceSpec},
     symbols::{Key, SignalId},
@@ -14,6 +14,7 @@ use super::{
 /// Reads samples. Vehicles send the same names in the same places over and over: the last sample's layout is remembered, so
 /// that names are compared (by pointer, as a rule), not hashed.
 #[derive(Debug)]
+#[expect(clippy::option_option, reason = "not looked up, not wanted and wanted are three things")]
 pub struct Source {
     spec: SourceSpec,
     all_vehicles: bool,
@@ -21,6 +22,8 @@ pub struct Source {
     layout: Vec<(SignalName, Option<SignalId>)>,
     /// Whether no signal appears twice in the layout.
     unique: bool,
+    /// What another pipeline's signals are called here; outside: not looked up yet.
+    renamed: Vec<Option<Option<SignalId>>>,
 }
 
 /// Whether `text` matches `pattern`, where `*` stands for any characters and `?` for one.
@@ -49,15 +52,63 @@ impl Source {
     pub fn new(spec: SourceSpec, signals: &mut super::Symbols<SignalId>) -> Self {
         let wanted = spec.signals.iter().map(|name| signals.intern(name)).collect();
         let all_vehicles = spec.vehicles.is_empty() || spec.vehicles.iter().any(|p| p == "*");
-        Self { spec, all_vehicles, wanted, layout: Vec::new(), unique: true }
+        Self { spec, all_vehicles, wanted, layout: Vec::new(), unique: true, renamed: Vec::new() }
     }
 
     /// Whether this source reads samples of that vehicle, fleet and session.
     pub fn takes(&self, sample: &Sample) -> bool {
         let is = |wanted: &Option<String>, given: Option<&str>| wanted.as_deref().is_none_or(|w| given == Some(w));
-        (self.all_vehicles || self.spec.vehicles.iter().any(|p| matches(p, &sample.vehicle)))
+        self.spec.pipeline.is_none()
+            && (self.all_vehicles || self.spec.vehicles.iter().any(|p| matches(p, &sample.vehicle)))
             && is(&self.spec.fleet, sample.fleet.as_deref())
             && is(&self.spec.session, sample.session.as_deref())
+    }
+
+    /// The pipeline whose results it reads.
+    pub fn pipeline(&self) -> Option<&str> {
+        self.spec.pipeline.as_deref()
+    }
+
+    /// What a row's key is.
+    pub const fn key_by(&self) -> KeyBy {
+        self.spec.key
+    }
+
+    /// Another pipeline's result as a row here, if this source takes it and it has any wanted signal.
+    pub fn read_result(&mut self, result: &Row, from: &Scope, out: &mut Output) -> Option<Row> {
+        let name = from.keys.name(result.key);
+        if !self.all_vehicles && !self.spec.vehicles.iter().any(|p| matches(p, name)) {
+            return None;
+        }
+        let mut row = Row { cells: Vec::new(), ..*result };
+        for cell in &result.cells {
+            if let Some(signal) = self.renamed(cell.signal, from, out) {
+                row.cells.push(Cell { signal, ..cell.clone() });
+            }
+        }
+        if row.cells.is_empty() {
+            return None;
+        }
+        row.key = out.scope.keys.intern(name);
+        Some(row)
+    }
+
+    fn renamed(&mut self, signal: SignalId, from: &Scope, out: &mut Output) -> Option<SignalId> {
+        let place = signal.index();
+        if place >= self.renamed.len() {
+            self.renamed.resize(place + 1, None);
+        }
+        if let Some(known) = self.renamed[place] {
+            return known;
+        }
+        let name = from.signals.name(signal);
+        let here = if self.wanted.is_empty() {
+            Some(out.scope.signals.intern(name))
+        } else {
+            out.scope.signals.get(name).filter(|id| self.wanted.contains(id))
+        };
+        self.renamed[place] = Some(here);
+        here
     }
 
     /// The sample as a row, if this source takes it and it has any wanted signal.

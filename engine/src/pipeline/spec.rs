@@ -39,6 +39,8 @@ pub struct PipelineSpec {
 /// Which samples, and what of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceSpec {
+    /// The results of this pipeline, instead of samples.
+    pub pipeline: Option<String>,
     /// Patterns of vehicle ids: `*` stands for any characters, `?` for one. None: all.
     pub vehicles: Vec<String>,
     /// Only samples that tell this fleet.
@@ -201,11 +203,19 @@ fn read_source(fields: &mut Fields<'_>) -> Option<SourceSpec> {
             );
         }
     }
+    let pipeline = read_id(fields, "pipeline");
     let fleet = read_id(fields, "fleet");
     let session = read_id(fields, "session");
     let signals: Vec<String> = fields.optional_list("signals").unwrap_or_default();
     let key = fields.optional_choice("key", &[("vehicle", KeyBy::Vehicle), ("session", KeyBy::Session), ("fleet", KeyBy::Fleet)]);
-    Some(SourceSpec { vehicles, fleet, session, signals, key: key.unwrap_or_default() })
+    if pipeline.is_some() {
+        for (name, told) in [("fleet", fleet.is_some()), ("session", session.is_some()), ("key", key.is_some())] {
+            if told {
+                fields.mistake(name, "results of a pipeline have the keys of that pipeline; say it in its source");
+            }
+        }
+    }
+    Some(SourceSpec { pipeline, vehicles, fleet, session, signals, key: key.unwrap_or_default() })
 }
 
 fn read_id(fields: &mut Fields<'_>, name: &'static str) -> Option<String> {

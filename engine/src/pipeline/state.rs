@@ -40,6 +40,11 @@ pub fn load<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
     Ok(postcard::from_bytes(bytes)?)
 }
 
+/// Reads the first of what [`save`] wrote one behind the other; tells what stands behind it.
+pub fn load_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), StateError> {
+    Ok(postcard::take_from_bytes(bytes)?)
+}
+
 /// Reads what [`save`] wrote as `version`, and refuses any other.
 pub fn load_version<T: DeserializeOwned>(found: u16, expected: u16, bytes: &[u8]) -> Result<T, StateError> {
     if found != expected {

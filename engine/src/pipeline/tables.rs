@@ -15,6 +15,24 @@ pub trait Tables: Send + Sync {
     fn names(&self) -> Vec<String>;
     /// What `table` says of `key`.
     fn row(&self, table: &str, key: &str) -> Option<TableRow>;
+    /// Changes with what the tables say: what was looked up before is looked up anew. Asked for every row.
+    fn version(&self) -> u64 {
+        0
+    }
+}
+
+/// Tables of which only the names are known, for checking descriptions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedTables(pub Vec<String>);
+
+impl Tables for NamedTables {
+    fn names(&self) -> Vec<String> {
+        self.0.clone()
+    }
+
+    fn row(&self, _: &str, _: &str) -> Option<TableRow> {
+        None
+    }
 }
 
 /// Tables in memory, by table and key. Empty, it is "no tables".

@@ -21,7 +21,7 @@ use crate::{
     ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
-    pipelines::{DeclaredPipelines, PipelineParts},
+    pipelines::{self, DeclaredPipelines, PipelineParts},
     rate::{self, RateLimits},
     records,
     replay::Replays,
@@ -131,8 +131,10 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         stores: stores.clone(),
         records: records.clone(),
         clock: clock.clone(),
+        data_dir: config.data_dir.clone(),
+        bounds: config.pipelines.clone(),
     };
-    let pipelines = declared.start(parts).await;
+    let declared_pipelines = declared.start(parts).await;
 
     let parts = TrainingParts { router: router.clone(), clock: clock.clone(), stores: stores.clone() };
     let trainings = Trainings::new(parts, &config.data_dir, config.models_dir(), config.rl.trainings);
@@ -163,7 +165,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         journal,
         series,
         writers,
-        pipelines,
+        pipelines: declared_pipelines,
         records,
         started_at,
         config,
@@ -176,6 +178,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let heart = CancellationToken::new();
     tokio::spawn(heartbeat::run(services.clone(), heart.clone()));
     tokio::spawn(rate::keep_forgetting(services.clone(), heart.clone()));
+    tokio::spawn(pipelines::keep_bounds(services.clone(), heart.clone()));
     Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving, heart })
 }
 

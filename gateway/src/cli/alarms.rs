@@ -127,12 +127,5 @@ fn line(alarm: &Value) -> String {
     let state = if alarm["open"] == true { "open" } else { "over" };
     let seen = alarm["acknowledgedBy"].as_str().map_or_else(|| "not seen".to_owned(), |who| format!("seen by {who}"));
     let times = alarm["count"].as_u64().filter(|n| *n > 1).map_or_else(String::new, |n| format!(", {n} times"));
-    format!(
-        "{}  {:<8} {state}  {}  {}: {}{times}, {seen}",
-        text("id"),
-        text("severity"),
-        text("raisedAt"),
-        text("vehicleId"),
-        text("rule")
-    )
+    format!("{}  {:<8} {state}  {}  {}: {}{times}, {seen}", text("id"), text("severity"), text("raisedAt"), text("vehicleId"), text("rule"))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use slipstream_engine::pipeline::{Pipeline, Row, RowKind, operators::OPERATORS};
+use slipstream_engine::pipeline::{Pipeline, Row, RowKind, Surroundings, operators::OPERATORS};
 use slipstream_protocol::{Quality, SessionId, Timestamp, VehicleId};
 
 use super::{
@@ -15,7 +15,10 @@ use super::{
     exit::{Exit, Usage},
 };
 use crate::{
-    pipelines::document::{self, DocumentError},
+    pipelines::{
+        document::{self, DocumentError},
+        tables,
+    },
     relay::source::{ColumnMap, Item, ReadOptions, Source, Start},
 };
 
@@ -61,6 +64,10 @@ struct TryArgs {
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
 
+    /// Another description whose results this one reads; may be given several times
+    #[arg(long, value_name = "FILE")]
+    beside: Vec<PathBuf>,
+
     /// Which column means what: vehicle, time, session, fleet, name, value, or a signal's name
     #[arg(long, value_name = "WHAT=COLUMN,...", default_value = "")]
     map: ColumnMap,
@@ -104,10 +111,18 @@ pub(super) fn run(args: &PipelineArgs) -> Outcome {
     }
 }
 
+/// What the descriptions in these files may refer to: each other, and the tables of a server.
+fn beside(files: &[PathBuf]) -> Surroundings {
+    let mut around = tables::named();
+    around.pipelines.extend(document::named(files));
+    around
+}
+
 fn check(files: &[PathBuf]) -> Exit {
     let mut exit = Exit::Done;
+    let around = beside(files);
     for path in files {
-        match document::check_file(path) {
+        match document::check_file(path, &around) {
             Ok((name, _)) => println!("{}: '{name}' has no mistakes", path.display()),
             Err(error) => {
                 exit = Exit::Partial;
@@ -123,7 +138,8 @@ fn check(files: &[PathBuf]) -> Exit {
 fn try_out(args: &TryArgs) -> Outcome {
     let text =
         std::fs::read_to_string(&args.file).map_err(|source| Usage(DocumentError::Read { path: args.file.clone(), source }.to_string()))?;
-    let build = || -> Result<Pipeline, DocumentError> { Ok(Pipeline::build(&document::parse(&text)?)?) };
+    let around = beside(&args.beside);
+    let build = || -> Result<Pipeline, DocumentError> { Ok(Pipeline::build_with(&document::parse(&text)?, &around)?) };
     let mut pipeline = build().map_err(|error| Usage(error.lines().join("\n")))?;
     pipeline.measure_with(crate::pipelines::stopwatch);
     let read = ReadOptions {

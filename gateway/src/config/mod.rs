@@ -138,6 +138,25 @@ pub struct LimitsConfig {
     pub max_buffered_bytes: usize,
 }
 
+/// Bounds of declared pipelines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PipelinesConfig {
+    /// How often tables that rows are enriched from are read again.
+    #[serde(serialize_with = "duration::serialize")]
+    pub refresh: Duration,
+    /// Most bytes of the journal that are kept for a pipeline that stands still.
+    pub hold_bytes: u64,
+    /// Longest time the journal is kept for a pipeline that stands still.
+    #[serde(serialize_with = "duration::serialize")]
+    pub hold_age: Duration,
+}
+
+impl Default for PipelinesConfig {
+    fn default() -> Self {
+        Self { refresh: Duration::from_secs(30), hold_bytes: 1 << 30, hold_age: Duration::from_secs(86_400) }
+    }
+}
+
 /// Everything that can be set, resolved. Secrets are redacted when printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
@@ -149,6 +168,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Folder with declared pipelines, one TOML or JSON file each; none where absent.
     pub pipelines_dir: Option<PathBuf>,
+    /// Bounds of declared pipelines.
+    pub pipelines: PipelinesConfig,
     /// Secret that signs tokens; made and kept under `data_dir` where absent.
     pub jwt_secret: Option<Secret>,
     /// Origins browsers may call from; `*` for all.
@@ -197,6 +218,7 @@ impl Default for Config {
             port: 8080,
             data_dir: PathBuf::from("./data"),
             pipelines_dir: None,
+            pipelines: PipelinesConfig::default(),
             jwt_secret: None,
             cors_origins: Vec::new(),
             log_level: "info".to_owned(),

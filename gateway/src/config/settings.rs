@@ -139,6 +139,9 @@ pub const SETTINGS: &[Setting] = &[
     open("pipelines_dir", "SLIPSTREAM_PIPELINES_DIR", "a directory of .toml and .json files", |c, v| {
         put_optional(&mut c.pipelines_dir, v, |path| Some(PathBuf::from(path)))
     }),
+    open("pipelines.refresh", "SLIPSTREAM_PIPELINES_REFRESH", TIME, |c, v| put(&mut c.pipelines.refresh, time(v))),
+    open("pipelines.hold_bytes", "SLIPSTREAM_PIPELINES_HOLD_BYTES", COUNT, |c, v| put(&mut c.pipelines.hold_bytes, positive(v))),
+    open("pipelines.hold_age", "SLIPSTREAM_PIPELINES_HOLD_AGE", TIME, |c, v| put(&mut c.pipelines.hold_age, time(v))),
     hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put_optional(&mut c.jwt_secret, v, jwt_secret)),
     open("cors_origins", "CORS_ORIGINS", "comma-separated origins such as https://pit.example, or *", |c, v| {
         put(&mut c.cors_origins, origins(v))

@@ -28,20 +28,15 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
                 answered(&services, list(&services, &claims, &query)).await
             },
         );
-    let read =
-        warp::path!("api" / "alarms" / String).and(warp::get()).and(with(services)).and(caller()).then(
-            |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-                answered(&services, read(&services, &claims, &id)).await
+    let read = warp::path!("api" / "alarms" / String).and(warp::get()).and(with(services)).and(caller()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move { answered(&services, read(&services, &claims, &id)).await },
+    );
+    let acknowledge =
+        warp::path!("api" / "alarms" / String / "acknowledge").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, acknowledge(&services, &claims, &id, &body)).await
             },
         );
-    let acknowledge = warp::path!("api" / "alarms" / String / "acknowledge")
-        .and(warp::post())
-        .and(with(services))
-        .and(caller())
-        .and(body())
-        .then(|id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, acknowledge(&services, &claims, &id, &body)).await
-        });
     list.or(read).unify().or(acknowledge).unify().boxed()
 }
 

@@ -19,7 +19,7 @@ use slipstream_engine::pipeline::flow::StepStats;
 
 use crate::{
     app::Services,
-    pipelines::{PipelineStats, RunState},
+    pipelines::{PipelineStats, RunState, TableHealth},
     rl::training::TrainingState,
     series::writer::WriterState,
 };
@@ -43,6 +43,7 @@ fn render(services: &Services) -> Result<String, fmt::Error> {
     readings.journal(services);
     readings.writers(services);
     readings.pipelines(services);
+    readings.tables(services);
     registry.register_collector(Box::new(readings));
     let mut text = String::with_capacity(16 << 10);
     encode(&mut text, &registry)?;
@@ -225,6 +226,10 @@ impl Readings {
         each("pipeline_waiting_batches", "Batches of results and of alarms' events that wait for the stores", false, &|s| {
             s.waiting_batches as f64
         });
+        each("pipeline_held_bytes", "Bytes of the journal kept because the pipeline stands still", false, &|s| s.held_bytes as f64);
+        each("pipeline_missed_records", "Journal records it never saw, because it stood still for too long", false, &|s| {
+            s.missed.as_ref().map_or(0.0, |missed| missed.records as f64)
+        });
         each("pipeline_watermark_lag_seconds", "How far the watermark is behind the newest event time", false, &|s| s.watermark_lag_s);
         each("pipeline_lag_records", "Journal records that wait for the pipeline", false, &|s| s.lag_records as f64);
         each("pipeline_state_bytes", "Memory of all state", false, &|s| s.state_bytes as f64);
@@ -244,6 +249,19 @@ impl Readings {
         step("pipeline_step_state_bytes", "Memory of a step's state", false, &|s| Some(s.state_bytes as f64));
         step("pipeline_step_seconds_p50", "Processing time of a row, median", false, &|s| s.nanos_p50.map(|n| n as f64 / 1e9));
         step("pipeline_step_seconds_p99", "Processing time of a row, 99th percentile", false, &|s| s.nanos_p99.map(|n| n as f64 / 1e9));
+    }
+}
+
+impl Readings {
+    fn tables(&mut self, services: &Services) {
+        let (all, now) = (services.pipelines.tables(), services.clock.now());
+        let mut each = |name, help, value: &dyn Fn(&TableHealth) -> Option<f64>| {
+            let values = all.iter().filter_map(|t| Some((vec![("table", t.table.clone())], value(t)?))).collect();
+            self.0.push(Reading { name, help, counts: false, values });
+        };
+        each("pipeline_table_rows", "Rows of a table that pipelines enrich rows from", &|t| Some(t.rows as f64));
+        each("pipeline_table_age_seconds", "How long ago the table was read", &|t| Some(now.since(t.read_at?).as_secs_f64()));
+        each("pipeline_table_stale", "Whether the last reading of the table failed", &|t| Some(f64::from(u8::from(t.error.is_some()))));
     }
 }
 

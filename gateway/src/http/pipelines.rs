@@ -25,9 +25,11 @@ impl From<PipelineError> for ApiError {
             PipelineError::Command(CommandError::Absent(_)) => ErrorCode::NotFound,
             PipelineError::OtherName(..) | PipelineError::Command(_) => ErrorCode::ValidationError,
             PipelineError::Unknown(_) => ErrorCode::NotFound,
-            PipelineError::Exists(_) | PipelineError::FromFile(_) | PipelineError::TooMany | PipelineError::NotRunning(_) => {
-                ErrorCode::Conflict
-            }
+            PipelineError::Exists(_)
+            | PipelineError::FromFile(_)
+            | PipelineError::TooMany
+            | PipelineError::NotRunning(_)
+            | PipelineError::Read(..) => ErrorCode::Conflict,
             PipelineError::Storage(_) => ErrorCode::Unavailable,
         };
         let code = if matches!(&error, PipelineError::Command(CommandError::Refused(_))) { ErrorCode::Conflict } else { code };
@@ -121,7 +123,9 @@ async fn read(services: &Services, name: &str) -> ApiResult {
 
 async fn stats(services: &Services, name: &str) -> ApiResult {
     let view = services.pipelines.read(name).await?;
-    Ok(reply::ok(services.clock.now(), view.stats, "what the pipeline does"))
+    let mut shown = serde_json::to_value(&view.stats).unwrap_or_default();
+    shown["tables"] = json!(view.tables);
+    Ok(reply::ok(services.clock.now(), shown, "what the pipeline does"))
 }
 
 async fn replace(services: &Services, claims: &Claims, name: &str, body: &[u8]) -> ApiResult {

@@ -228,6 +228,11 @@ impl EmbeddedJournal {
         self.shared.commit(consumer, position);
     }
 
+    /// Bytes of the segments that hold records behind `position`.
+    pub fn bytes_behind(&self, position: u64) -> u64 {
+        self.shared.segments.lock().iter().filter(|s| s.last > position).map(|s| s.bytes).sum()
+    }
+
     /// Bytes of all segment files.
     pub fn segment_bytes(&self) -> u64 {
         self.shared.segments.lock().iter().map(|s| s.bytes).sum()

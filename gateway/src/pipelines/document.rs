@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use slipstream_engine::pipeline::{Mistakes, Pipeline};
+use slipstream_engine::pipeline::{Mistakes, Pipeline, Surroundings};
 
 /// Why a text is no description of a pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +51,23 @@ pub fn parse(text: &str) -> Result<Value, DocumentError> {
     }
 }
 
-/// Reads a text and checks it whole; tells the pipeline's name.
-pub fn check(text: &str) -> Result<(String, Value), DocumentError> {
+/// Reads a text and checks it whole, with what it may refer to; tells the pipeline's name.
+pub fn check(text: &str, around: &Surroundings) -> Result<(String, Value), DocumentError> {
     let document = parse(text)?;
-    let pipeline = Pipeline::build(&document)?;
+    let pipeline = Pipeline::build_with(&document, around)?;
     Ok((pipeline.spec().name.clone(), document))
 }
 
 /// As [`check`], from a file.
-pub fn check_file(path: &Path) -> Result<(String, Value), DocumentError> {
-    check(&fs::read_to_string(path).map_err(|source| DocumentError::Read { path: path.to_owned(), source })?)
+pub fn check_file(path: &Path, around: &Surroundings) -> Result<(String, Value), DocumentError> {
+    check(&fs::read_to_string(path).map_err(|source| DocumentError::Read { path: path.to_owned(), source })?, around)
+}
+
+/// The descriptions in these files by the names they give themselves, with or without mistakes: so that they may refer to each
+/// other. What cannot be read is left out.
+pub fn named(paths: &[PathBuf]) -> Vec<(String, Value)> {
+    let documents = paths.iter().filter_map(|path| parse(&fs::read_to_string(path).ok()?).ok());
+    documents.filter_map(|document| Some((document["name"].as_str()?.to_owned(), document))).collect()
 }
 
 /// The descriptions in a folder: files that end in `.toml` or `.json`, by name. Nothing where there is no folder.

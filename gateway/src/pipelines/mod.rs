@@ -5,89 +5,57 @@
 //! `DATA_DIR/pipelines`.
 
 mod alarms;
+mod declared;
 pub mod document;
+mod error;
+mod hold;
+mod launch;
 mod report;
 mod results;
 mod runner;
 mod sink;
 mod store;
+pub mod tables;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use serde_json::Value;
 use slipstream_actors::{
     Router,
-    ports::{Clock, Records, RecordsError, SeriesStore},
+    ports::{Clock, Records, SeriesStore},
 };
-use slipstream_engine::pipeline::{CommandError, Pipeline, PipelineSpec};
+use slipstream_engine::pipeline::{Pipeline, PipelineSpec, Surroundings};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
+pub use declared::DeclaredPipelines;
 pub use document::DocumentError;
-pub use report::{PipelineStats, ResultCounts, RunState};
+pub use error::PipelineError;
+pub use hold::keep_bounds;
+pub use report::{Missed, PipelineStats, ResultCounts, RunState};
+pub use tables::TableHealth;
 
-use crate::journal::{ConsumerRole, EmbeddedJournal};
+use crate::{config::PipelinesConfig, journal::EmbeddedJournal};
 pub(crate) use results::json as json_value;
 pub(crate) use runner::stopwatch;
 pub(crate) use sink::Sink;
 
-use results::Results;
-use runner::{Command, Order, Runner};
-use store::{Checkpoint, Record, Store};
+use runner::{Command, Order};
+use store::{Record, Store};
+use tables::RecordTables;
 
 /// The most pipelines one server runs.
 pub const MAX_PIPELINES: usize = 256;
 /// How long a pipeline may take to save and stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-
-/// Why something could not be done with a pipeline.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// Its description has mistakes.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// There is none of this name.
-    #[error("the pipeline '{0}' does not exist")]
-    Unknown(String),
-    /// There is one of this name already.
-    #[error("there is a pipeline '{0}' already; PUT replaces it")]
-    Exists(String),
-    /// A file of the configuration declares it.
-    #[error("the pipeline '{0}' is declared by a file of the configuration: change it there and restart")]
-    FromFile(String),
-    /// The body names another pipeline than the path.
-    #[error("the body describes '{0}', the path names '{1}'")]
-    OtherName(String, String),
-    /// There are enough.
-    #[error("there are {MAX_PIPELINES} pipelines, the most one server runs; remove one first")]
-    TooMany,
-    /// It does not run, and the step's command needs it to.
-    #[error("the pipeline '{0}' does not run now; resume it first")]
-    NotRunning(String),
-    /// A step's command was refused.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// The records do not answer, or refuse.
-    #[error(transparent)]
-    Records(#[from] RecordsError),
-    /// It could not be written down.
-    #[error("the pipeline could not be saved: {0}")]
-    Storage(#[from] std::io::Error),
-}
-
-impl PipelineError {
-    /// Whether to try again without a change.
-    pub const fn is_retryable(&self) -> bool {
-        match self {
-            Self::Storage(_) => true,
-            Self::Records(error) => error.is_retryable(),
-            _ => false,
-        }
-    }
-}
 
 /// A pipeline as it is told to people.
 #[derive(Clone, Debug)]
@@ -100,6 +68,8 @@ pub struct PipelineView {
     pub from_file: bool,
     /// Its numbers.
     pub stats: PipelineStats,
+    /// The tables its rows are enriched from.
+    pub tables: Vec<TableHealth>,
 }
 
 /// What pipelines work with.
@@ -110,10 +80,14 @@ pub struct PipelineParts {
     pub journal: Arc<EmbeddedJournal>,
     /// Where results are stored.
     pub stores: Vec<Arc<dyn SeriesStore>>,
-    /// Where alarms' lives are kept.
+    /// Where alarms' lives are kept, and where tables come from.
     pub records: Arc<dyn Records>,
     /// The only source of `now`.
     pub clock: Arc<dyn Clock>,
+    /// Where data is kept.
+    pub data_dir: PathBuf,
+    /// Bounds.
+    pub bounds: PipelinesConfig,
 }
 
 struct Running {
@@ -128,10 +102,10 @@ struct Entry {
     stats: Arc<Mutex<PipelineStats>>,
 }
 
-/// Declared pipelines before they run: what is to be known before the journal forgets anything.
-pub struct DeclaredPipelines {
-    store: Store,
-    records: BTreeMap<String, Record>,
+impl Entry {
+    fn standing(record: Record) -> Self {
+        Self { record, running: None, stats: Arc::default() }
+    }
 }
 
 /// All pipelines of a server.
@@ -141,6 +115,9 @@ pub struct Pipelines {
     entries: tokio::sync::Mutex<BTreeMap<String, Entry>>,
     /// The same numbers, for readers that do not wait.
     stats: Mutex<BTreeMap<String, Arc<Mutex<PipelineStats>>>>,
+    tables: Arc<RecordTables>,
+    /// Reads the tables again and again.
+    refreshing: JoinHandle<()>,
 }
 
 /// What the journal knows a pipeline by.
@@ -148,171 +125,66 @@ fn consumer_name(name: &str) -> String {
     format!("pipeline.{name}")
 }
 
-impl DeclaredPipelines {
-    /// Those kept under `data_dir`, and those of the files in `folder`, which go before. A file with mistakes is told and left
-    /// out; what it declared before goes on.
-    pub fn read(data_dir: &Path, folder: Option<&Path>) -> Self {
-        let store = Store::new(data_dir);
-        let mut records: BTreeMap<String, Record> = store.records().into_iter().collect();
-        let files = folder.map(document::files).transpose().unwrap_or_else(|error| {
-            tracing::error!(%error, "the folder of pipelines cannot be read");
-            None
-        });
-        let mut declared = Vec::new();
-        for path in files.iter().flatten() {
-            match document::check_file(path) {
-                Ok((name, document)) => {
-                    take_up(&store, &mut records, &name, document);
-                    declared.push(name);
-                }
-                Err(error) => {
-                    for mistake in error.lines() {
-                        tracing::error!(path = %path.display(), mistake, "a pipeline is not as it should be and is left out");
-                    }
-                    declared.extend(path.file_stem().map(|s| s.to_string_lossy().into_owned()));
-                }
-            }
-        }
-        let gone: Vec<String> =
-            records.iter().filter(|(n, r)| r.from_file && folder.is_some() && !declared.contains(n)).map(|(n, _)| n.clone()).collect();
-        for name in gone {
-            tracing::info!(pipeline = name, "its file is gone, and so is the pipeline");
-            records.remove(&name);
-            if let Err(error) = store.remove(&name) {
-                tracing::error!(pipeline = name, %error, "it could not be removed");
-            }
-        }
-        Self { store, records }
-    }
-
-    /// What the journal is to keep records for.
-    pub fn consumers(&self) -> Vec<String> {
-        self.records.keys().map(|name| consumer_name(name)).collect()
-    }
-
-    /// Starts those that are not paused. To be called within a tokio runtime.
-    pub async fn start(self, parts: PipelineParts) -> Pipelines {
-        let pipelines = Pipelines { store: self.store, parts, entries: tokio::sync::Mutex::default(), stats: Mutex::default() };
-        for (name, record) in self.records {
-            let mut entries = pipelines.entries.lock().await;
-            pipelines.enter(&mut entries, &name, record);
-        }
-        pipelines
-    }
+/// The descriptions of all, and the tables.
+fn surroundings(entries: &BTreeMap<String, Entry>, tables: &RecordTables) -> Surroundings {
+    let pipelines = entries.iter().map(|(name, entry)| (name.clone(), entry.record.document.clone())).collect();
+    Surroundings { tables: tables.tables(), pipelines }
 }
 
-/// A file's description goes before what is known under its name; its state stays where nothing changed.
-fn take_up(store: &Store, records: &mut BTreeMap<String, Record>, name: &str, document: Value) {
-    let record = match records.get(name) {
-        Some(known) if known.document == document => Record { from_file: true, ..known.clone() },
-        other => Record { document, paused: false, from_file: true, generation: other.map_or(1, |r| r.generation + 1) },
-    };
-    if records.get(name) != Some(&record)
-        && let Err(error) = store.keep(name, &record)
-    {
-        tracing::error!(pipeline = name, %error, "a declared pipeline cannot be written down");
+/// The pipelines whose results a description reads.
+fn read_by(document: &Value) -> BTreeSet<String> {
+    let Ok(spec) = PipelineSpec::read(document) else { return BTreeSet::new() };
+    let sides = spec.steps.iter().filter_map(|step| Some(&step.with.as_ref()?.source));
+    std::iter::once(&spec.source).chain(sides).filter_map(|source| source.pipeline.clone()).collect()
+}
+
+/// The pipelines that read `name`, or read one that does, nearest first.
+fn readers(entries: &BTreeMap<String, Entry>, name: &str) -> Vec<String> {
+    let mut found = vec![name.to_owned()];
+    let mut at = 0;
+    while at < found.len() {
+        let next = entries.iter().filter(|(_, entry)| read_by(&entry.record.document).contains(&found[at])).map(|(name, _)| name.clone());
+        let next: Vec<String> = next.filter(|name| !found.contains(name)).collect();
+        found.extend(next);
+        at += 1;
     }
-    records.insert(name.to_owned(), record);
+    found.split_off(1)
 }
 
 impl Pipelines {
-    fn enter(&self, entries: &mut BTreeMap<String, Entry>, name: &str, record: Record) {
-        let stats = Arc::new(Mutex::new(PipelineStats::default()));
-        self.stats.lock().insert(name.to_owned(), stats.clone());
-        let mut entry = Entry { record, running: None, stats };
-        if entry.record.paused {
-            entry.stats.lock().state = RunState::Paused;
-        } else {
-            self.launch(name, &mut entry);
-        }
-        entries.insert(name.to_owned(), entry);
-    }
-
-    /// Starts a pipeline's task from its last checkpoint; without one from where the journal is now.
-    fn launch(&self, name: &str, entry: &mut Entry) {
-        let checkpoint = self.store.load(name, entry.record.generation);
-        let restored = checkpoint.as_ref().map(|c| Pipeline::restore(&entry.record.document, &c.state));
-        let (pipeline, done) = match (restored, &checkpoint) {
-            (Some(Ok(pipeline)), Some(checkpoint)) => (Ok(pipeline), Some(checkpoint.position)),
-            (Some(Err(error)), _) => {
-                tracing::error!(pipeline = name, %error, "the saved state does not fit; beginning anew");
-                (Pipeline::build(&entry.record.document), None)
-            }
-            _ => (Pipeline::build(&entry.record.document), None),
-        };
-        let mut consumer = self.parts.journal.consumer(&consumer_name(name), ConsumerRole::Reader);
-        let done = done.unwrap_or_else(|| {
-            // What was there before it was declared is not its own. A kill right after this must find this place again.
-            let now = self.parts.journal.position();
-            let state = pipeline.as_ref().ok().and_then(|p| p.snapshot().ok());
-            if let Some(Err(error)) =
-                state.map(|state| self.store.save(name, entry.record.generation, &Checkpoint { position: now, state }))
-            {
-                tracing::error!(pipeline = name, %error, "the first checkpoint cannot be saved");
-            }
-            consumer.commit(now);
-            now
-        });
-        consumer = self.parts.journal.consumer(&consumer_name(name), ConsumerRole::Reader);
-        let ready = pipeline.map_err(|e| e.to_string()).and_then(|p| Ok((Results::new(p.spec()).ok_or("its name is no id")?, p)));
-        let (results, pipeline) = match ready {
-            Ok(ready) => ready,
-            Err(failure) => {
-                tracing::error!(pipeline = name, failure, "the pipeline cannot run");
-                *entry.stats.lock() = PipelineStats { state: RunState::Failed, failure: Some(failure), ..PipelineStats::default() };
-                return;
-            }
-        };
-        *entry.stats.lock() = PipelineStats::default();
-        let (orders, received) = watch::channel(Order::Run);
-        let (commands, asked) = mpsc::channel(16);
-        let runner = Runner {
-            name: name.to_owned(),
-            generation: entry.record.generation,
-            pipeline,
-            results,
-            journal: self.parts.journal.clone(),
-            consumer,
-            done,
-            saved: done,
-            sink: Sink::series(self.parts.stores.clone(), name),
-            alarms: alarms::sink(self.parts.records.clone(), self.parts.clock.clone()),
-            unsaved: false,
-            store: self.store.clone(),
-            router: self.parts.router.clone(),
-            clock: self.parts.clock.clone(),
-            stats: entry.stats.clone(),
-            orders: received,
-            commands: asked,
-        };
-        entry.running = Some(Running { orders, commands, task: tokio::spawn(runner.run()) });
+    fn new(store: Store, parts: PipelineParts) -> Self {
+        let tables = RecordTables::new(parts.records.clone(), parts.clock.clone(), &parts.data_dir);
+        let refreshing = tables.keep_fresh(parts.bounds.refresh);
+        Self { store, parts, entries: tokio::sync::Mutex::default(), stats: Mutex::default(), tables, refreshing }
     }
 
     /// Declares a new pipeline and starts it. Tells its name.
     pub async fn create(&self, text: &str) -> Result<String, PipelineError> {
-        let (name, document) = document::check(text)?;
         let mut entries = self.entries.lock().await;
+        let (name, document) = document::check(text, &surroundings(&entries, &self.tables))?;
         if entries.contains_key(&name) {
             return Err(PipelineError::Exists(name));
         }
         if entries.len() >= MAX_PIPELINES {
             return Err(PipelineError::TooMany);
         }
-        let record = Record { document, paused: false, from_file: false, generation: 1 };
+        let record = Record { document, generation: 1, ..Record::default() };
         self.store.keep(&name, &record)?;
-        self.enter(&mut entries, &name, record);
+        entries.insert(name.clone(), Entry::standing(record));
+        self.enter(&mut entries, &name).await;
         Ok(name)
     }
 
-    /// Declares the pipeline `name`, in place of the one there is. The new one begins with empty state, unless nothing changed.
-    /// True where there was none.
+    /// Declares the pipeline `name`, in place of the one there is. The new one begins with empty state, unless nothing changed, and
+    /// so do those that read it. True where there was none.
     pub async fn replace(&self, name: &str, text: &str) -> Result<bool, PipelineError> {
-        let (named, document) = document::check(text)?;
+        let mut entries = self.entries.lock().await;
+        let mut around = surroundings(&entries, &self.tables);
+        let (named, document) = document::check(text, &around)?;
         if named != name {
             return Err(PipelineError::OtherName(named, name.to_owned()));
         }
-        let mut entries = self.entries.lock().await;
-        let Some(entry) = entries.get_mut(name) else {
+        let Some(entry) = entries.get(name) else {
             drop(entries);
             return self.create(text).await.map(|_| true);
         };
@@ -323,36 +195,67 @@ impl Pipelines {
         if entry.record.document == document && !failed {
             return Ok(false);
         }
-        let record = Record { document, paused: entry.record.paused, from_file: false, generation: entry.record.generation + 1 };
-        self.store.keep(name, &record)?;
-        stop(entry, Order::Drop).await;
-        self.abandon_alarms(name).await;
-        self.enter(&mut entries, name, record);
+        let readers = readers(&entries, name);
+        around.pipelines.insert(name.to_owned(), document.clone());
+        for reader in &readers {
+            Pipeline::build_with(&around.pipelines[reader], &around).map_err(DocumentError::from)?;
+        }
+        let record = Record { document, paused: entry.record.paused, generation: entry.record.generation + 1, ..Record::default() };
+        self.renew(&mut entries, name, record).await?;
+        for reader in &readers {
+            let Some(entry) = entries.get(reader) else { continue };
+            tracing::info!(pipeline = reader, of = name, "it begins anew, as the pipeline whose results it reads was replaced");
+            let record = Record { generation: entry.record.generation + 1, ..entry.record.clone() };
+            self.renew(&mut entries, reader, record).await?;
+        }
         Ok(false)
+    }
+
+    /// Begins a pipeline anew, as the record says.
+    async fn renew(&self, entries: &mut BTreeMap<String, Entry>, name: &str, record: Record) -> Result<(), PipelineError> {
+        self.store.keep(name, &record)?;
+        if let Some(entry) = entries.get_mut(name) {
+            stop(entry, Order::Drop).await;
+        }
+        self.abandon_alarms(name).await;
+        entries.insert(name.to_owned(), Entry::standing(record));
+        self.enter(entries, name).await;
+        Ok(())
     }
 
     /// Takes a pipeline out of service for good. What it stored stays.
     pub async fn remove(&self, name: &str) -> Result<(), PipelineError> {
         let mut entries = self.entries.lock().await;
-        let entry = entries.get_mut(name).ok_or_else(|| PipelineError::Unknown(name.to_owned()))?;
+        let entry = entries.get(name).ok_or_else(|| PipelineError::Unknown(name.to_owned()))?;
         if entry.record.from_file {
             return Err(PipelineError::FromFile(name.to_owned()));
         }
+        let readers = readers(&entries, name);
+        if !readers.is_empty() {
+            return Err(PipelineError::Read(name.to_owned(), readers.join(", ")));
+        }
         self.store.remove(name)?;
-        stop(entry, Order::Drop).await;
-        entries.remove(name);
+        if let Some(mut entry) = entries.remove(name) {
+            stop(&mut entry, Order::Drop).await;
+        }
         self.abandon_alarms(name).await;
         self.stats.lock().remove(name);
+        self.forget_consumer(name);
+        Ok(())
+    }
+
+    /// The journal keeps nothing for this pipeline any more.
+    fn forget_consumer(&self, name: &str) {
         let kept: Vec<String> = self.parts.journal.stats().consumers.into_keys().filter(|n| *n != consumer_name(name)).collect();
         self.parts.journal.retain_consumers(&kept.iter().map(String::as_str).collect::<Vec<_>>());
-        Ok(())
     }
 
     /// Lets a pipeline stand still, keeping its state and its place: the journal keeps what comes meanwhile.
     pub async fn pause(&self, name: &str) -> Result<(), PipelineError> {
         let mut entries = self.entries.lock().await;
         let entry = entries.get_mut(name).ok_or_else(|| PipelineError::Unknown(name.to_owned()))?;
-        let record = Record { paused: true, ..entry.record.clone() };
+        let since = entry.record.paused_at.filter(|_| entry.record.paused).or_else(|| Some(self.parts.clock.now()));
+        let record = Record { paused: true, paused_at: since, ..entry.record.clone() };
         self.store.keep(name, &record)?;
         entry.record = record;
         stop(entry, Order::Stop).await;
@@ -367,36 +270,41 @@ impl Pipelines {
         if entry.running.as_ref().is_some_and(|r| !r.task.is_finished()) {
             return Ok(());
         }
-        let record = Record { paused: false, ..entry.record.clone() };
+        let record = Record { paused: false, paused_at: None, ..entry.record.clone() };
         self.store.keep(name, &record)?;
         entry.record = record;
-        self.launch(name, entry);
+        self.enter(&mut entries, name).await;
         Ok(())
     }
 
-    /// Passes a person's command to a running step (an alarm's acknowledgement, say).
+    /// Passes a person's command to a running step (an alarm's acknowledgement, say), and to the same step where it runs along in
+    /// pipelines that read this one.
     pub async fn command(&self, name: &str, step: &str, command: Value) -> Result<Value, PipelineError> {
-        let commands = {
+        let (own, others) = {
             let entries = self.entries.lock().await;
             let entry = entries.get(name).ok_or_else(|| PipelineError::Unknown(name.to_owned()))?;
-            entry.running.as_ref().map(|r| r.commands.clone())
+            let door = |entry: &Entry| entry.running.as_ref().map(|r| r.commands.clone());
+            let others: Vec<_> = readers(&entries, name).iter().filter_map(|reader| door(entries.get(reader)?)).collect();
+            (door(entry), others)
         };
         let not_running = || PipelineError::NotRunning(name.to_owned());
-        let (reply, answer) = oneshot::channel();
-        let asked = Command { step: step.to_owned(), asked: command, reply };
-        commands.ok_or_else(not_running)?.send(asked).await.map_err(|_| not_running())?;
-        Ok(answer.await.map_err(|_| not_running())??)
+        let answer = ask(own.ok_or_else(not_running)?, None, step, command.clone()).await.ok_or_else(not_running)??;
+        for other in others {
+            // One that does not run does not hear it; its copy of the step goes on without.
+            drop(ask(other, Some(name.to_owned()), step, command.clone()).await);
+        }
+        Ok(answer)
     }
 
     /// All of them, by name.
     pub async fn list(&self) -> Vec<PipelineView> {
-        self.entries.lock().await.iter().map(|(name, entry)| view(name, entry)).collect()
+        self.entries.lock().await.iter().map(|(name, entry)| self.view(name, entry)).collect()
     }
 
     /// One of them.
     pub async fn read(&self, name: &str) -> Result<PipelineView, PipelineError> {
         let entries = self.entries.lock().await;
-        entries.get(name).map(|entry| view(name, entry)).ok_or_else(|| PipelineError::Unknown(name.to_owned()))
+        entries.get(name).map(|entry| self.view(name, entry)).ok_or_else(|| PipelineError::Unknown(name.to_owned()))
     }
 
     /// The numbers of all, by name, without waiting.
@@ -423,15 +331,40 @@ impl Pipelines {
             }
         }
     }
+
+    /// How the tables that pipelines use are.
+    pub fn tables(&self) -> Vec<TableHealth> {
+        self.tables.all_health()
+    }
+
+    fn view(&self, name: &str, entry: &Entry) -> PipelineView {
+        let tables = PipelineSpec::read(&entry.record.document).map(|spec| tables::named_in(&spec)).unwrap_or_default();
+        PipelineView {
+            name: name.to_owned(),
+            document: entry.record.document.clone(),
+            from_file: entry.record.from_file,
+            stats: entry.stats.lock().clone(),
+            tables: self.tables.health(&tables),
+        }
+    }
 }
 
-fn view(name: &str, entry: &Entry) -> PipelineView {
-    PipelineView {
-        name: name.to_owned(),
-        document: entry.record.document.clone(),
-        from_file: entry.record.from_file,
-        stats: entry.stats.lock().clone(),
+impl Drop for Pipelines {
+    fn drop(&mut self) {
+        self.refreshing.abort();
     }
+}
+
+/// Asks a running pipeline; `None` where it ended meanwhile.
+async fn ask(
+    door: mpsc::Sender<Command>,
+    along: Option<String>,
+    step: &str,
+    asked: Value,
+) -> Option<Result<Value, slipstream_engine::pipeline::CommandError>> {
+    let (reply, answer) = oneshot::channel();
+    door.send(Command { along, step: step.to_owned(), asked, reply }).await.ok()?;
+    answer.await.ok()
 }
 
 async fn stop(entry: &mut Entry, order: Order) {

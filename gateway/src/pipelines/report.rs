@@ -1,6 +1,6 @@
 //! What a pipeline is doing, for people and metrics.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use slipstream_engine::pipeline::{Pipeline, flow::StepStats};
 use slipstream_protocol::Timestamp;
 
@@ -44,6 +44,18 @@ pub struct ResultCounts {
     pub alarms: u64,
 }
 
+/// What a pipeline did not see, because the journal was not kept for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Missed {
+    /// So many records of the journal.
+    pub records: u64,
+    /// Behind this one.
+    pub after: u64,
+    /// When it began anew.
+    pub told_at: Timestamp,
+}
+
 /// A pipeline's numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,6 +92,14 @@ pub struct PipelineStats {
     pub checkpoint: u64,
     /// Batches of results and of alarms' events that wait for the stores.
     pub waiting_batches: u64,
+    /// Bytes of the journal that are kept because it stands still.
+    pub held_bytes: u64,
+    /// Whether it stood still for so long that the journal is kept for it no longer.
+    pub released: bool,
+    /// What it missed thereby.
+    pub missed: Option<Missed>,
+    /// Corrections of results it reads that came when it had taken those in already.
+    pub missed_corrections: u64,
     /// Each step.
     pub steps: Vec<StepStats>,
 }
@@ -87,12 +107,12 @@ pub struct PipelineStats {
 impl PipelineStats {
     /// Takes over what the pipeline itself knows.
     pub(super) fn read(&mut self, pipeline: &Pipeline) {
-        let watermarks = pipeline.watermarks();
         self.samples_taken = pipeline.rows_in();
-        self.watermark = watermarks.newest().map(|_| watermarks.watermark()).filter(|w| w.micros() != i64::MIN);
-        self.newest = watermarks.newest();
-        self.watermark_lag_s = watermarks.lag().as_secs_f64();
-        (self.sources, self.idle_sources) = watermarks.sources();
+        self.newest = pipeline.newest();
+        self.watermark = Some(pipeline.watermark()).filter(|w| w.micros() != i64::MIN);
+        self.watermark_lag_s = pipeline.lag().as_secs_f64();
+        (self.sources, self.idle_sources) = pipeline.sources();
+        self.missed_corrections = pipeline.missed_corrections();
         self.state_bytes = pipeline.state_bytes();
         self.state_bytes_per_key = self.state_bytes / pipeline.scope().keys.len().max(1);
         self.steps = pipeline.stats();

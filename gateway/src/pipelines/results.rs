@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 use slipstream_engine::pipeline::{
-    Row, RowKind, Scope, SignalId, Value,
+    Row, RowKind, Scope, SignalId, Tags, Value,
     spec::{AlertSpec, OutputSpec, PipelineSpec, SeriesSpec},
 };
 use slipstream_protocol::{
@@ -102,7 +102,7 @@ impl Results {
     }
 
     /// What the time series keep of a result: nothing of early ones. One sample per quality.
-    pub(super) fn samples(&mut self, row: &Row, scope: &Scope, now: Timestamp, samples: &mut Vec<Sample>) {
+    pub(super) fn samples(&mut self, row: &Row, scope: &Scope, tags: Option<&Tags>, now: Timestamp, samples: &mut Vec<Sample>) {
         let Some(series) = self.outputs.series.clone().filter(|_| row.kind != RowKind::Early) else { return };
         let Ok(vehicle) = VehicleId::new(scope.keys.name(row.key)) else { return };
         for quality in [Quality::Good, Quality::Uncertain, Quality::Bad] {
@@ -111,8 +111,8 @@ impl Results {
             if !signals.is_empty() {
                 samples.push(Sample {
                     vehicle: vehicle.clone(),
-                    session: None,
-                    fleet: None,
+                    session: tags.and_then(|tags| tags.session.clone()),
+                    fleet: tags.and_then(|tags| tags.fleet.clone()),
                     seq: None,
                     source_time: if series.stamp_end { row.time } else { row.start },
                     received_at: now,
@@ -205,7 +205,9 @@ mod tests {
             ]
         );
         let mut samples = Vec::new();
-        results.samples(&row, pipeline.scope(), Timestamp::default(), &mut samples);
+        let tags = Tags { session: Id::new("race").ok().map(Into::into), fleet: None };
+        results.samples(&row, pipeline.scope(), Some(&tags), Timestamp::default(), &mut samples);
+        assert!(samples.iter().all(|s| s.session.as_deref() == Some("race")), "{samples:?}");
         assert_eq!(samples.len(), 2);
         assert_eq!((samples[0].number("h.temp_c"), samples[1].quality), (Some(95.5), Quality::Uncertain));
     }

@@ -55,6 +55,8 @@ pub(super) enum Order {
 
 /// A person's command to a step, and where the answer goes.
 pub(super) struct Command {
+    /// Of the pipeline of this name that runs along, not of this one.
+    pub(super) along: Option<String>,
     pub(super) step: String,
     pub(super) asked: serde_json::Value,
     pub(super) reply: oneshot::Sender<Result<serde_json::Value, CommandError>>,
@@ -172,7 +174,7 @@ impl Runner {
                 RowKind::Correction => counts.corrections += 1,
             }
             events.extend(self.results.events(&row, self.pipeline.scope()));
-            self.results.samples(&row, self.pipeline.scope(), now, &mut samples);
+            self.results.samples(&row, self.pipeline.scope(), self.pipeline.tags(&row), now, &mut samples);
             self.pipeline.recycle(row);
         }
         while let Some(late) = self.pipeline.next_late() {
@@ -214,7 +216,10 @@ impl Runner {
     }
 
     async fn obey(&mut self, command: Command) {
-        let answer = self.pipeline.command(&command.step, &command.asked);
+        let answer = match &command.along {
+            None => self.pipeline.command(&command.step, &command.asked),
+            Some(name) => self.pipeline.command_along(name, &command.step, &command.asked),
+        };
         self.tell().await;
         // It is in no journal: only a checkpoint keeps it. That waits for the stores, as every checkpoint.
         self.unsaved = true;

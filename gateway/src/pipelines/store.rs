@@ -11,10 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use slipstream_protocol::Timestamp;
+
+use super::Missed;
 use crate::whole_file;
 
 /// A declared pipeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// What was declared.
     pub(super) document: Value,
@@ -27,6 +30,12 @@ pub(super) struct Record {
     /// Told apart from another of the same name before it: a state belongs to one generation.
     #[serde(default)]
     pub(super) generation: u64,
+    /// Since when it stands still.
+    #[serde(default)]
+    pub(super) paused_at: Option<Timestamp>,
+    /// What it missed, because the journal was not kept for it.
+    #[serde(default)]
+    pub(super) missed: Option<Missed>,
 }
 
 /// State at a position.
@@ -103,6 +112,13 @@ impl Store {
         self.replace(&self.path(name, "state"), &[&head, &checkpoint.state])
     }
 
+    /// The newest checkpoint of whatever generation.
+    pub(super) fn newest(&self, name: &str) -> Option<Checkpoint> {
+        let bytes = fs::read(self.path(name, "state")).ok()?;
+        let generation = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
+        parse(&bytes, generation)
+    }
+
     /// The checkpoint of this generation, if there is one that can be read.
     pub(super) fn load(&self, name: &str, generation: u64) -> Option<Checkpoint> {
         let bytes = fs::read(self.path(name, "state")).ok()?;
@@ -153,7 +169,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
         assert!(store.records().is_empty());
-        let record = Record { document: serde_json::json!({"name": "p"}), paused: true, from_file: false, generation: 4 };
+        let record = Record { document: serde_json::json!({"name": "p"}), paused: true, generation: 4, ..Record::default() };
         store.keep("p", &record).unwrap();
         assert_eq!(store.records(), [("p".to_owned(), record)]);
         store.remove("p").unwrap();

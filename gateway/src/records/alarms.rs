@@ -151,7 +151,8 @@ impl SqlRecords {
                 (sql, args![id, at, severity.as_str()])
             }
             Change::Acknowledged { by, note } => {
-                let sql = "UPDATE alarms SET acknowledged_at = $2, acknowledged_by = $3, note = $4 WHERE id = $1 AND acknowledged_at IS NULL";
+                let sql =
+                    "UPDATE alarms SET acknowledged_at = $2, acknowledged_by = $3, note = $4 WHERE id = $1 AND acknowledged_at IS NULL";
                 (sql, args![id, at, by.as_str(), note.clone()])
             }
             Change::Cleared { .. } => {

@@ -11,6 +11,7 @@ mod people;
 mod postgres;
 mod sessions;
 mod sqlite;
+mod tables;
 
 use std::{path::Path, sync::Arc};
 
@@ -20,6 +21,7 @@ use slipstream_protocol::{ErrorCode, ProtocolError};
 
 use database::Database;
 use postgres::Postgres;
+pub(crate) use tables::names as table_names;
 
 /// The relational store, in whichever database it was opened.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ fn every_mistake_of_a_description_is_named_and_located() {
         "name: 'no good' is no name",
         "speed: is not known here",
         "source.vehicles[0]: 'car *' can match no vehicle id",
-        "source.keys: is not known here; the fields are fleet, key, session, signals, vehicles; did you mean 'key'?",
+        "source.keys: is not known here; the fields are fleet, key, pipeline, session, signals, vehicles; did you mean 'key'?",
         "time.delay: a duration like",
         "steps[0].op: 'selekt' is no operator",
         "did you mean 'select'?",

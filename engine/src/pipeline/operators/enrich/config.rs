@@ -34,7 +34,7 @@ pub(super) fn build(fields: &mut Fields<'_>, builder: &mut Builder<'_>) -> Optio
             return None;
         }
     };
-    Some(Box::new(Enrich { tables, table, by, prefix, by_key: Keyed::default(), by_text: HashMap::new() }))
+    Some(Box::new(Enrich { tables, table, by, prefix, by_key: Keyed::default(), by_text: HashMap::new(), version: 0 }))
 }
 
 fn read_rows(fields: &mut Fields<'_>, entries: Vec<(String, Json)>) -> BTreeMap<String, TableRow> {

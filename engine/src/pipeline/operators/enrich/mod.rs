@@ -1,7 +1,8 @@
 //! `enrich`: adds what a table says of a row's key, or of a text signal, to the row.
 //!
 //! The table is written in the step (`rows`), or given from outside (`table`). What it says of a key is looked up when the key first
-//! comes and kept while the pipeline runs, so that a result does not depend on when somebody edited the table; a restart looks anew.
+//! comes, and anew when the table has changed: a row gets what the table says when it is worked through, not what it said at the
+//! row's time.
 
 mod config;
 #[cfg(test)]
@@ -32,6 +33,8 @@ struct Enrich {
     prefix: String,
     by_key: Keyed<Known>,
     by_text: HashMap<String, Known>,
+    /// Which version of the tables that is.
+    version: u64,
 }
 
 /// Texts remembered; beyond that all are looked up anew.
@@ -67,6 +70,12 @@ impl Enrich {
 
 impl Operator for Enrich {
     fn push(&mut self, mut row: Row, out: &mut Output) {
+        let version = self.tables.version();
+        if version != self.version {
+            self.version = version;
+            self.by_key = Keyed::default();
+            self.by_text.clear();
+        }
         let known = match self.by {
             None => Some(self.of_key(row.key, out)),
             Some(signal) => {

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::json;
 
 use crate::pipeline::{
-    Pipeline,
+    Pipeline, Surroundings,
     tables::MemoryTables,
     testing::{mistakes, pipeline, run},
 };
@@ -19,7 +19,7 @@ fn rows_get_what_the_step_says_of_their_key() {
 fn tables_come_from_outside_and_are_known_by_name() {
     let tables = MemoryTables(BTreeMap::from([("drivers".into(), BTreeMap::from([("v".into(), vec![("name".into(), "Ann".into())])]))]));
     let document = json!({"name": "test", "steps": [{"op": "enrich", "table": "drivers"}]});
-    let mut p = Pipeline::build_with(&document, &(Arc::new(tables) as _)).unwrap();
+    let mut p = Pipeline::build_with(&document, &Surroundings::with_tables(Arc::new(tables))).unwrap();
     assert_eq!(run(&mut p, &[("v", 1.0, &[("x", 1.0)])]), ["v 1 name='Ann' x=1"]);
     let told =
         mistakes(json!([{"op": "enrich", "table": "drivers"}, {"op": "enrich"}, {"op": "enrich", "rows": {"v": 3, "w": {"a": []}}}]));

@@ -1,0 +1,34 @@
+//! What a pipeline may refer to beside itself.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use super::tables::{MemoryTables, Tables};
+
+/// Tables, and other pipelines.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Tables to enrich rows from.
+    pub tables: Arc<dyn Tables>,
+    /// The descriptions of other pipelines, by name.
+    pub pipelines: BTreeMap<String, Value>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { tables: Arc::new(MemoryTables::default()), pipelines: BTreeMap::new() }
+    }
+}
+
+impl Surroundings {
+    /// With tables alone.
+    pub fn with_tables(tables: Arc<dyn Tables>) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
+    /// With other pipelines alone.
+    pub fn with_pipelines(pipelines: impl IntoIterator<Item = (String, Value)>) -> Self {
+        Self { pipelines: pipelines.into_iter().collect(), ..Self::default() }
+    }
+}
