@@ -229,7 +229,7 @@ pub(crate) fn rows(rounds: u64, seconds: f64) -> Result<()> {
     }
     let (wall, cpu) = (median(&ours, |r| r.per_wall_second), median(&ours, |r| r.per_cpu_second));
     println!("| slipstream | {wall:.0} | | {cpu:.0} | |");
-    for mode in ["threading", "eventlet", "gevent"] {
+    for mode in ["threading", "eventlet"] {
         for delay in ["default", "nodelay"] {
             let theirs: Result<Vec<Rate>> = (0..rounds).map(|_| measured(flask(mode, delay), false)).collect();
             match theirs {

@@ -44,47 +44,66 @@ struct Dense {
     inputs: usize,
     outputs: usize,
     /// All weights of the first input, then all of the second ...: one input's share is added to all
-    /// outputs at once, which vectorises without changing the order in which each output is summed, and an
-    /// input that is 0 (half of them behind a ReLU) costs nothing.
+    /// outputs at once, which vectorises without changing the order in which each output is summed.
     by_input: Vec<f32>,
     bias: Vec<f32>,
+    /// The same for single rows, where the outputs are not whole chunks: filled up with 0.
+    padded: Option<(Vec<f32>, Vec<f32>)>,
 }
 
+/// Outputs summed together at least: the numbers of an AVX register.
+const CHUNK: usize = 8;
+
 impl Dense {
-    fn forward(&self, x: &[f32], y: &mut [f32], awake: &mut Vec<(usize, f32)>) {
-        y.copy_from_slice(&self.bias);
-        let width = y.len();
-        // Where each input's weights begin, and the input, of those that are not 0: found without branches, for
-        // which half is 0 cannot be guessed.
-        awake.resize(self.inputs, (0, 0.0));
-        let mut count = 0;
-        for (input, x) in x.iter().take(self.inputs).enumerate() {
-            awake[count] = (input * width, *x);
-            count += usize::from(*x != 0.0);
-        }
-        let awake = &awake[..count];
-        let at = self.add_inputs::<32>(awake, 0, y);
-        let at = self.add_inputs::<4>(awake, at, y);
-        self.add_inputs::<1>(awake, at, y);
+    fn new(inputs: usize, outputs: usize, by_input: Vec<f32>, bias: Vec<f32>) -> Self {
+        let fill = |row: &[f32]| {
+            let mut row = row.to_vec();
+            row.resize(outputs.next_multiple_of(CHUNK), 0.0);
+            row
+        };
+        let padded = (!outputs.is_multiple_of(CHUNK)).then(|| (by_input.chunks_exact(outputs).flat_map(fill).collect(), fill(&bias)));
+        Self { inputs, outputs, by_input, bias, padded }
     }
 
-    /// Adds the inputs' shares to the outputs from `at` on, as far as there are `N` of them at a time, which stay in
-    /// registers meanwhile; tells how far it came.
-    fn add_inputs<const N: usize>(&self, awake: &[(usize, f32)], mut at: usize, y: &mut [f32]) -> usize {
-        for chunk in y[at..].as_chunks_mut::<N>().0 {
-            let mut sums = *chunk;
-            for (start, x) in awake {
-                // A whole chunk of outputs has a whole chunk of weights.
-                let Some(weights) = self.by_input[start + at..].first_chunk::<N>() else { break };
-                for (sum, w) in sums.iter_mut().zip(weights) {
-                    *sum += x * w;
-                }
-            }
-            *chunk = sums;
-            at += N;
-        }
-        at
+    /// Places that a row of its outputs takes.
+    const fn width(&self) -> usize {
+        self.outputs.next_multiple_of(CHUNK)
     }
+
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let (weights, bias) = self.padded.as_ref().map_or((&self.by_input, &self.bias), |(weights, bias)| (weights, bias));
+        y.copy_from_slice(bias);
+        add_inputs(weights, x, y);
+    }
+}
+
+/// Adds to each output its share of every input; `y` is whole chunks. Compiled for AVX2 as well, which is taken where the
+/// processor has it; without fused multiplication, so that all processors give the same sums.
+#[multiversion::multiversion(targets("x86_64+avx2"))]
+fn add_inputs(weights: &[f32], x: &[f32], y: &mut [f32]) {
+    let at = add_chunks::<{ 4 * CHUNK }>(weights, x, y, 0);
+    add_chunks::<CHUNK>(weights, x, y, at);
+}
+
+/// Adds the inputs' shares to the outputs from `at` on, as far as there are `N` of them at a time, which stay in
+/// registers meanwhile; tells how far it came.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it must become a part of each version of its caller")]
+fn add_chunks<const N: usize>(weights: &[f32], x: &[f32], y: &mut [f32], mut at: usize) -> usize {
+    let width = y.len();
+    for chunk in y[at..].as_chunks_mut::<N>().0 {
+        let mut sums = *chunk;
+        for (row, x) in weights.chunks_exact(width).zip(x) {
+            // A whole chunk of outputs has a whole chunk of weights.
+            let Some(weights) = row[at..].first_chunk::<N>() else { break };
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum += x * w;
+            }
+        }
+        *chunk = sums;
+        at += N;
+    }
+    at
 }
 
 /// A network of dense layers with one activation between them.
@@ -99,7 +118,6 @@ pub struct Mlp {
 pub struct Scratch {
     from: Vec<f32>,
     to: Vec<f32>,
-    awake: Vec<(usize, f32)>,
 }
 
 /// One layer as it is handed in or out: weights by output (row-major, outputs x inputs) and bias.
@@ -134,7 +152,7 @@ impl Mlp {
                 return Err(LoadError::NotFinite(format!("{at}.weight")));
             }
             let by_input = (0..weights.len()).map(|i| weights[(i % outputs) * width + i / outputs]).collect();
-            dense.push(Dense { inputs: width, outputs, by_input, bias });
+            dense.push(Dense::new(width, outputs, by_input, bias));
             width = outputs;
         }
         Ok(Self { layers: dense, activation })
@@ -198,7 +216,7 @@ impl Mlp {
     /// Plays the network. `input` has [`Mlp::inputs`] numbers; missing ones count as 0, further ones are not
     /// looked at. Allocates only when `scratch` is used for the first time.
     pub fn forward<'s>(&self, input: &[f32], scratch: &'s mut Scratch) -> &'s [f32] {
-        let widest = self.layers.iter().map(|l| l.outputs).max().unwrap_or(0);
+        let widest = self.layers.iter().map(Dense::width).max().unwrap_or(0);
         if scratch.to.len().min(scratch.from.len()) < widest {
             scratch.from.resize(widest, 0.0);
             scratch.to.resize(widest, 0.0);
@@ -208,13 +226,13 @@ impl Mlp {
         let mut width = 0;
         for (at, layer) in hidden.iter().enumerate() {
             let x = if at == 0 { input } else { &scratch.from[..width] };
-            layer.forward(x, &mut scratch.to[..layer.outputs], &mut scratch.awake);
+            layer.forward(x, &mut scratch.to[..layer.width()]);
             self.activation.apply(&mut scratch.to[..layer.outputs]);
             width = layer.outputs;
             std::mem::swap(&mut scratch.from, &mut scratch.to);
         }
         let x = if hidden.is_empty() { input } else { &scratch.from[..width] };
-        last.forward(x, &mut scratch.to[..last.outputs], &mut scratch.awake);
+        last.forward(x, &mut scratch.to[..last.width()]);
         &scratch.to[..last.outputs]
     }
 
