@@ -92,7 +92,7 @@ pub(super) struct Column {
     max: f64,
     quality: Quality,
     extra: Option<Box<Extra>>,
-    sketch: Option<Box<Sketch>>,
+    sketch: Option<Sketch>,
 }
 
 impl Default for Column {
@@ -120,7 +120,7 @@ impl Column {
         self.max = self.max.max(value);
         self.quality = self.quality.min(quality);
         if needs.sketch {
-            self.sketch.get_or_insert_with(|| Box::new(Sketch::new(bits))).add(value);
+            self.sketch.get_or_insert_with(|| Sketch::new(bits)).add(value);
         }
         if needs.ends || needs.moments {
             self.add_extra(micros, value);
@@ -213,7 +213,7 @@ impl Column {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.extra.as_ref().map_or(0, |_| size_of::<Extra>()) + self.sketch.as_ref().map_or(0, |s| size_of::<Sketch>() + s.heap_bytes())
+        self.extra.as_ref().map_or(0, |_| size_of::<Extra>()) + self.sketch.as_ref().map_or(0, Sketch::heap_bytes)
     }
 }
 

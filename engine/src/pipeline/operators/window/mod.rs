@@ -124,6 +124,10 @@ impl Operator for Window {
         }
     }
 
+    fn state_version(&self) -> u16 {
+        2
+    }
+
     fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<(), StateError> {
         #[derive(Serialize)]
         struct Saving<'a> {
@@ -143,15 +147,14 @@ impl Operator for Window {
     }
 
     fn state_bytes(&self) -> usize {
+        let held = |c: &Vec<Column>| c.capacity() * size_of::<Column>() + c.iter().map(Column::heap_bytes).sum::<usize>();
         let windows = |s: &KeyState| -> usize {
-            let columns = s
-                .windows
-                .iter()
-                .map(|w| w.columns.capacity() * size_of::<Column>() + w.columns.iter().map(Column::heap_bytes).sum::<usize>());
+            let columns = s.windows.iter().map(|w| held(&w.columns));
             let tracks = s.tracks.iter().map(|t| size_of::<Track>() + t.heap_bytes());
             s.windows.capacity() * size_of::<Open>() + columns.sum::<usize>() + tracks.sum::<usize>()
         };
-        self.keys.heap_bytes() + self.timers.heap_bytes() + self.keys.values().map(windows).sum::<usize>()
+        let spare: usize = self.spare.iter().map(held).sum();
+        self.keys.heap_bytes() + self.timers.heap_bytes() + self.keys.values().map(windows).sum::<usize>() + spare
     }
 }
 
