@@ -109,7 +109,7 @@ impl Side {
 /// `slipstream pipeline try`, with the description beside the results.
 fn slipstream(binary: &Path, task: Task, input: &Path, target: &Path) -> Result<Command> {
     let description = target.with_extension("json");
-    let vehicles = if task == Task::Window { "*" } else { "none of these" };
+    let vehicles = if task == Task::Window { "*" } else { "none-of-these" };
     fs::write(&description, description_of(vehicles).to_string())?;
     let mut command = Command::new(binary);
     command.args(["pipeline", "try"]).arg(description).arg("--data").arg(input).stdout(File::create(target)?);
