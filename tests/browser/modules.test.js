@@ -11,6 +11,11 @@ import { Freshness } from '../../gateway/console/js/freshness.js';
 import { History } from '../../gateway/console/js/history.js';
 import { Laps } from '../../gateway/console/js/laps.js';
 import { Projection } from '../../gateway/console/js/position.js';
+import { cellOf } from '../../gateway/console/js/rl/bus.js';
+import { contestants, nameOf } from '../../gateway/console/js/rl/comparison.js';
+import { ticks } from '../../gateway/console/js/rl/curve.js';
+import { Episode } from '../../gateway/console/js/rl/episode.js';
+import { words } from '../../gateway/console/js/rl/stage.js';
 import { describe, flatten } from '../../gateway/console/js/signals.js';
 import { Store } from '../../gateway/console/js/store.js';
 
@@ -151,4 +156,34 @@ test('names say units, nested data get dotted names', () => {
 test('numbers are written for reading', () => {
   assert.deepEqual([lapTime(92.4151), lapTime(59.9999), lapTime(NaN)], ['1:32.415', '1:00.000', '–']);
   assert.deepEqual([gap(0.4), gap(NaN), number(1234567), number(-1.25, 1)], ['+0.400', '–', '1\u2009234\u2009567', '−1.3']);
+});
+
+test('an agent’s story is told by its publications', () => {
+  const episode = new Episode();
+  const state = { step_count: 0 };
+  assert.equal(episode.take({ kind: 'episode_started', episode: 3, state: { environment: 'daladala', state } }), true);
+  assert.deepEqual([episode.environment, episode.number, episode.over], ['daladala', 3, false]);
+  episode.take({ kind: 'step', environment: 'daladala', state: { step_count: 1 }, episode: 3, total_reward: 4, action_name: 'SpeedUp', terminated: true, truncated: false });
+  assert.deepEqual([episode.state.step_count, episode.totalReward, episode.over, episode.steps], [1, 4, true, 1]);
+  for (let again = 0; again < 2; again += 1) episode.take({ kind: 'episode_ended', episode: 3, total_reward: 4, best_return: 9 });
+  assert.deepEqual(episode.returns, [{ episode: 3, total: 4, best: 9 }], 'an end that is told twice is one end');
+  assert.equal(episode.take({ kind: 'training_progress' }), false);
+});
+
+test('the route goes east along the bottom and then north', () => {
+  assert.deepEqual([0, 14, 15, 28].map(cellOf), [[0, 14], [14, 14], [14, 13], [14, 0]]);
+});
+
+test('ticks are round numbers within the range', () => {
+  assert.deepEqual(ticks(0, 60_000, 6), [0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000]);
+  assert.deepEqual(ticks(-12, 430, 4), [0, 200, 400]);
+  assert.deepEqual(ticks(5, 5, 4), [5]);
+});
+
+test('policies are offered and called by what they are', () => {
+  const agent = { id: 'bus', policy: {} };
+  assert.deepEqual(contestants('daladala', ['dqn.zip'], agent), ['agent:bus', 'built-in', 'random', 'dqn.zip']);
+  assert.deepEqual(contestants('avoidance', [], { id: 'car', policy: null }), ['rules', 'random']);
+  assert.deepEqual(['agent:bus', 'trained/bus.safetensors', 'best_dqn.zip', 'random'].map(nameOf), ['bus (as it plays)', 'bus, trained here', 'best_dqn .zip', 'random']);
+  assert.deepEqual(['SpeedUp', 'hard_brake'].map(words), ['speed up', 'hard brake']);
 });

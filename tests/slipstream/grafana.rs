@@ -6,7 +6,7 @@ use serde_json::Value;
 use slipstream_actors::ports::SeriesStore as _;
 use slipstream_engine::simulator::Simulator;
 use slipstream_gateway::{config::Influx1, series::InfluxDb1Series};
-use slipstream_protocol::{Quality, Sample, SessionId, Signal, SignalValue, Timestamp};
+use slipstream_protocol::{Quality, Sample, SessionId, Signal, SignalValue, Timestamp, VehicleId};
 use slipstream_tests::servers::InfluxDb1;
 
 use crate::readme;
@@ -19,7 +19,7 @@ fn dashboard() -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Two cars for ten seconds; one tells its tyres in words, and a sensor of it is in doubt at the end.
+/// Two cars for ten seconds; one tells its tyres in words, and a sensor of it is in doubt at the end. An agent learns.
 fn drive() -> Vec<Sample> {
     let mut simulator = Simulator::new(3, 2, 10.0, SessionId::new("q1").unwrap(), START);
     let mut samples = Vec::new();
@@ -28,7 +28,24 @@ fn drive() -> Vec<Sample> {
     }
     samples[0].signals.push(Signal { name: "tyre".into(), value: SignalValue::Text("soft".into()) });
     samples.last_mut().unwrap().quality = Quality::Uncertain;
+    samples.push(training());
     samples
+}
+
+/// A moment of an agent's training, as the server writes it.
+fn training() -> Sample {
+    let values = [("training.episode_reward", 85.5), ("training.evaluated", 423.9), ("training.loss", 0.1), ("training.epsilon", 0.4)];
+    Sample {
+        vehicle: VehicleId::new("bus-1").unwrap(),
+        session: Some(SessionId::new("training-1").unwrap()),
+        fleet: None,
+        seq: None,
+        source_time: START.plus(Duration::from_secs(5)),
+        received_at: START,
+        quality: Quality::Good,
+        signals: values.map(|(name, value)| Signal { name: name.into(), value: SignalValue::Number(value) }).to_vec(),
+        raw: None,
+    }
 }
 
 /// What Grafana puts in the place of its variables, with everything chosen.

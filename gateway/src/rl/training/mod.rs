@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::{counter::Counter, family::Family};
 use slipstream_actors::{
     AgentCommand, CommandError, Router,
@@ -111,6 +111,11 @@ pub(crate) struct TrainingParts {
     pub(crate) stores: Vec<Arc<dyn SeriesStore>>,
 }
 
+/// What is said of a training that was stopped.
+fn stopped_at(steps: u64) -> String {
+    format!("stopped at step {steps}; POST {{\"resume\":true}} goes on from there")
+}
+
 /// All trainings of a server.
 pub struct Trainings {
     parts: TrainingParts,
@@ -135,6 +140,13 @@ impl Trainings {
         for mut status in self.store.read() {
             let agent = status.agent.clone();
             if status.state.is_over() {
+                self.remember(status);
+                continue;
+            }
+            if status.state == TrainingState::Stopping {
+                status.state = TrainingState::Stopped;
+                status.ended_at = Some(self.parts.clock.now());
+                status.message = Some(stopped_at(status.progress.steps));
                 self.remember(status);
                 continue;
             }
@@ -182,7 +194,7 @@ impl Trainings {
 
     /// Trains an agent's policy anew.
     pub fn start(&self, agent: &AgentId, plan: TrainingPlan) -> Result<TrainingStatus, TrainingRefusal> {
-        let mut all = self.all.lock();
+        let mut all = self.known();
         self.room(&all, agent)?;
         self.store.begin_anew(agent)?;
         let now = self.parts.clock.now();
@@ -207,6 +219,13 @@ impl Trainings {
     /// What an agent's training was asked to do.
     pub fn plan(&self, agent: &AgentId) -> Option<TrainingPlan> {
         Some(self.status(agent).ok()?.plan)
+    }
+
+    /// The trainings; those whose agents were removed leave with the next look at them, once they are over.
+    fn known(&self) -> MutexGuard<'_, BTreeMap<AgentId, Arc<Training>>> {
+        let mut all = self.all.lock();
+        all.retain(|_, training| training.order() != Order::Forget || !training.is_over());
+        all
     }
 
     fn room(&self, all: &BTreeMap<AgentId, Arc<Training>>, agent: &AgentId) -> Result<(), TrainingRefusal> {
@@ -237,14 +256,14 @@ impl Trainings {
 
     /// Where an agent's training stands.
     pub fn status(&self, agent: &AgentId) -> Result<TrainingStatus, TrainingRefusal> {
-        let all = self.all.lock();
+        let all = self.known();
         let training = all.get(agent).ok_or_else(|| TrainingRefusal::Absent(agent.clone()))?;
         Ok(training.status.lock().clone())
     }
 
     /// Where all trainings stand, by agent.
     pub fn list(&self) -> Vec<TrainingStatus> {
-        self.all.lock().values().map(|training| training.status.lock().clone()).collect()
+        self.known().values().map(|training| training.status.lock().clone()).collect()
     }
 
     /// How many run.
@@ -259,7 +278,7 @@ impl Trainings {
 
     /// Tells a training to stop; one that is over stays as it is.
     pub fn stop(&self, agent: &AgentId) -> Result<TrainingStatus, TrainingRefusal> {
-        let training = self.all.lock().get(agent).cloned().ok_or_else(|| TrainingRefusal::Absent(agent.clone()))?;
+        let training = self.known().get(agent).cloned().ok_or_else(|| TrainingRefusal::Absent(agent.clone()))?;
         let mut status = training.status.lock();
         if status.state == TrainingState::Running {
             status.state = TrainingState::Stopping;

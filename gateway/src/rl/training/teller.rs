@@ -170,8 +170,7 @@ impl Teller {
         };
         let mut message = None;
         if stopped {
-            let unused = if deploy { "; what it had learnt is not played" } else { "" };
-            message = Some(format!("stopped at step {steps}{unused}; POST {{\"resume\":true}} goes on from there"));
+            message = Some(super::stopped_at(steps));
         } else if deploy {
             match self.parts.router.command(&self.agent, AgentCommand::Swap(Some(played))).await {
                 Ok(_) => outcome.deployed = true,

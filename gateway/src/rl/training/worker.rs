@@ -12,7 +12,7 @@ use std::{
 use slipstream_engine::rl::{agent::PlayedPolicy, policy::MAX_FILE_BYTES};
 use tokio::sync::mpsc;
 
-use super::{Order, Training, TrainingCounters, TrainingOutcome, TrainingState, store::Store};
+use super::{Order, Training, TrainingCounters, TrainingOutcome, store::Store};
 use crate::training::{Break, Moment, Trained, TrainingError, TrainingOptions, give_way, train_suspendable};
 
 /// Between two moments told, evaluations aside.
@@ -131,11 +131,7 @@ impl Worker {
         if self.training.order() == Order::Forget {
             return;
         }
-        let mut status = self.training.status.lock().clone();
-        // What is stopped by a server that goes down is stopped by nobody who asked what came of it.
-        if status.state == TrainingState::Stopping {
-            status.state = TrainingState::Running;
-        }
+        let status = self.training.status.lock().clone();
         if let Err(error) = self.store.keep(&status) {
             tracing::warn!(agent = %status.agent, %error, "where a training stands could not be written down");
         }
