@@ -117,7 +117,6 @@ impl Models {
     }
 
     /// The policy that is there without any file, where there is one for this environment.
-    #[expect(clippy::unused_self, reason = "it is one of the models, wherever it lies")]
     pub fn built_in(&self, environment: EnvironmentKind) -> Option<Result<PlayedPolicy, ModelError>> {
         let refused = |error| ModelError::Refused { file: BUILT_IN_NAME.to_owned(), error };
         let read = || policy::load(BUILT_IN).and_then(|policy| fitting(policy, environment)).map_err(refused);

@@ -30,7 +30,7 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let one =
         warp::path!("api" / "rl" / "agents" / String / "training").and(warp::method()).and(with(services)).and(caller()).and(body()).then(
             |id: String, method: Method, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, one(&services, &claims, &id, &method, &body)).await
+                answered(&services, async { one(&services, &claims, &id, &method, &body) }).await
             },
         );
     let all = warp::path!("api" / "rl" / "trainings").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
@@ -64,7 +64,7 @@ fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), data, "trainings"))
 }
 
-async fn one(services: &Services, claims: &Claims, id: &str, method: &Method, body: &[u8]) -> ApiResult {
+fn one(services: &Services, claims: &Claims, id: &str, method: &Method, body: &[u8]) -> ApiResult {
     let agent: AgentId = path_id("id", id)?;
     may_hear(Some(claims), &agent)?;
     if *method == Method::GET {

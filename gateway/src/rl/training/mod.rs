@@ -193,6 +193,10 @@ impl Trainings {
     }
 
     /// Trains an agent's policy anew.
+    ///
+    /// # Panics
+    ///
+    /// Never: the name of a training is always an id.
     pub fn start(&self, agent: &AgentId, plan: TrainingPlan) -> Result<TrainingStatus, TrainingRefusal> {
         let mut all = self.known();
         self.room(&all, agent)?;

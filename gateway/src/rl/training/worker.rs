@@ -31,6 +31,7 @@ pub(super) enum Told {
 }
 
 /// How it ended.
+#[expect(clippy::large_enum_variant, reason = "one per training, at its end")]
 pub(super) enum Ended {
     /// It learnt a policy, which is kept.
     Trained { outcome: TrainingOutcome, played: PlayedPolicy, stopped: bool },
