@@ -124,3 +124,77 @@ async fn a_file_of_many_vehicles_is_replayed_and_bad_requests_are_told() {
     assert_eq!(call(&gateway, Role::Engineer, Method::GET, "/api/replays/replay-9", None).await.0, 404);
     gateway.stop().await;
 }
+
+const MEANS: &str = r#"
+name = "means"
+time = {delay = "0s"}
+steps = [{op = "window", kind = "tumbling", size = "10s", of = {n = ["mean", "count"]}}]
+outputs = {series = true}
+"#;
+
+/// Runs a pipeline over what was recorded and waits for its end.
+async fn what_if(gateway: &Gateway, request: Value) -> Value {
+    let (status, started) = call(gateway, Role::Engineer, Method::POST, "/api/what-ifs", Some(request)).await;
+    assert_eq!(status, 201, "{started}");
+    let path = format!("/api/what-ifs/{}", started["data"]["id"].as_str().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (_, body) = call(gateway, Role::Engineer, Method::GET, &path, None).await;
+        if body["data"]["state"] != "running" {
+            return body["data"].clone();
+        }
+        assert!(Instant::now() < deadline, "{body}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pipeline_would_have_given_is_laid_beside_what_is_stored() {
+    let gateway = Gateway::start().await;
+    let declared = Client::new().post(gateway.url("/api/pipelines")).bearer_auth(gateway.token(Role::Engineer)).body(MEANS).send().await;
+    assert_eq!(declared.unwrap().status(), 201);
+    record(&gateway, &["ALB", "HAM"], 60).await;
+    // Windows up to 50 s are closed: five of each, and of each two aggregates and the number of rows.
+    for (vehicle, signal, points) in [("ALB", "means.n.count", 5), ("HAM", "means.n.count", 5), ("ALB", "n", 60), ("HAM", "n", 60)] {
+        let path = format!("/api/telemetry/{vehicle}?from=2024-05-01T00:00:00Z&signals={signal}");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, series) = call(&gateway, Role::Viewer, Method::GET, &path, None).await;
+            if series["data"]["series"][0]["points"].as_array().is_some_and(|stored| stored.len() == points) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{series}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for source in ["journal", "series"] {
+        let same = what_if(&gateway, json!({"pipeline": MEANS, "source": source})).await;
+        let of = |name: &str| same["comparison"][name].as_u64();
+        assert_eq!((same["state"].as_str(), of("same")), (Some("done"), Some(30)), "{source}: {same}");
+        assert_eq!((of("changed"), of("onlyNew"), of("onlyStored")), (Some(0), Some(0), Some(0)), "{source}: {same}");
+        assert_eq!((same["samplesRead"].as_u64(), same["results"].as_u64()), (Some(120), Some(12)), "{source}: {same}");
+        assert_eq!(same["given"][5]["partial"], true, "the last window was open: {same}");
+    }
+    let other = MEANS.replace("steps = [", "steps = [{op = \"filter\", when = \"n != 15\"}, ");
+    let told = what_if(&gateway, json!({"pipeline": other, "source": "series", "vehicles": ["A*"]})).await;
+    let changed = &told["comparison"]["differences"];
+    assert_eq!((told["comparison"]["changed"].as_u64(), told["comparison"]["same"].as_u64()), (Some(3), Some(12)), "{told}");
+    assert!(changed.as_array().unwrap().iter().any(|d| d["signal"] == "n.count" && d["stored"] == 10.0 && d["new"] == 9.0), "{changed}");
+
+    let (status, refused) = call(
+        &gateway,
+        Role::Engineer,
+        Method::POST,
+        "/api/what-ifs",
+        Some(json!({"pipeline": {"name": "x", "steps": [{"op": "selekt"}]}})),
+    )
+    .await;
+    assert_eq!(status, 400);
+    assert!(refused["error"]["details"][0].as_str().unwrap().contains("steps[0].op"), "{refused}");
+    assert_eq!(call(&gateway, Role::Viewer, Method::GET, "/api/what-ifs/what-if-1", None).await.0, 403);
+
+    // The series can be played live as well; what pipelines stored is not part of the recording.
+    let (_, all) = call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(json!({"speed": 10_000, "source": "series"}))).await;
+    assert_eq!(until(&gateway, all["data"]["id"].as_str().unwrap(), "done").await["played"], 120);
+    gateway.stop().await;
+}

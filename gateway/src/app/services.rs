@@ -20,7 +20,7 @@ use crate::{
     media::FrameStore,
     pipelines::Pipelines,
     rate::RateLimits,
-    replay::Replays,
+    replay::{Replays, WhatIfs},
     rl::{Bus, evaluations::Evaluations, training::Trainings},
     series::writer::SeriesWriter,
     voice::Voice,
@@ -71,6 +71,8 @@ pub struct Services {
     pub decoders: DecoderPool,
     /// Recordings played again.
     pub replays: Replays,
+    /// Pipelines over recordings.
+    pub what_ifs: WhatIfs,
     /// The WebSocket connections.
     pub connections: Connections,
     /// What the doors count.

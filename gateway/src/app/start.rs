@@ -24,7 +24,7 @@ use crate::{
     pipelines::{self, DeclaredPipelines, PipelineParts},
     rate::{self, RateLimits},
     records,
-    replay::Replays,
+    replay::{Replays, WhatIfs},
     rl::{
         Bus, Changes, Models,
         evaluations::Evaluations,
@@ -158,6 +158,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         rates: RateLimits::new(&config.rate, config.limits.max_batch),
         bodies: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
         replays: Replays::default(),
+        what_ifs: WhatIfs::default(),
         connections: Connections::default(),
         counters: Counters::default(),
         clock,

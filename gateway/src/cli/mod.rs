@@ -21,6 +21,7 @@ mod signals;
 mod soak;
 mod tail;
 mod token;
+mod what_if;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -6,9 +6,8 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
-use slipstream_engine::pipeline::{Pipeline, Row, RowKind, Surroundings, operators::OPERATORS};
-use slipstream_protocol::{Quality, SessionId, Timestamp, VehicleId};
+use slipstream_engine::pipeline::{Pipeline, RowKind, Surroundings, operators::OPERATORS};
+use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{
     Outcome, access,
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     pipelines::{
         document::{self, DocumentError},
-        tables,
+        tables, told,
     },
     relay::source::{ColumnMap, Item, ReadOptions, Source, Start},
 };
@@ -186,25 +185,6 @@ fn print_new(pipeline: &mut Pipeline, args: &TryArgs, out: &mut impl Write) -> s
     // They are told as rows.
     drop(pipeline.take_alarms());
     Ok(())
-}
-
-fn told(pipeline: &Pipeline, row: &Row, late: Option<&str>) -> Value {
-    let scope = pipeline.scope();
-    let data: Map<String, Value> =
-        row.cells.iter().map(|c| (scope.signals.name(c.signal).to_owned(), crate::pipelines::json_value(&c.value))).collect();
-    let mut told = json!({
-        "key": scope.keys.name(row.key), "kind": row.kind, "start": row.start, "timestamp": row.time, "data": data
-    });
-    let poor = row.cells.iter().filter(|c| c.quality != Quality::Good);
-    let quality: Map<String, Value> = poor.map(|c| (scope.signals.name(c.signal).to_owned(), json!(c.quality as u8))).collect();
-    if !quality.is_empty() {
-        told["quality"] = Value::Object(quality);
-    }
-    if let Some(step) = late {
-        told["kind"] = json!("late");
-        told["step"] = json!(step);
-    }
-    told
 }
 
 fn summary(pipeline: &Pipeline, samples: u64, skipped: u64) {

@@ -13,6 +13,7 @@ use super::{
     exit::{Exit, Usage},
     relay::positive,
     rest::Rest,
+    what_if::{self, WhatIfArgs},
 };
 
 const EXAMPLES: &str = "\
@@ -23,9 +24,11 @@ Examples:
   slipstream replay set replay-1 --pause
   slipstream replay set replay-1 --resume --speed 2 --seek 2026-02-18T09:10:00Z
   slipstream replay stop replay-1
+  slipstream replay --what-if new.toml --series --from 2026-02-18T09:00:00Z    what it would have given
 
-What is replayed is heard live, under names of its own, and not stored again. Without --file it comes
-from the server's journal, which keeps the newest (journal.retain_bytes).";
+
+What is replayed is heard live, under names of its own, and not stored again. Without --file and
+--series it comes from the server's journal, which keeps the newest (journal.retain_bytes).";
 
 /// How often `start` looks how far the replay is.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,7 +37,10 @@ const LOOK: Duration = Duration::from_millis(500);
 #[command(after_help = EXAMPLES)]
 pub(super) struct ReplayArgs {
     #[command(subcommand)]
-    command: ReplayCommand,
+    command: Option<ReplayCommand>,
+
+    #[command(flatten)]
+    what_if: WhatIfArgs,
 
     #[command(flatten, next_help_heading = "Server")]
     access: Access,
@@ -61,6 +67,10 @@ struct StartArgs {
     #[arg(long, value_name = "NAME")]
     #[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
     file: Option<String>,
+
+    /// Play what the time series keep, instead of the journal
+    #[arg(long, conflicts_with = "file")]
+    series: bool,
 
     /// Not before this source time, RFC 3339
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -105,7 +115,7 @@ struct SetArgs {
     seek: Option<Timestamp>,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|e: slipstream_protocol::ProtocolError| e.message)
 }
 
@@ -113,15 +123,17 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
     let server = Server(Rest::new(&args.access, Role::Engineer)?);
     super::runtime()?.block_on(async {
         match &args.command {
-            ReplayCommand::Start(start) => server.start(start).await,
-            ReplayCommand::List => {
+            None => what_if::run(&server.0, &args.what_if).await,
+            Some(_) if args.what_if.is_asked() => Err(Usage("--what-if stands alone, without a command".into()).into()),
+            Some(ReplayCommand::Start(start)) => server.start(start).await,
+            Some(ReplayCommand::List) => {
                 for replay in server.call("GET", "", None).await?.as_array().into_iter().flatten() {
                     println!("{}", line(replay));
                 }
                 Ok(Exit::Done)
             }
-            ReplayCommand::Set(set) => server.set(set).await,
-            ReplayCommand::Stop { id } => {
+            Some(ReplayCommand::Set(set)) => server.set(set).await,
+            Some(ReplayCommand::Stop { id }) => {
                 println!("{}", line(&server.call("DELETE", id, None).await?));
                 Ok(Exit::Done)
             }
@@ -135,6 +147,9 @@ struct Server(Rest);
 impl Server {
     async fn start(&self, args: &StartArgs) -> Outcome {
         let mut body = json!({"speed": args.speed, "file": args.file, "from": args.from, "to": args.to});
+        if args.series {
+            body["source"] = json!("series");
+        }
         if !args.vehicles.is_empty() {
             body["vehicles"] = json!(args.vehicles);
         }

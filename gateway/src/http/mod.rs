@@ -36,6 +36,7 @@ mod users;
 mod vehicles;
 mod video;
 mod voice;
+mod what_ifs;
 
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ fn pitbox(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .or(replays::routes(services))
         .unify()
         .or(tracks::routes(services))
+        .unify()
+        .or(what_ifs::routes(services))
         .unify()
         .boxed();
     most_called.or(others).unify().boxed().or(rl::routes(services)).unify().boxed().or(people).unify().boxed()

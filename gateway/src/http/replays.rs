@@ -76,21 +76,36 @@ fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
     let to = fields.optional("to", time);
     let vehicles = fields.optional("vehicles", patterns);
     let speed = fields.optional("speed", speed);
-    let (Some(file), Some(from), Some(to), Some(vehicles), Some(speed)) = (file, from, to, vehicles, speed) else {
+    let store = fields.optional("source", source);
+    let (Some(file), Some(from), Some(to), Some(vehicles), Some(speed), Some(store)) = (file, from, to, vehicles, speed, store) else {
         return Err(fields.refusal());
     };
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         fields.breaks("to", "it must be later than 'from'");
         return Err(fields.refusal());
     }
-    let recording = file.map_or(Recording::Journal, Recording::File);
-    if let Err(error) = recording.check(&services.config.data_dir) {
-        fields.breaks("file", &error.to_string());
-        return Err(fields.refusal());
-    }
+    let recording = recording_of(services, file, store)?;
     let period = Period { from, to, vehicles: vehicles.unwrap_or_default() };
     let status = services.replays.start(services, ReplayRequest { recording, period, speed: speed.unwrap_or(1.0) })?;
     Ok(reply::created(services.clock.now(), status, "replay started"))
+}
+
+/// Where a recording is to come from: a file, else what `source` says, else the journal.
+pub(super) fn recording_of(services: &Services, file: Option<String>, store: Option<Recording>) -> Result<Recording, ApiError> {
+    let recording = file.map_or(store.unwrap_or(Recording::Journal), Recording::File);
+    if let Err(error) = recording.check(&services.config.data_dir) {
+        return Err(ApiError::invalid(vec![format!("Field 'file': {error}")]));
+    }
+    Ok(recording)
+}
+
+/// Where samples were recorded.
+pub(super) fn source(value: &Value) -> Result<Recording, String> {
+    match value.as_str() {
+        Some("journal") => Ok(Recording::Journal),
+        Some("series") => Ok(Recording::Series),
+        _ => Err("'journal' or 'series' is expected".to_owned()),
+    }
 }
 
 fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
@@ -111,7 +126,7 @@ fn speed(value: &Value) -> Result<f64, String> {
 }
 
 /// Vehicle ids with `*` and `?`.
-fn patterns(value: &Value) -> Result<Vec<String>, String> {
+pub(super) fn patterns(value: &Value) -> Result<Vec<String>, String> {
     let list = value.as_array().ok_or_else(|| "a list of vehicle ids (with * and ?) is expected".to_owned())?;
     let texts: Option<Vec<String>> = list.iter().map(|v| v.as_str().map(str::to_owned)).collect();
     texts.filter(|t| t.len() <= 1_000).ok_or_else(|| "at most 1000 vehicle ids are expected".to_owned())

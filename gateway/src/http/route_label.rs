@@ -14,7 +14,7 @@ pub(super) fn of(path: &str) -> &'static str {
     }
 }
 
-const RESOURCES: [(&str, &str); 28] = [
+const RESOURCES: [(&str, &str); 29] = [
     ("pipelines", "/api/pipelines"),
     ("alarms", "/api/alarms"),
     ("telemetry", "/api/telemetry"),
@@ -34,6 +34,7 @@ const RESOURCES: [(&str, &str); 28] = [
     ("keys", "/api/keys"),
     ("fleets", "/api/fleets"),
     ("replays", "/api/replays"),
+    ("what-ifs", "/api/what-ifs"),
     ("rl", "/api/rl"),
     ("models", "/api/models"),
     ("load-model", "/api/load-model"),

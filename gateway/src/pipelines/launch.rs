@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slipstream_engine::pipeline::{Pipeline, Surroundings};
+use slipstream_engine::pipeline::{Pipeline, PipelineSpec, Surroundings};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -28,6 +28,10 @@ impl Pipelines {
     pub(super) async fn enter(&self, entries: &mut BTreeMap<String, Entry>, name: &str) {
         let around = surroundings(entries, &self.tables);
         let Some(entry) = entries.get_mut(name) else { return };
+        // One that was removed stays known: its results are still stored.
+        if let Some(series) = PipelineSpec::read(&entry.record.document).ok().and_then(|spec| spec.outputs.series) {
+            self.prefixes.lock().insert(name.to_owned(), format!("{}.", series.prefix));
+        }
         self.stats.lock().insert(name.to_owned(), entry.stats.clone());
         entry.stats.lock().missed.clone_from(&entry.record.missed);
         if entry.record.paused {

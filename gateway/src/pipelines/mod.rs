@@ -44,7 +44,7 @@ pub use report::{Missed, PipelineStats, ResultCounts, RunState};
 pub use tables::TableHealth;
 
 use crate::{config::PipelinesConfig, journal::EmbeddedJournal};
-pub(crate) use results::json as json_value;
+pub(crate) use results::told;
 pub(crate) use runner::stopwatch;
 pub(crate) use sink::Sink;
 
@@ -115,6 +115,8 @@ pub struct Pipelines {
     entries: tokio::sync::Mutex<BTreeMap<String, Entry>>,
     /// The same numbers, for readers that do not wait.
     stats: Mutex<BTreeMap<String, Arc<Mutex<PipelineStats>>>>,
+    /// Below which names results are stored, by pipeline; for readers that do not wait.
+    prefixes: Mutex<BTreeMap<String, String>>,
     tables: Arc<RecordTables>,
     /// Reads the tables again and again.
     refreshing: JoinHandle<()>,
@@ -155,7 +157,15 @@ impl Pipelines {
     fn new(store: Store, parts: PipelineParts) -> Self {
         let tables = RecordTables::new(parts.records.clone(), parts.clock.clone(), &parts.data_dir);
         let refreshing = tables.keep_fresh(parts.bounds.refresh);
-        Self { store, parts, entries: tokio::sync::Mutex::default(), stats: Mutex::default(), tables, refreshing }
+        Self {
+            store,
+            parts,
+            entries: tokio::sync::Mutex::default(),
+            stats: Mutex::default(),
+            prefixes: Mutex::default(),
+            tables,
+            refreshing,
+        }
     }
 
     /// Declares a new pipeline and starts it. Tells its name.
@@ -305,6 +315,20 @@ impl Pipelines {
     pub async fn read(&self, name: &str) -> Result<PipelineView, PipelineError> {
         let entries = self.entries.lock().await;
         entries.get(name).map(|entry| self.view(name, entry)).ok_or_else(|| PipelineError::Unknown(name.to_owned()))
+    }
+
+    /// What a description may refer to here; the tables it names are read.
+    pub async fn around(&self, document: &Value) -> Surroundings {
+        let around = surroundings(&*self.entries.lock().await, &self.tables);
+        if let Ok(spec) = PipelineSpec::read(document) {
+            self.tables.want(&tables::named_in(&spec)).await;
+        }
+        around
+    }
+
+    /// Below which names pipelines store their results, each with its dot.
+    pub fn stored_below(&self) -> Vec<String> {
+        self.prefixes.lock().values().cloned().collect()
     }
 
     /// The numbers of all, by name, without waiting.

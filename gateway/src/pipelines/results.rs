@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 use slipstream_engine::pipeline::{
-    Row, RowKind, Scope, SignalId, Tags, Value,
+    Pipeline, Row, RowKind, Scope, SignalId, Tags, Value,
     spec::{AlertSpec, OutputSpec, PipelineSpec, SeriesSpec},
 };
 use slipstream_protocol::{
@@ -136,6 +136,25 @@ impl Results {
     }
 }
 
+/// A result as people read it; `late` names the step a row came too late for.
+pub(crate) fn told(pipeline: &Pipeline, row: &Row, late: Option<&str>) -> Json {
+    let scope = pipeline.scope();
+    let data: Map<String, Json> = row.cells.iter().map(|c| (scope.signals.name(c.signal).to_owned(), json(&c.value))).collect();
+    let mut told = serde_json::json!({
+        "key": scope.keys.name(row.key), "kind": row.kind, "start": row.start, "timestamp": row.time, "data": data
+    });
+    let poor = row.cells.iter().filter(|c| c.quality != Quality::Good);
+    let quality: Map<String, Json> = poor.map(|c| (scope.signals.name(c.signal).to_owned(), Json::from(c.quality as u8))).collect();
+    if !quality.is_empty() {
+        told["quality"] = Json::Object(quality);
+    }
+    if let Some(step) = late {
+        told["kind"] = Json::from("late");
+        told["step"] = Json::from(step);
+    }
+    told
+}
+
 /// A value as JSON.
 pub(crate) fn json(value: &Value) -> Json {
     match value {
@@ -173,7 +192,6 @@ fn fill(text: &str, row: &Row, scope: &Scope) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use slipstream_engine::pipeline::Pipeline;
 
     use super::*;
 

@@ -70,9 +70,8 @@ fn alarm(row: AlarmRow) -> Result<AlarmRecord, RecordsError> {
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a reader of rows")]
-fn moment((change, at, recorded_at, severity, count, by, note): MomentRow) -> Result<AlarmMoment, RecordsError> {
-    Ok(AlarmMoment {
+fn moment((change, at, recorded_at, severity, count, by, note): MomentRow) -> AlarmMoment {
+    AlarmMoment {
         change,
         at: Timestamp::from_micros(at),
         recorded_at: Timestamp::from_micros(recorded_at),
@@ -80,7 +79,7 @@ fn moment((change, at, recorded_at, severity, count, by, note): MomentRow) -> Re
         count: count.map(|count| count as u32),
         by,
         note,
-    })
+    }
 }
 
 impl AlarmRecords for SqlRecords {
@@ -102,7 +101,7 @@ impl AlarmRecords for SqlRecords {
         Box::pin(async move {
             let sql = "SELECT change, at, recorded_at, severity, count, said_by, note FROM alarm_events WHERE alarm_id = $1 \
                        ORDER BY at, recorded_at LIMIT 1000";
-            self.database.all::<MomentRow>(sql, args![id]).await?.into_iter().map(moment).collect()
+            Ok(self.database.all::<MomentRow>(sql, args![id]).await?.into_iter().map(moment).collect())
         })
     }
 

@@ -1,12 +1,17 @@
-//! Recordings played again, live: a period of the journal, or a file of many vehicles, at any speed, with pause and seek.
+//! Recordings played again, live: a period of the journal or of the time series, or a file of many vehicles, at any speed, with
+//! pause and seek; and what a pipeline would have made of them.
 //!
 //! A replay's vehicles are named `<replay>.<vehicle>` (`replay-1.ALB`), and all of it is the session `<replay>`: so
 //! `telemetry:replay-1.ALB` and `session:replay-1` are told apart from what happens now. Samples keep their source time. They go to
 //! the vehicles' actors as every sample does, but into neither journal nor time series: what was recorded is not recorded again.
 
+mod compare;
+mod history;
 mod player;
+mod reading;
 mod recording;
 mod timeline;
+mod what_if;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +28,9 @@ use tokio::sync::watch;
 
 use crate::app::Services;
 
+pub use compare::{Comparison, Difference};
 pub use recording::{Period, Recording, RecordingError, recordings_dir};
+pub use what_if::{WhatIfError, WhatIfRequest, WhatIfStatus, WhatIfs};
 
 /// Most replays that run at once.
 const MOST_RUNNING: usize = 8;

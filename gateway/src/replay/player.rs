@@ -11,13 +11,15 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Control, Period, Replay, State, recording::RecordingError, timeline::Timeline};
+use super::{
+    Control, Period, Replay, State,
+    reading::{self, Chunk},
+    timeline::Timeline,
+};
 use crate::app::Services;
 
-/// Samples read, and routed, together.
+/// Samples routed together.
 const CHUNK: usize = 256;
-
-type Chunk = Result<Vec<Sample>, RecordingError>;
 
 /// Why playing from one place ended.
 enum End {
@@ -157,42 +159,10 @@ impl Player {
         None
     }
 
-    /// Reads the recording from `from` on, on a thread that may wait for the disk. It ends with its receiver.
+    /// Reads the recording from `from` on.
     fn read(&self, from: Option<Timestamp>) -> mpsc::Receiver<Chunk> {
-        let (read, chunks) = mpsc::channel(4);
-        let recording = self.replay.request.recording.clone();
-        let period = Period { from: from.max(self.replay.request.period.from), ..self.replay.request.period.clone() };
-        let (data_dir, start) = (self.services.config.data_dir.clone(), self.services.clock.now());
-        tokio::task::spawn_blocking(move || {
-            let samples = match recording.open(&data_dir, start) {
-                Ok(samples) => samples,
-                Err(error) => {
-                    let _ = read.blocking_send(Err(error));
-                    return;
-                }
-            };
-            let mut chunk = Vec::with_capacity(CHUNK);
-            for sample in samples {
-                match sample {
-                    Ok(sample) if is_replayed(&sample) || !period.has(&sample) => {}
-                    Ok(sample) => chunk.push(sample),
-                    Err(error) => {
-                        let _ = read.blocking_send(Ok(std::mem::take(&mut chunk)));
-                        let _ = read.blocking_send(Err(error));
-                        return;
-                    }
-                }
-                if chunk.len() >= CHUNK && read.blocking_send(Ok(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))).is_err() {
-                    return;
-                }
-            }
-            let _ = read.blocking_send(Ok(chunk));
-        });
-        chunks
+        let request = &self.replay.request;
+        let period = Period { from: from.max(request.period.from), ..request.period.clone() };
+        reading::read(&self.services, &request.recording, period)
     }
-}
-
-/// What was itself played again is not a recording.
-fn is_replayed(sample: &Sample) -> bool {
-    sample.session.as_ref().is_some_and(|s| s.as_str().starts_with("replay-") && sample.vehicle.as_str().starts_with(s.as_str()))
 }

@@ -50,3 +50,8 @@ pub(super) fn read(services: &Services, recording: &Recording, period: Period) -
     });
     chunks
 }
+
+/// What was itself played again is not a recording.
+fn is_replayed(sample: &Sample) -> bool {
+    sample.session.as_ref().is_some_and(|s| s.as_str().starts_with("replay-") && sample.vehicle.as_str().starts_with(s.as_str()))
+}

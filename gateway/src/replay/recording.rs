@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use slipstream_protocol::{Sample, Timestamp};
+use slipstream_actors::ports::SeriesError;
+use slipstream_protocol::{Sample, Timestamp, VehicleId};
 
 use crate::{
     journal::Walk,
@@ -14,6 +15,8 @@ use crate::{
 pub enum Recording {
     /// What the journal still keeps, in the order it came.
     Journal,
+    /// What the time series keep, in the order of time.
+    Series,
     /// A file in the folder for recordings, as the relay agent reads it; sorted by time.
     File(String),
 }
@@ -32,10 +35,11 @@ pub struct Period {
 impl Period {
     pub(super) fn has(&self, sample: &Sample) -> bool {
         let time = sample.source_time;
-        self.from.is_none_or(|from| time >= from)
-            && self.to.is_none_or(|to| time < to)
-            && (self.vehicles.is_empty()
-                || self.vehicles.iter().any(|p| slipstream_engine::pipeline::source::matches(p, sample.vehicle.as_str())))
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to) && self.has_vehicle(&sample.vehicle)
+    }
+
+    pub(super) fn has_vehicle(&self, vehicle: &VehicleId) -> bool {
+        self.vehicles.is_empty() || self.vehicles.iter().any(|p| slipstream_engine::pipeline::source::matches(p, vehicle.as_str()))
     }
 }
 
@@ -48,6 +52,9 @@ pub enum RecordingError {
     /// The journal cannot be read.
     #[error("the journal cannot be read: {0}")]
     Journal(#[from] std::io::Error),
+    /// The time series cannot be read.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] SourceError),
@@ -56,7 +63,11 @@ pub enum RecordingError {
 impl RecordingError {
     /// Whether to try again without a change.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Journal(_))
+        match self {
+            Self::Journal(_) => true,
+            Self::Series(error) => error.is_retryable(),
+            Self::Name(_) | Self::File(_) => false,
+        }
     }
 }
 
@@ -68,9 +79,10 @@ pub fn recordings_dir(data_dir: &Path) -> PathBuf {
 type Samples = Box<dyn Iterator<Item = Result<Sample, RecordingError>> + Send>;
 
 impl Recording {
-    /// Opens it under `data_dir`. Blocks on the disk. Relative times of a file count from `start`.
+    /// Opens it under `data_dir`; the time series are read by [`super::history`], here they are empty. Blocks on the disk. Relative times of a file count from `start`.
     pub(super) fn open(&self, data_dir: &Path, start: Timestamp) -> Result<Samples, RecordingError> {
         match self {
+            Self::Series => Ok(Box::new(std::iter::empty())),
             Self::Journal => {
                 let walk = Walk::open(&data_dir.join("journal"))?;
                 Ok(Box::new(walk.flat_map(|record| match record {
@@ -94,7 +106,7 @@ impl Recording {
     /// Whether it can be there, told before it is played.
     pub fn check(&self, data_dir: &Path) -> Result<(), RecordingError> {
         match self {
-            Self::Journal => Ok(()),
+            Self::Journal | Self::Series => Ok(()),
             Self::File(name) => {
                 let path = Self::path(name, data_dir)?;
                 if path.is_file() { Ok(()) } else { Err(RecordingError::Name(name.clone())) }

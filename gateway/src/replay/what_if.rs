@@ -164,7 +164,8 @@ impl WhatIfError {
 
 async fn run(services: Arc<Services>, one: Arc<WhatIf>, pipeline: Pipeline, request: WhatIfRequest) {
     let series = pipeline.spec().outputs.series.clone();
-    let prefix = request.compare.clone().or_else(|| series.as_ref().map(|s| s.prefix.clone())).unwrap_or_else(|| pipeline.spec().name.clone());
+    let prefix =
+        request.compare.clone().or_else(|| series.as_ref().map(|s| s.prefix.clone())).unwrap_or_else(|| pipeline.spec().name.clone());
     let stamp_end = series.is_some_and(|s| s.stamp_end);
     let chunks = reading::read(&services, &request.recording, request.period.clone());
     let working = one.clone();

@@ -1,0 +1,108 @@
+//! `/api/what-ifs`: what a pipeline would have given over recorded samples; see [`crate::replay::WhatIfs`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use slipstream_protocol::{ErrorCode, Id, token::Claims};
+use warp::{Filter, filters::BoxedFilter};
+
+use super::{
+    extract::{body, caller, query, with},
+    fields::{Fields, id, time},
+    replays,
+    reply::{self, ApiError, ApiResult, Response, answered},
+};
+use crate::{
+    app::Services,
+    auth::query_value,
+    pipelines::{PipelineError, document},
+    replay::{Period, WhatIfError, WhatIfRequest},
+};
+
+/// Results an answer has where the caller does not say, and at most.
+const RESULTS: (usize, usize) = (100, 10_000);
+
+/// `POST /api/what-ifs`, `GET` and `DELETE /api/what-ifs/<id>`.
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let start =
+        warp::path!("api" / "what-ifs").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
+            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
+                answered(&services, start(&services, &claims, &body)).await
+            },
+        );
+    let read = warp::path!("api" / "what-ifs" / String).and(warp::get()).and(with(services)).and(caller()).and(query()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
+            answered(&services, std::future::ready(read(&services, &claims, &id, &query))).await
+        },
+    );
+    let stop = warp::path!("api" / "what-ifs" / String).and(warp::delete()).and(with(services)).and(caller()).then(
+        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
+            answered(&services, std::future::ready(stop(&services, &claims, &id))).await
+        },
+    );
+    start.or(read).unify().or(stop).unify().boxed()
+}
+
+impl From<WhatIfError> for ApiError {
+    fn from(error: WhatIfError) -> Self {
+        match error {
+            WhatIfError::Document(error) => PipelineError::Document(error).into(),
+            WhatIfError::Replay(error) => error.into(),
+        }
+    }
+}
+
+fn allowed(claims: &Claims) -> Result<(), ApiError> {
+    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("try pipelines on recordings")) }
+}
+
+async fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
+    allowed(claims)?;
+    let mut fields = Fields::of(body)?;
+    let document = fields.required("pipeline", description);
+    let file = fields.optional("file", super::fields::text(200));
+    let source = fields.optional("source", replays::source);
+    let from = fields.optional("from", time);
+    let to = fields.optional("to", time);
+    let vehicles = fields.optional("vehicles", replays::patterns);
+    let compare = fields.optional("compare", id::<Id>);
+    let (Some(document), Some(file), Some(source), Some(from), Some(to), Some(vehicles), Some(compare)) =
+        (document, file, source, from, to, vehicles, compare)
+    else {
+        return Err(fields.refusal());
+    };
+    let recording = replays::recording_of(services, file, source)?;
+    let period = Period { from, to, vehicles: vehicles.unwrap_or_default() };
+    let request = WhatIfRequest { document, recording, period, compare: compare.map(|id| id.to_string()) };
+    let status = services.what_ifs.start(services, request).await?;
+    Ok(reply::created(services.clock.now(), status, "the pipeline runs over the recording"))
+}
+
+/// A description as an object, or as the text of a TOML or JSON file.
+fn description(value: &Value) -> Result<Value, String> {
+    match value {
+        Value::Object(_) => Ok(value.clone()),
+        Value::String(text) => document::parse(text).map_err(|error| error.to_string()),
+        _ => Err("an object, or the text of a TOML or JSON file is expected".to_owned()),
+    }
+}
+
+fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> ApiResult {
+    allowed(claims)?;
+    let number = |name: &str, default: usize, most: usize| match query_value(query, name).map(str::parse) {
+        None => Ok(default),
+        Some(Ok(number)) if number <= most => Ok(number),
+        Some(_) => Err(ApiError::new(ErrorCode::ValidationError, format!("Field '{name}': a whole number up to {most} is expected"))),
+    };
+    let (offset, limit) = (number("offset", 0, usize::MAX)?, number("limit", RESULTS.0, RESULTS.1)?);
+    let status = services.what_ifs.status(id)?;
+    let mut shown = serde_json::to_value(status).unwrap_or_default();
+    shown["given"] = json!(services.what_ifs.results(id, offset, limit)?);
+    Ok(reply::ok(services.clock.now(), shown, "what it gives, and the difference to what is stored"))
+}
+
+fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    allowed(claims)?;
+    Ok(reply::ok(services.clock.now(), services.what_ifs.stop(id)?, "it is ended"))
+}
