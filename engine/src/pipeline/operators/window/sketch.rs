@@ -26,7 +26,7 @@ struct Buckets {
 const FEW: usize = 512;
 
 /// Counts of values by size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counts {
     zero: u64,
     total: u64,
@@ -136,12 +136,6 @@ impl Counts {
     }
 }
 
-impl Default for Counts {
-    fn default() -> Self {
-        Self { zero: 0, total: 0, positive: Buckets::default(), negative: Buckets::default() }
-    }
-}
-
 impl Sketch {
     /// An empty sketch with a relative error of at most `2^-(bits+1)`; `bits` from 4 to 10.
     pub fn new(bits: u8) -> Self {
@@ -196,14 +190,13 @@ impl Sketch {
             return None;
         }
         let rank = ((q.clamp(0.0, 1.0) * total as f64).ceil() as u64).clamp(1, total);
-        let place = match &self.counts {
-            Some(counts) => counts.at_rank(rank)?,
-            None => {
-                let mut sorting = [0; FEW];
-                let places = &mut sorting[..self.few.len()];
-                places.copy_from_slice(&self.few);
-                *places.select_nth_unstable(rank as usize - 1).1
-            }
+        let place = if let Some(counts) = &self.counts {
+            counts.at_rank(rank)?
+        } else {
+            let mut sorting = [0; FEW];
+            let places = &mut sorting[..self.few.len()];
+            places.copy_from_slice(&self.few);
+            *places.select_nth_unstable(rank as usize - 1).1
         };
         Some(match place {
             0 => 0.0,
