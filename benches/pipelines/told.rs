@@ -58,6 +58,7 @@ pub(crate) fn tables(path: &Path) -> Result<Told> {
 }
 
 fn add(told: &mut Told, key: WindowKey, numbers: Vec<Numbers>) -> Result<()> {
-    ensure!(told.insert(key.clone(), numbers).is_none(), "{key:?} was told twice");
+    ensure!(!told.contains_key(&key), "{key:?} was told twice");
+    told.insert(key, numbers);
     Ok(())
 }

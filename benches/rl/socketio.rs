@@ -224,7 +224,10 @@ pub(crate) fn rows(rounds: u64, seconds: f64) -> Result<()> {
     for _ in 0..rounds {
         match measured(slipstream(), true) {
             Ok(rate) => ours.push(rate),
-            Err(error) => return Ok(println!("skipped: {error:#}\n")),
+            Err(error) => {
+                println!("skipped: {error:#}\n");
+                return Ok(());
+            }
         }
     }
     let (wall, cpu) = (median(&ours, |r| r.per_wall_second), median(&ours, |r| r.per_cpu_second));

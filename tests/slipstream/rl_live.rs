@@ -54,6 +54,7 @@ async fn advice(listener: &mut Client) -> (Value, Value) {
     (message["feedback"].clone(), message)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers make it in place")]
 fn frame(vehicle: &str, time: &str, data: Value) -> Value {
     json!({"type": "telemetry", "driverId": vehicle, "timestamp": time, "data": data})
 }

@@ -589,8 +589,8 @@ fn upstreams(spec: &PipelineSpec, around: &Surroundings, path: &mut Vec<String>,
             continue;
         }
         if path.contains(name) {
-            let circle = path.iter().skip_while(|n| *n != name).map(|n| format!("'{n}' reads ")).collect::<String>();
-            mistakes.add(place, format!("a circle: {circle}'{name}'"));
+            let circle: Vec<&str> = path.iter().skip_while(|n| *n != name).chain([name]).map(String::as_str).collect();
+            mistakes.add(place, format!("a circle: '{}'", circle.join("' reads '")));
             continue;
         }
         let Some(document) = around.pipelines.get(name) else {

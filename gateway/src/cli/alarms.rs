@@ -45,6 +45,7 @@ enum AlarmsCommand {
 }
 
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct ListArgs {
     /// Only those still raised
     #[arg(long, conflicts_with = "closed")]

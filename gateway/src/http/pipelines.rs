@@ -22,17 +22,16 @@ impl From<PipelineError> for ApiError {
         let code = match &error {
             PipelineError::Document(error) => return refusal(error),
             PipelineError::Records(error) => return crate::records::refusal(error).into(),
-            PipelineError::Command(CommandError::Absent(_)) => ErrorCode::NotFound,
-            PipelineError::OtherName(..) | PipelineError::Command(_) => ErrorCode::ValidationError,
-            PipelineError::Unknown(_) => ErrorCode::NotFound,
-            PipelineError::Exists(_)
+            PipelineError::Command(CommandError::Absent(_)) | PipelineError::Unknown(_) => ErrorCode::NotFound,
+            PipelineError::Command(CommandError::Refused(_))
+            | PipelineError::Exists(_)
             | PipelineError::FromFile(_)
             | PipelineError::TooMany
             | PipelineError::NotRunning(_)
             | PipelineError::Read(..) => ErrorCode::Conflict,
+            PipelineError::OtherName(..) | PipelineError::Command(_) => ErrorCode::ValidationError,
             PipelineError::Storage(_) => ErrorCode::Unavailable,
         };
-        let code = if matches!(&error, PipelineError::Command(CommandError::Refused(_))) { ErrorCode::Conflict } else { code };
         Self::new(code, error.to_string())
     }
 }

@@ -82,8 +82,9 @@ impl TableRecords for SqlRecords {
     }
 }
 
-fn columns(table: &Table, (id, a, b, c, d, e, number): TableRow) -> (String, Vec<(String, Value)>) {
-    let texts = table.texts.iter().zip([a, b, c, d, e]).filter(|(name, _)| !name.is_empty());
+fn columns(table: &Table, row: TableRow) -> (String, Vec<(String, Value)>) {
+    let (id, first, second, third, fourth, fifth, number) = row;
+    let texts = table.texts.iter().zip([first, second, third, fourth, fifth]).filter(|(name, _)| !name.is_empty());
     let mut row: Vec<(String, Value)> = texts.filter_map(|(name, text)| Some(((*name).to_owned(), Value::from(text?)))).collect();
     row.extend(number.map(|number| (table.number.to_owned(), Value::from(number))));
     (id, row)

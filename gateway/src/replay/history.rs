@@ -4,7 +4,7 @@
 //! samples come together in the order of time, as nothing tells in which order they once arrived. Switches come back as 1 and 0.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -50,18 +50,18 @@ async fn merge(
     let mut names = BTreeMap::new();
     let mut all: Vec<Pages> = vehicles.into_iter().map(|vehicle| Pages::of(vehicle, period, page, now)).collect();
     // The vehicles' next samples by time, and then by place.
-    let mut next = BTreeMap::new();
+    let mut next = BTreeSet::new();
     for (place, pages) in all.iter_mut().enumerate() {
         if let Some(time) = pages.time(store, left_out, &mut names).await? {
-            next.insert((time, place), ());
+            next.insert((time, place));
         }
     }
     let mut chunk = Vec::with_capacity(CHUNK);
-    while let Some(((_, place), ())) = next.pop_first() {
+    while let Some((_, place)) = next.pop_first() {
         let pages = &mut all[place];
         chunk.extend(pages.samples.pop_front());
         if let Some(time) = pages.time(store, left_out, &mut names).await? {
-            next.insert((time, place), ());
+            next.insert((time, place));
         }
         if chunk.len() >= CHUNK && to.send(Ok(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))).await.is_err() {
             return Ok(());

@@ -187,15 +187,15 @@ mod tests {
 
     const BUS: EnvironmentKind = EnvironmentKind::Daladala;
 
-    fn of(algorithm: &str, given: Value) -> Result<LearnerConfig, String> {
+    fn of(algorithm: &str, given: &Value) -> Result<LearnerConfig, String> {
         learner_config(BUS, algorithm, given.as_object().unwrap())
     }
 
     #[test]
     fn settings_given_stand_in_place_of_those_that_suit_and_unknown_ones_are_named() {
-        let LearnerConfig::Dqn(config) = of("DQN", json!({"hidden": [8], "epsilon": {"end": 0.2}})).unwrap() else { panic!() };
+        let LearnerConfig::Dqn(config) = of("DQN", &json!({"hidden": [8], "epsilon": {"end": 0.2}})).unwrap() else { panic!() };
         assert_eq!((config.hidden, config.epsilon.end, config.epsilon.start), (vec![8], 0.2, 1.0));
-        assert!(of("fitted_q", json!({"algorithm": "fitted_q"})).is_ok());
+        assert!(of("fitted_q", &json!({"algorithm": "fitted_q"})).is_ok());
         for (algorithm, given, word) in [
             ("sarsa", json!({}), "unknown algorithm 'sarsa'"),
             ("dqn", json!({"hiden": [8]}), "hiden"),
@@ -203,7 +203,7 @@ mod tests {
             ("dqn", json!({"algorithm": "q_table"}), "already"),
             ("dqn", json!({"batch": "many"}), "many"),
         ] {
-            let refused = of(algorithm, given).unwrap_err();
+            let refused = of(algorithm, &given).unwrap_err();
             assert!(refused.contains(word), "{refused}");
         }
     }
@@ -227,10 +227,10 @@ mod tests {
             json!({"discount": 2.0}),
             json!({"environments": 0}),
         ] {
-            let plan = TrainingPlan::of(BUS, of("dqn", given.clone()).unwrap());
+            let plan = TrainingPlan::of(BUS, of("dqn", &given).unwrap());
             assert_eq!(plan.faults().len(), 1, "{given}");
         }
-        let plan = TrainingPlan::of(BUS, of("q-table", json!({"bins": [99, 99, 99, 99, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]})).unwrap());
+        let plan = TrainingPlan::of(BUS, of("q-table", &json!({"bins": [99, 99, 99, 99, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]})).unwrap());
         assert!(plan.faults()[0].1.contains("product of bins"), "{:?}", plan.faults());
     }
 }
