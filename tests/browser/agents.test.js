@@ -163,6 +163,7 @@ test('the keyboard does what the help says, and the live page leads here and bac
   await agent('keys-1');
   await agent('keys-2');
   await open('keys-1');
+  await eventually('it may be driven', () => page.isEnabled('#play'));
   await page.keyboard.press('n');
   await eventually('an episode began', () => shown(() => window.slipstream.episode().number === 1));
   await page.keyboard.press('Space');

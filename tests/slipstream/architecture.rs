@@ -17,6 +17,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
         &[
             "cel",
             "crc32fast",
+            "multiversion",
             "ndarray",
             "postcard",
             "rand",

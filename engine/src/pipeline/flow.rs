@@ -2,37 +2,32 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use slipstream_protocol::{Sample, Timestamp};
 
 use super::{
-    fields::{Fields, Mistakes, meant},
-    operator::{Builder, CommandError, Operator, OperatorKind, Output, Scope, StepAlarm},
-    operators,
+    operator::{CommandError, Output, Scope, StepAlarm},
     row::Row,
     source::Source,
-    spec::{KeyBy, PipelineSpec, SideSpec, SourceSpec, StepSpec},
-    state::{StateError, load, load_first, save},
+    spec::{KeyBy, PipelineSpec},
     surroundings::Surroundings,
-    symbols::{Key, SignalId, Symbols},
     tags::{TagBook, Tags},
-    upstream::{SavedUpstream, Upstream},
+    upstream::Upstream,
     watermark::Watermarks,
 };
 
+mod build;
 #[cfg(test)]
 mod chained;
 #[cfg(test)]
 mod documentation;
+mod saved;
 mod stage;
 #[cfg(test)]
 mod tests;
 
-use stage::{Side, Stage};
+pub use saved::RestoreError;
+use stage::Stage;
 pub use stage::{StepStats, Stopwatch};
-
-/// Format of a whole pipeline's snapshot.
-const SNAPSHOT_VERSION: u16 = 1;
 
 /// Each so many watermarks tags that nothing can ask for any more are forgotten.
 const FORGET_EVERY: u64 = 1_024;
@@ -77,76 +72,7 @@ impl std::fmt::Debug for Pipeline {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    version: u16,
-    signals: Symbols<SignalId>,
-    keys: Symbols<Key>,
-    watermarks: Watermarks,
-    steps: Vec<SavedStep>,
-}
-
-/// What stands behind [`Saved`] where there is any of it: a pipeline without is written as it always was.
-#[derive(Serialize, Deserialize)]
-struct SavedBeside {
-    upstreams: Vec<SavedUpstream>,
-    tags: Option<TagBook>,
-    advanced: Timestamp,
-    reached: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SavedStep {
-    verb: String,
-    version: u16,
-    watermark: Timestamp,
-    state: Vec<u8>,
-}
-
 impl Pipeline {
-    /// Checks a description whole and makes it run. `Err` has every mistake there is.
-    pub fn build(document: &serde_json::Value) -> Result<Self, Mistakes> {
-        Self::build_with(document, &Surroundings::default())
-    }
-
-    /// As [`Pipeline::build`], with what it may refer to.
-    pub fn build_with(document: &serde_json::Value, around: &Surroundings) -> Result<Self, Mistakes> {
-        Self::build_below(document, around, &mut Vec::new())
-    }
-
-    /// As [`Pipeline::build_with`]; `path` has the names of the pipelines that read this one.
-    fn build_below(document: &serde_json::Value, around: &Surroundings, path: &mut Vec<String>) -> Result<Self, Mistakes> {
-        let mut mistakes = Mistakes::default();
-        let Some(spec) = PipelineSpec::read_with(document, &mut mistakes) else { return Err(mistakes) };
-        let mut out = Output::default();
-        path.push(spec.name.clone());
-        let upstreams = upstreams(&spec, around, path, &mut mistakes);
-        path.pop();
-        let source = Source::new(spec.source.clone(), &mut out.scope.signals);
-        let stages = Build { spec: &spec, around, scope: &mut out.scope, mistakes: &mut mistakes }.stages(&spec.steps);
-        if !mistakes.0.is_empty() {
-            return Err(mistakes);
-        }
-        Ok(Self {
-            source,
-            watermarks: Watermarks::new(spec.time.watermark),
-            upstreams,
-            stages,
-            out,
-            advanced: Timestamp::from_micros(i64::MIN),
-            reached: Timestamp::from_micros(i64::MIN),
-            tags: None,
-            advances: 0,
-            moving: Vec::new(),
-            results: VecDeque::new(),
-            late: VecDeque::new(),
-            rows_in: 0,
-            stopwatch: None,
-            spec: Arc::new(spec),
-        }
-        .tagging())
-    }
-
     /// What it was made from.
     pub const fn spec(&self) -> &Arc<PipelineSpec> {
         &self.spec
@@ -475,197 +401,7 @@ impl Pipeline {
         steps + self.out.scope.keys.heap_bytes() + self.out.scope.signals.heap_bytes() + self.watermarks.heap_bytes() + beside
     }
 
-    /// The whole state. Take out all results first: they are not in it.
-    pub fn snapshot(&self) -> Result<Vec<u8>, StateError> {
-        let mut steps = Vec::new();
-        for stage in self.all_stages() {
-            let mut state = Vec::new();
-            stage.operator.snapshot(&mut state)?;
-            steps.push(SavedStep {
-                verb: stage.verb.to_owned(),
-                version: stage.operator.state_version(),
-                watermark: stage.watermark,
-                state,
-            });
-        }
-        let saved = Saved {
-            version: SNAPSHOT_VERSION,
-            signals: self.out.scope.signals.clone(),
-            keys: self.out.scope.keys.clone(),
-            watermarks: self.watermarks.clone(),
-            steps,
-        };
-        let mut bytes = Vec::new();
-        save(&saved, &mut bytes)?;
-        if !self.upstreams.is_empty() || self.tags.is_some() {
-            let upstreams = self.upstreams.iter().map(Upstream::save).collect::<Result<_, _>>()?;
-            let (advanced, reached) = (self.advanced, self.reached);
-            save(&SavedBeside { upstreams, tags: self.tags.clone(), advanced, reached }, &mut bytes)?;
-        }
-        Ok(bytes)
-    }
-
-    /// A pipeline made from `document` with the state of a snapshot of the same description.
-    pub fn restore(document: &serde_json::Value, bytes: &[u8]) -> Result<Self, RestoreError> {
-        Self::restore_with(document, &Surroundings::default(), bytes)
-    }
-
-    /// As [`Pipeline::restore`], with what it may refer to.
-    pub fn restore_with(document: &serde_json::Value, around: &Surroundings, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (saved, beside): (Saved, &[u8]) = load_first(bytes)?;
-        if saved.version != SNAPSHOT_VERSION {
-            return Err(StateError::Version { found: saved.version, expected: SNAPSHOT_VERSION }.into());
-        }
-        let mut pipeline = Self::build_with(document, around)?;
-        // Steps were built with fresh names; the saved table must begin with the same ones, so that their numbers hold.
-        let built = &pipeline.out.scope.signals;
-        let same_names = (0..built.len()).map(SignalId::from_index).all(|id| built.name(id) == saved.signals.name(id));
-        let same_steps = pipeline.all_stages().map(|s| s.verb).eq(saved.steps.iter().map(|s| s.verb.as_str()));
-        if !same_names || !same_steps || *saved.watermarks.config() != pipeline.spec.time.watermark {
-            return Err(StateError::OtherSteps.into());
-        }
-        pipeline.out.scope = Scope { signals: saved.signals, keys: saved.keys, watermark: saved.watermarks.watermark() };
-        pipeline.advanced = saved.watermarks.watermark();
-        pipeline.watermarks = saved.watermarks;
-        let mut states = saved.steps.iter();
-        for stage in &mut pipeline.stages {
-            let side = stage.side.iter_mut().flat_map(|s| &mut s.stages).map(|s| (&mut s.operator, &mut s.watermark));
-            for (operator, watermark) in side.chain(std::iter::once((&mut stage.operator, &mut stage.watermark))) {
-                let Some(step) = states.next() else { return Err(StateError::OtherSteps.into()) };
-                operator.restore(step.version, &step.state)?;
-                *watermark = step.watermark;
-            }
-        }
-        let held = |held: Timestamp, stage: &Stage| stage.operator.holds(stage.watermark).min(stage.watermark).min(held);
-        pipeline.reached = pipeline.stages.iter().fold(pipeline.advanced, held);
-        pipeline.restore_beside(beside, around)?;
-        Ok(pipeline)
-    }
-
-    fn restore_beside(&mut self, bytes: &[u8], around: &Surroundings) -> Result<(), RestoreError> {
-        if bytes.is_empty() {
-            return if self.upstreams.is_empty() { Ok(()) } else { Err(StateError::OtherSteps.into()) };
-        }
-        let saved: SavedBeside = load(bytes)?;
-        if saved.upstreams.len() != self.upstreams.len() {
-            return Err(StateError::OtherSteps.into());
-        }
-        for (upstream, saved) in self.upstreams.iter_mut().zip(saved.upstreams) {
-            upstream.restore(saved, around)?;
-        }
-        if saved.tags.is_some() {
-            self.tags = saved.tags;
-        }
-        // Its own sources alone do not say how far it has come.
-        (self.advanced, self.reached) = (saved.advanced, saved.reached);
-        self.out.scope.watermark = saved.advanced;
-        Ok(())
-    }
-
     fn all_stages(&self) -> impl Iterator<Item = &Stage> {
         self.stages.iter().flat_map(|stage| stage.side.iter().flat_map(|s| &s.stages).chain(std::iter::once(stage)))
-    }
-}
-
-/// Why a pipeline could not be brought back.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The description has mistakes.
-    #[error("the description has mistakes:\n{0}")]
-    Spec(#[from] Mistakes),
-    /// The state does not fit it.
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-/// Pipelines whose results sources of `spec` read, each once.
-fn upstreams(spec: &PipelineSpec, around: &Surroundings, path: &mut Vec<String>, mistakes: &mut Mistakes) -> Vec<Upstream> {
-    let sides = spec.steps.iter().filter_map(|step| Some((format!("{}.with.source.pipeline", step.place), &step.with.as_ref()?.source)));
-    let sources = std::iter::once(("source.pipeline".to_owned(), &spec.source)).chain(sides);
-    let mut made: Vec<Upstream> = Vec::new();
-    for (place, SourceSpec { pipeline, .. }) in sources {
-        let Some(name) = pipeline else { continue };
-        if made.iter().any(|u| u.name() == name) {
-            continue;
-        }
-        if path.contains(name) {
-            let circle: Vec<&str> = path.iter().skip_while(|n| *n != name).chain([name]).map(String::as_str).collect();
-            mistakes.add(place, format!("a circle: '{}'", circle.join("' reads '")));
-            continue;
-        }
-        let Some(document) = around.pipelines.get(name) else {
-            let known: Vec<&str> = around.pipelines.keys().map(String::as_str).collect();
-            let there = if known.is_empty() { "there are none beside it".to_owned() } else { format!("there are {}", known.join(", ")) };
-            mistakes.add(place, format!("'{name}' is no pipeline; {there}{}", meant(name, &known)));
-            continue;
-        };
-        match Pipeline::build_below(document, around, path) {
-            Ok(pipeline) => made.push(Upstream::new(name, pipeline)),
-            Err(theirs) => {
-                for mistake in theirs.0 {
-                    mistakes.add(place.clone(), format!("in '{name}', {mistake}"));
-                }
-            }
-        }
-    }
-    made
-}
-
-/// What is at hand while all stages are made.
-struct Build<'a> {
-    spec: &'a PipelineSpec,
-    around: &'a Surroundings,
-    scope: &'a mut Scope,
-    mistakes: &'a mut Mistakes,
-}
-
-impl Build<'_> {
-    fn stages(&mut self, steps: &[StepSpec]) -> Vec<Stage> {
-        let mut stages = Vec::new();
-        let mut in_order = false;
-        for step in steps {
-            let Some(kind) = operators::find(&step.op) else {
-                let verbs: Vec<_> = operators::OPERATORS.iter().map(|k| k.verb).collect();
-                let message = format!("'{}' is no operator; there are {}{}", step.op, verbs.join(", "), meant(&step.op, &verbs));
-                self.mistakes.add(format!("{}.op", step.place), message);
-                continue;
-            };
-            let side = self.side(kind, step);
-            let mut fields = Fields::new(step.place.clone(), &step.fields, self.mistakes);
-            let mut builder = Builder {
-                signals: &mut self.scope.signals,
-                allowed_lateness: self.spec.time.allowed_lateness,
-                needs_order: kind.ordered,
-                tables: &self.around.tables,
-            };
-            let operator: Option<Box<dyn Operator>> = (kind.build)(&mut fields, &mut builder);
-            let needs_order = builder.needs_order;
-            fields.finish();
-            if needs_order && !in_order {
-                stages.push(Stage::reorder());
-                in_order = true;
-            }
-            in_order = kind.verb == "reorder" || (in_order && kind.keeps_order);
-            stages.extend(operator.map(|operator| Stage::new(kind.verb, &step.name, operator, side)));
-        }
-        stages
-    }
-
-    fn side(&mut self, kind: &OperatorKind, step: &StepSpec) -> Option<Side> {
-        let place = format!("{}.with", step.place);
-        match (&step.with, kind.sided) {
-            (Some(SideSpec { source, steps }), true) => {
-                Some(Side { source: Source::new(source.clone(), &mut self.scope.signals), stages: self.stages(steps) })
-            }
-            (None, true) => {
-                self.mistakes.add(place, "is missing; a table with the second input's source and steps is expected");
-                None
-            }
-            (Some(_), false) => {
-                self.mistakes.add(place, format!("'{}' has no second input", kind.verb));
-                None
-            }
-            (None, false) => None,
-        }
     }
 }
