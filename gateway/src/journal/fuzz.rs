@@ -12,7 +12,7 @@ use slipstream_protocol::{PublisherId, Quality, Sample, SampleBatch, Signal, Sig
 
 use super::{
     files,
-    frame::{self, FRAME_HEAD, HEAD},
+    frame::{self, HEAD},
     inspect,
     quarantine::Quarantine,
     recovery::{Recovered, recover},
@@ -62,8 +62,8 @@ fn found(folder: &Path) -> Vec<u64> {
 #[derive(Default)]
 struct Segment {
     bytes: Vec<u8>,
-    /// Position and end of the records that are there in full.
-    records: Vec<(u64, usize)>,
+    /// Records written: position, where the frame starts, the frame. What was cut off one may come back, byte by byte.
+    records: Vec<(u64, usize, Vec<u8>)>,
 }
 
 /// What lies in the folder.
@@ -111,16 +111,23 @@ impl Written {
     }
 
     fn records(&self) -> Vec<u64> {
-        self.segments.values().flat_map(|s| s.records.iter().map(|(position, _)| *position)).collect()
+        self.segments.values().flat_map(Segment::whole).collect()
     }
 }
 
 impl Segment {
     fn frame(&mut self, position: u64, payload: &[u8], is_record: bool) {
+        let start = self.bytes.len();
         frame::put(&mut self.bytes, position, payload);
-        if is_record && self.bytes.len() - payload.len() >= HEAD.len() + FRAME_HEAD {
-            self.records.push((position, self.bytes.len()));
+        if is_record && start >= HEAD.len() {
+            self.records.push((position, start, self.bytes[start..].to_vec()));
         }
+    }
+
+    /// Positions of the records that are there in full.
+    fn whole(&self) -> impl Iterator<Item = u64> {
+        let there = |start: usize, frame: &[u8]| self.bytes.get(start..).is_some_and(|bytes| bytes.starts_with(frame));
+        self.records.iter().filter(move |(_, start, frame)| there(*start, frame)).map(|(position, ..)| *position)
     }
 
     /// A frame that no journal would have written here: no record, and no end of the journal either.
@@ -130,7 +137,6 @@ impl Segment {
 
     fn cut(&mut self, bytes: usize) {
         self.bytes.truncate(self.bytes.len().saturating_sub(bytes));
-        self.records.retain(|(_, end)| *end <= self.bytes.len());
     }
 }
 
