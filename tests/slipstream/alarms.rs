@@ -1,9 +1,11 @@
 //! Alarms of a running pipeline: their life is stored, told and acknowledged, once, over restarts and kills.
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use slipstream_protocol::{WireFormat, token::Role};
-use slipstream_tests::gateway::{Gateway, PATIENCE};
+use slipstream_tests::{
+    api::Api,
+    gateway::{Gateway, PATIENCE},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::process::{Site, wait_for};
@@ -30,9 +32,7 @@ fn point(vehicle: &str, second: i64, coolant: f64) -> Value {
 }
 
 async fn call(gateway: &Gateway, role: Role, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let request = Client::new().request(method.parse().unwrap(), gateway.url(path)).bearer_auth(gateway.token(role)).body(body.to_owned());
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    Api::of(gateway, role).call_with_text(method, path, body).await
 }
 
 async fn send(gateway: &Gateway, points: &[Value]) {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use slipstream_gateway::config::Secret;
 use slipstream_protocol::{Timestamp, WireFormat, token::Role};
 use slipstream_tests::{
+    api::Api,
     gateway::{Gateway, PATIENCE},
     servers::Postgres,
 };
@@ -31,9 +31,7 @@ outputs = {series = {prefix = "min"}}
 "#;
 
 async fn call(gateway: &Gateway, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let request = Client::new().request(method.parse().unwrap(), gateway.url(path));
-    let answer = request.bearer_auth(gateway.token(Role::Admin)).body(body.to_owned()).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    Api::of(gateway, Role::Admin).call_with_text(method, path, body).await
 }
 
 fn point(vehicle: &str, second: f64, speed: f64) -> Value {
@@ -178,8 +176,7 @@ async fn rows_are_enriched_from_the_records_and_from_what_is_known_while_they_ar
     let away = stats(&gateway, "named", |s| s["tables"][0]["error"].is_string()).await;
     assert_eq!((away["tables"][0]["table"].as_str(), away["tables"][0]["rows"].as_u64()), (Some("drivers"), Some(1)), "{away}");
     assert_eq!(told_after(&gateway, &mut client, second + 1.0).await["name"], "Alexander");
-    let metrics = Client::new().get(gateway.url("/metrics")).bearer_auth(gateway.token(Role::Admin)).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+    let metrics = Api::of(&gateway, Role::Admin).metrics().await;
     assert!(metrics.contains("slipstream_pipeline_table_stale{table=\"drivers\"} 1"), "{metrics}");
     gateway.stop().await;
 }

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use slipstream_engine::pipeline::{Pipeline, RowKind};
 use slipstream_gateway::pipelines::document;
 use slipstream_protocol::{Quality, Sample, Signal, SignalValue, Timestamp, VehicleId, WireFormat, token::Role};
-use slipstream_tests::gateway::{Gateway, PATIENCE};
+use slipstream_tests::{
+    api::Api,
+    gateway::{Gateway, PATIENCE},
+};
 
 use crate::process::{Site, wait_for};
 
@@ -39,10 +42,7 @@ series = true
 "#;
 
 async fn call(gateway: &Gateway, method: &str, path: &str, role: Role, body: &str) -> (u16, Value) {
-    let method = method.parse().unwrap();
-    let request = reqwest::Client::new().request(method, gateway.url(path)).bearer_auth(gateway.token(role)).body(body.to_owned());
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    Api::of(gateway, role).call_with_text(method, path, body).await
 }
 
 fn point(vehicle: &str, second: f64, speed: f64) -> Value {
@@ -123,8 +123,7 @@ async fn a_pipeline_is_declared_heard_stored_corrected_and_seen_at_work() {
     assert_eq!((stats["results"]["final"].as_u64(), stats["sources"].as_u64()), (Some(2), Some(2)), "{stats}");
     assert_eq!((stats["steps"][0]["op"].as_str(), stats["steps"][0]["rows_in"].as_u64()), (Some("window"), Some(9)), "{stats}");
     assert!(stats["stateBytesPerKey"].as_u64().unwrap() > 0, "{stats}");
-    let metrics = reqwest::Client::new().get(gateway.url("/metrics")).bearer_auth(gateway.token(Role::Admin)).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+    let metrics = Api::of(&gateway, Role::Admin).metrics().await;
     assert!(metrics.contains("slipstream_pipeline_step_rows_in_total{pipeline=\"speed\",step=\"0\",op=\"window\"} 9"), "{metrics}");
     gateway.stop().await;
 }

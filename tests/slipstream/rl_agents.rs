@@ -5,33 +5,11 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use slipstream_protocol::{WireFormat, codec::WireClient, token::Role};
-use slipstream_tests::gateway::{Client, Gateway};
+use slipstream_tests::{
+    api::Api,
+    gateway::{Client, Gateway},
+};
 use tokio_tungstenite::tungstenite::Message;
-
-struct Api<'g> {
-    gateway: &'g Gateway,
-    token: String,
-    client: reqwest::Client,
-}
-
-impl<'g> Api<'g> {
-    fn of(gateway: &'g Gateway, role: Role) -> Self {
-        Self { gateway, token: gateway.token(role), client: reqwest::Client::new() }
-    }
-
-    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let request = self.client.request(method.parse().unwrap(), self.gateway.url(path)).bearer_auth(&self.token).json(&body);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap())
-    }
-
-    /// The data of an answer that must be good.
-    async fn good(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, mut answer) = self.call(method, path, body).await;
-        assert!(status < 300, "{method} {path}: {answer}");
-        answer["data"].take()
-    }
-}
 
 fn policy_file(name: &str) -> Option<String> {
     let root =

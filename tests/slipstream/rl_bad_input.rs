@@ -7,7 +7,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use slipstream_protocol::{WireFormat, token::Role};
-use slipstream_tests::gateway::{Gateway, PATIENCE};
+use slipstream_tests::{
+    api::Api,
+    gateway::{Gateway, PATIENCE},
+};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
@@ -58,9 +61,7 @@ fn broken_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 async fn call(gateway: &Gateway, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let request = reqwest::Client::new().request(method.parse().unwrap(), gateway.url(path)).bearer_auth(gateway.token(Role::Engineer));
-    let response = request.json(&body).send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
+    Api::of(gateway, Role::Engineer).call(method, path, body).await
 }
 
 /// A Socket.IO client that can vanish without a word.

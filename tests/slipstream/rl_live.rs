@@ -8,44 +8,22 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use slipstream_protocol::{WireFormat, token::Role};
-use slipstream_tests::gateway::{Client, Gateway};
+use slipstream_tests::{
+    api::Api,
+    gateway::{Client, Gateway},
+};
 
-struct Api {
-    url: String,
-    token: String,
-    client: reqwest::Client,
+/// An agent that plays the rules and advises `body`'s vehicle.
+async fn attached(api: &Api, agent: &str, body: Value) -> Value {
+    api.good("POST", "/api/rl/agents", json!({"id": agent, "environment": "avoidance", "seed": 1})).await;
+    api.good("PUT", &format!("/api/rl/agents/{agent}/policy"), json!({"model": "rules"})).await;
+    api.good("PUT", &format!("/api/rl/agents/{agent}/vehicle"), body).await
 }
 
-impl Api {
-    fn of(gateway: &Gateway) -> Self {
-        Self { url: gateway.url(""), token: gateway.token(Role::Engineer), client: reqwest::Client::new() }
-    }
-
-    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(&self.token);
-        let response = request.json(&body).send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap())
-    }
-
-    /// The data of an answer that must be good.
-    async fn good(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, mut answer) = self.call(method, path, body).await;
-        assert!(status < 300, "{method} {path}: {answer}");
-        answer["data"].take()
-    }
-
-    /// An agent that plays the rules and advises `body`'s vehicle.
-    async fn attached(&self, agent: &str, body: Value) -> Value {
-        self.good("POST", "/api/rl/agents", json!({"id": agent, "environment": "avoidance", "seed": 1})).await;
-        self.good("PUT", &format!("/api/rl/agents/{agent}/policy"), json!({"model": "rules"})).await;
-        self.good("PUT", &format!("/api/rl/agents/{agent}/vehicle"), body).await
-    }
-
-    async fn metric(&self, name: &str) -> f64 {
-        let text = self.client.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await.unwrap().text().await.unwrap();
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
-        line.split(' ').next_back().unwrap().parse().unwrap()
-    }
+async fn metric(api: &Api, name: &str) -> f64 {
+    let text = api.metrics().await;
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.split(' ').next_back().unwrap().parse().unwrap()
 }
 
 /// The next advice on the channel, and how it was published.
@@ -118,7 +96,7 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
         is_there(&mut listener, &mut publisher, frame(leader, &moment(first["t_s"].parse().unwrap()), signals(first))).await;
     }
     let ego = attachment["vehicle"].as_str().unwrap().to_owned();
-    Api::of(gateway).attached("guard", attachment).await;
+    attached(&Api::of(gateway, Role::Engineer), "guard", attachment).await;
     for row in rows {
         let vehicle = &*row["vehicle_id"];
         if vehicle != ego && !others.contains(&vehicle) {
@@ -145,7 +123,7 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
 #[tokio::test]
 async fn a_vehicle_that_closes_in_on_its_leader_is_advised_on_its_channel() {
     let gateway = Gateway::start().await;
-    let api = Api::of(&gateway);
+    let api = Api::of(&gateway, Role::Engineer);
     let mut listener = gateway.client(Role::Viewer, WireFormat::Json).await;
     listener.subscribe("ai:ego").await;
     let mut watcher = gateway.client(Role::Viewer, WireFormat::Json).await;
@@ -153,7 +131,7 @@ async fn a_vehicle_that_closes_in_on_its_leader_is_advised_on_its_channel() {
     let mut publisher = gateway.client(Role::Relay, WireFormat::Json).await;
     let place = |x: f64, speed: f64| json!({"x_m": x, "y_m": 0.0, "heading_deg": 90.0, "speed_mps": speed});
     is_there(&mut listener, &mut publisher, frame("lead", "2026-05-01T12:00:00.000Z", place(40.0, 4.0))).await;
-    let attached = api.attached("guard", json!({"vehicle": "ego", "leader": "lead", "weather": "rain", "every_ms": 0})).await;
+    let attached = attached(&api, "guard", json!({"vehicle": "ego", "leader": "lead", "weather": "rain", "every_ms": 0})).await;
     assert_eq!((attached["attached"]["vehicle"].as_str(), attached["attached"]["weather"].as_str()), (Some("ego"), Some("rain")));
     let mut ego = json!({"type": "telemetry", "driverId": "ego", "sessionId": "s", "timestamp": "2026-05-01T12:00:00.000Z", "data": place(0.0, 20.0)});
     publisher.send(ego.clone()).await;
@@ -182,17 +160,17 @@ async fn a_vehicle_that_closes_in_on_its_leader_is_advised_on_its_channel() {
     let stands = api.good("GET", "/api/rl/agents/guard", json!(null)).await;
     assert_eq!(stands["attached"]["advice"]["stopped_by"], "rain is slippery");
     assert_eq!((stands["counts"]["advised"].as_u64(), stands["counts"]["steps"].as_u64()), (Some(2), Some(0)));
-    assert_eq!((api.metric("slipstream_rl_advised").await, api.metric("slipstream_rl_attached").await), (2.0, 1.0));
+    assert_eq!((metric(&api, "slipstream_rl_advised").await, metric(&api, "slipstream_rl_attached").await), (2.0, 1.0));
     gateway.stop().await;
 }
 
 #[tokio::test]
 async fn an_attachment_survives_a_restart_and_ends_when_told_or_with_its_agent() {
     let mut gateway = Gateway::start().await;
-    let api = Api::of(&gateway);
-    let before = api.attached("guard", json!({"vehicle": "ego", "leader": "lead", "road": "motorway", "attention": 0.5})).await;
+    let api = Api::of(&gateway, Role::Engineer);
+    let before = attached(&api, "guard", json!({"vehicle": "ego", "leader": "lead", "road": "motorway", "attention": 0.5})).await;
     gateway.restart().await;
-    let api = Api::of(&gateway);
+    let api = Api::of(&gateway, Role::Engineer);
     let after = api.good("GET", "/api/rl/agents/guard", json!(null)).await;
     assert_eq!((&after["attached"], &after["policy"]), (&before["attached"], &before["policy"]));
     let mut listener = gateway.client(Role::Viewer, WireFormat::Json).await;
@@ -210,19 +188,19 @@ async fn an_attachment_survives_a_restart_and_ends_when_told_or_with_its_agent()
     publisher.is_well_behind_news().await;
     assert_eq!(api.good("GET", "/api/rl/agents/guard", json!(null)).await["counts"]["advised"], counted);
     api.good("PUT", "/api/rl/agents/guard/vehicle", json!({"vehicle": "ego"})).await;
-    assert_eq!(api.metric("slipstream_rl_attached").await, 1.0);
+    assert_eq!(metric(&api, "slipstream_rl_attached").await, 1.0);
     api.good("DELETE", "/api/rl/agents/guard", json!(null)).await;
-    assert_eq!(api.metric("slipstream_rl_attached").await, 0.0);
+    assert_eq!(metric(&api, "slipstream_rl_attached").await, 0.0);
     gateway.stop().await;
 }
 
 #[tokio::test]
 async fn what_cannot_be_attached_is_refused_and_named() {
     let gateway = Gateway::start().await;
-    let api = Api::of(&gateway);
+    let api = Api::of(&gateway, Role::Engineer);
     api.good("POST", "/api/rl/agents", json!({"id": "bus", "environment": "daladala", "seed": 1})).await;
     api.good("POST", "/api/rl/agents", json!({"id": "bare", "environment": "avoidance", "seed": 1})).await;
-    api.attached("guard", json!({"vehicle": "ego"})).await;
+    attached(&api, "guard", json!({"vehicle": "ego"})).await;
     for (path, body, status, said) in [
         ("bus", json!({"vehicle": "ego"}), 400, "one of 'avoidance' can"),
         ("bare", json!({"vehicle": "ego"}), 400, "No model loaded"),
@@ -235,7 +213,7 @@ async fn what_cannot_be_attached_is_refused_and_named() {
         assert!(got == status && answer.to_string().contains(said), "{path}: {answer}");
     }
     assert_eq!(api.good("GET", "/api/rl/agents/guard", json!(null)).await["attached"]["vehicle"], "ego", "it goes on as it was");
-    let viewer = Api { token: gateway.token(Role::Viewer), ..Api::of(&gateway) };
+    let viewer = Api::of(&gateway, Role::Viewer);
     assert_eq!(viewer.call("PUT", "/api/rl/agents/guard/vehicle", json!({"vehicle": "ego"})).await.0, 403);
     gateway.stop().await;
 }

@@ -8,6 +8,7 @@ use slipstream_protocol::{
     token::{Claims, Role},
 };
 use slipstream_tests::{
+    api::Api,
     gateway::{Client, Gateway, now_s},
     server_process::ServerProcess,
 };
@@ -18,45 +19,20 @@ use crate::cli::binary;
 /// Longest wait for a training; a loaded machine learns slowly.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Api {
-    url: String,
-    token: String,
-    client: reqwest::Client,
+async fn training(api: &Api, agent: &str) -> Value {
+    api.good("GET", &format!("/api/rl/agents/{agent}/training"), json!(null)).await
 }
 
-impl Api {
-    fn of(gateway: &Gateway, role: Role) -> Self {
-        Self { url: gateway.url(""), token: gateway.token(role), client: reqwest::Client::new() }
-    }
-
-    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap())
-    }
-
-    /// The data of an answer that must be good.
-    async fn good(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, mut answer) = self.call(method, path, body).await;
-        assert!(status < 300, "{method} {path}: {answer}");
-        answer["data"].take()
-    }
-
-    async fn training(&self, agent: &str) -> Value {
-        self.good("GET", &format!("/api/rl/agents/{agent}/training"), json!(null)).await
-    }
-
-    /// Waits until an agent's training is as `is` wants it.
-    async fn training_that(&self, agent: &str, is: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let training = self.training(agent).await;
-            if is(&training) {
-                return training;
-            }
-            assert!(Instant::now() < deadline, "{training}");
-            sleep(Duration::from_millis(20)).await;
+/// Waits until an agent's training is as `is` wants it.
+async fn training_that(api: &Api, agent: &str, is: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let training = training(api, agent).await;
+        if is(&training) {
+            return training;
         }
+        assert!(Instant::now() < deadline, "{training}");
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -114,7 +90,7 @@ async fn a_policy_is_learnt_beside_a_live_agent_told_kept_and_swapped_in() {
     assert_eq!((ended["state"].as_str(), ended["outcome"]["deployed"].as_bool()), (Some("done"), Some(true)), "{ended}");
     assert_eq!(ended["outcome"]["policy"]["version"], swapped["policy"]["version"]);
 
-    let status = api.training("bus").await;
+    let status = training(&api, "bus").await;
     assert_eq!((status["state"].as_str(), steps(&status)), (Some("done"), 12_000));
     let evaluated: Vec<_> = status["curve"]["evaluated"].as_array().unwrap().iter().map(|p| p["steps"].as_u64().unwrap()).collect();
     assert_eq!(evaluated, [3_000, 6_000, 9_000, 12_000]);
@@ -137,8 +113,8 @@ async fn a_policy_is_learnt_beside_a_live_agent_told_kept_and_swapped_in() {
     let api = Api::of(&gateway, Role::Engineer);
     let again = api.good("GET", "/api/rl/agents/bus", json!(null)).await;
     assert_eq!(again["policy"], view["policy"]);
-    assert_eq!(api.training("bus").await["outcome"], status["outcome"]);
-    let metrics = api.client.get(format!("{}/metrics", api.url)).bearer_auth(&api.token).send().await.unwrap().text().await.unwrap();
+    assert_eq!(training(&api, "bus").await["outcome"], status["outcome"]);
+    let metrics = api.metrics().await;
     assert!(metrics.contains("slipstream_rl_trainings_running 0"), "{metrics}");
     gateway.stop().await;
 }
@@ -158,13 +134,13 @@ async fn a_training_is_stopped_and_goes_on_and_there_is_a_bound_on_how_many() {
     let (status, many) = api.call("POST", "/api/rl/agents/b/training", short()).await;
     assert_eq!(status, 503, "{many}");
     assert!(many["error"]["message"].as_str().unwrap().contains("stop one"), "{many}");
-    api.training_that("a", |t| steps(t) > 0).await;
+    training_that(&api, "a", |t| steps(t) > 0).await;
     let told = api.good("GET", "/api/rl/trainings", json!(null)).await;
     assert_eq!((told["running"].as_u64(), told["most"].as_u64()), (Some(1), Some(1)));
 
     let stopping = api.good("DELETE", "/api/rl/agents/a/training", json!(null)).await;
     assert_eq!(stopping["state"], "stopping");
-    let stopped = api.training_that("a", is_over).await;
+    let stopped = training_that(&api, "a", is_over).await;
     assert_eq!((stopped["state"].as_str(), stopped["outcome"]["deployed"].as_bool()), (Some("stopped"), Some(false)));
     assert_eq!(api.good("DELETE", "/api/rl/agents/a/training", json!(null)).await["state"], "stopped", "to stop again changes nothing");
     let reached = steps(&stopped);
@@ -172,7 +148,7 @@ async fn a_training_is_stopped_and_goes_on_and_there_is_a_bound_on_how_many() {
     assert_eq!(status, 400, "{fixed}");
     let further = json!({"resume": true, "steps": reached + 2_000, "evaluate_every": reached + 2_000});
     api.good("POST", "/api/rl/agents/a/training", further).await;
-    let done = api.training_that("a", is_over).await;
+    let done = training_that(&api, "a", is_over).await;
     assert_eq!((done["state"].as_str(), steps(&done), done["resumed"].as_u64()), (Some("done"), reached + 2_000, Some(1)), "{done}");
     assert_eq!(done["id"], stopped["id"], "it is the same training");
 
@@ -229,7 +205,7 @@ async fn what_is_broken_or_too_large_or_not_allowed_is_refused_with_its_name() {
         channels: Some(vec!["telemetry:*".parse().unwrap()]),
         publish: None,
     };
-    let deaf = Api { token: gateway.token_of(&claims), ..Api::of(&gateway, Role::Engineer) };
+    let deaf = Api::new(gateway.url(""), gateway.token_of(&claims));
     assert_eq!(deaf.call("POST", "/api/rl/agents/bus/training", short()).await.0, 403);
     assert_eq!(api.call("GET", "/api/rl/agents/bus/training", json!(null)).await.0, 404, "none of these began");
     gateway.stop().await;
@@ -241,14 +217,14 @@ async fn a_training_goes_on_by_itself_after_a_drain() {
     let api = Api::of(&gateway, Role::Engineer);
     api.good("POST", "/api/rl/agents", json!({"id": "bus", "environment": "daladala"})).await;
     api.good("POST", "/api/rl/agents/bus/training", long()).await;
-    let before = api.training_that("bus", |t| steps(t) > 0).await;
+    let before = training_that(&api, "bus", |t| steps(t) > 0).await;
     gateway.restart().await;
     let api = Api::of(&gateway, Role::Engineer);
-    let after = api.training_that("bus", |t| steps(t) > steps(&before)).await;
+    let after = training_that(&api, "bus", |t| steps(t) > steps(&before)).await;
     assert_eq!((&after["id"], after["resumed"].as_u64(), after["state"].as_str()), (&before["id"], Some(1), Some("running")));
     assert!(after["message"].as_str().unwrap().contains("went on by itself"), "{after}");
     api.good("DELETE", "/api/rl/agents/bus/training", json!(null)).await;
-    assert_eq!(api.training_that("bus", is_over).await["state"], "stopped");
+    assert_eq!(training_that(&api, "bus", is_over).await["state"], "stopped");
     gateway.stop().await;
 }
 
@@ -256,15 +232,15 @@ async fn a_training_goes_on_by_itself_after_a_drain() {
 async fn a_training_and_its_agent_outlive_a_kill_of_the_server() {
     let data = tempfile::tempdir().unwrap();
     let mut server = ServerProcess::start(binary(), data.path(), &[]);
-    let api = |server: &ServerProcess| Api { url: server.url(""), token: server.token(Role::Engineer), client: reqwest::Client::new() };
+    let api = |server: &ServerProcess| Api::new(server.url(""), server.token(Role::Engineer));
     let before = api(&server);
     before.good("POST", "/api/rl/agents", json!({"id": "bus", "environment": "daladala"})).await;
     before.good("POST", "/api/rl/agents/bus/training", long()).await;
-    before.training_that("bus", |t| steps(t) > 0).await;
+    training_that(&before, "bus", |t| steps(t) > 0).await;
     server.kill();
     server.start_again();
     let after = api(&server);
-    let going = after.training_that("bus", |t| steps(t) > 0 && t["resumed"] == 1).await;
+    let going = training_that(&after, "bus", |t| steps(t) > 0 && t["resumed"] == 1).await;
     assert_eq!(going["state"], "running", "{going}");
     assert_eq!(after.good("GET", "/api/rl/agents/bus", json!(null)).await["environment"], "daladala");
     server.kill();

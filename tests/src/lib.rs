@@ -1,5 +1,6 @@
 //! What the tests share: real servers, started and stopped by the test that needs them.
 
+pub mod api;
 pub mod gateway;
 pub mod port;
 pub mod server_process;
