@@ -170,6 +170,20 @@ test('an agent’s story is told by its publications', () => {
   assert.equal(episode.take({ kind: 'training_progress' }), false);
 });
 
+test('an answer that was overtaken by a step does not hide it', () => {
+  const episode = new Episode();
+  const view = { environment: 'daladala', state: { step_count: 0 }, episode: 1, total_reward: 0, best_return: 9, over: false, last: null, actions: ['Move'] };
+  episode.look(view);
+  const { heard } = episode;
+  episode.take({ kind: 'step', environment: 'daladala', state: { step_count: 1 }, episode: 1, total_reward: 2, policy: { scores: [1] } });
+  episode.look(view, heard);
+  assert.deepEqual([episode.state.step_count, episode.last.policy.scores], [1, [1]]);
+  episode.look({ ...view, state: { step_count: 1 }, last: { action: 0 } });
+  assert.deepEqual(episode.last.policy.scores, [1], 'of the same step the telling is kept');
+  episode.look({ ...view, state: { step_count: 2 }, last: { action: 0 } });
+  assert.deepEqual([episode.state.step_count, episode.last.action_name, episode.last.policy], [2, 'Move', undefined]);
+});
+
 test('the route goes east along the bottom and then north', () => {
   assert.deepEqual([0, 14, 15, 28].map(cellOf), [[0, 14], [14, 14], [14, 13], [14, 0]]);
 });

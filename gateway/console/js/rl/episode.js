@@ -18,21 +18,31 @@ export class Episode {
     this.over = true;
     this.returns = []; // {episode, total, best}
     this.steps = 0; // Steps heard of.
+    this.heard = 0; // Updates that changed what there is to see.
   }
 
-  /** Where the agent stood when it was asked for. */
-  look(view) {
+  /** Where the agent stood when it was asked for, which was when `heard` updates had come: whoever heard more since knows better. */
+  look(view, heard = this.heard) {
+    if (heard !== this.heard) return;
+    const isSame = view.episode === this.number && view.state?.step_count === this.state?.step_count;
     this.environment = view.environment;
     this.state = view.state;
     this.number = view.episode;
     this.totalReward = view.total_reward;
     this.best = view.best_return;
     this.over = view.over;
-    if (view.last) this.last = { ...view.last, action_name: view.actions[view.last.action] };
+    // A step as it was told has more to it: what the policy thought.
+    if (view.last && !(isSame && this.last)) this.last = { ...view.last, action_name: view.actions[view.last.action] };
   }
 
   /** Takes in an update; whether it changed what there is to see. */
   take(update) {
+    const changed = this.#take(update);
+    if (changed) this.heard += 1;
+    return changed;
+  }
+
+  #take(update) {
     switch (update.kind) {
       case 'episode_started':
       case 'episode_reset':
