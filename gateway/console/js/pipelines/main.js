@@ -1,10 +1,12 @@
 // The pipelines page, wired: REST for what there is and its numbers, the socket for results.
 
+import { Api } from '../api.js';
 import { Channels } from '../channels.js';
 import { Connection } from '../connection.js';
 import { Inbox } from '../inbox.js';
+import { listenToKeys } from '../keys.js';
+import { showState } from '../status.js';
 import { claims, rememberToken, takeToken } from '../token.js';
-import { Api } from './api.js';
 import { factsOf, showFacts } from './facts.js';
 import { Graph } from './graph.js';
 import { PipelineList } from './list.js';
@@ -15,17 +17,17 @@ import { shapeOf } from './shape.js';
 
 const EVERY_MS = 700;
 const RESULTS_MS = 200;
-const WORDS = { idle: 'No token', connecting: 'Connecting', live: 'Live', waiting: 'Reconnecting', refused: 'Token refused', stopped: 'Disconnected' };
 const MANAGERS = ['admin', 'engineer'];
 const element = (id) => document.getElementById(id);
 
-const view = { token: '', name: '', pipelines: [], document: null, statistics: null, drawn: '', busy: false };
-const api = new Api(() => view.token);
+const view = { name: '', pipelines: [], document: null, statistics: null, drawn: '', busy: false };
+const api = new Api();
 const rates = new Rates();
 const inbox = new Inbox();
 const graph = new Graph(element('graph'));
 const list = new PipelineList({ host: element('pipelines'), empty: element('pipelines-empty') });
 const results = new Results({ head: element('result-head'), body: element('results'), empty: element('results-empty'), filter: element('filter'), count: element('result-count') });
+const pill = { pill: element('connection'), text: element('connection-text'), why: element('connection-why'), retry: element('retry') };
 const connection = new Connection({ onState: showConnection, onOpen: () => channels.reopen(), onText: (text) => inbox.put(text) });
 const channels = new Channels((frame) => connection.send(frame));
 const poll = new Poll(EVERY_MS, refresh);
@@ -35,11 +37,9 @@ function say(text) {
   element('trouble').hidden = !text;
 }
 
-function showConnection({ phase, why }) {
-  element('connection').dataset.phase = phase;
-  const words = WORDS[phase === 'connecting' && why ? 'waiting' : phase];
-  if (element('connection-text').textContent !== words) element('connection-text').textContent = words;
-  element('connection-why').textContent = phase === 'live' ? '' : why;
+function showConnection(state) {
+  showState(pill, state);
+  const { phase, why } = state;
   const needed = phase === 'idle' || phase === 'refused';
   element('token-form').hidden = !needed;
   element('token-why').textContent = needed ? why : '';
@@ -91,7 +91,7 @@ function show(pipeline) {
   element('state').textContent = statistics.state;
   element('failure').textContent = statistics.failure ?? '';
   element('failure').hidden = !statistics.failure;
-  const may = MANAGERS.includes(claims(view.token).role);
+  const may = MANAGERS.includes(claims(api.token).role);
   element('turn').hidden = !may;
   element('turn').disabled = view.busy;
   element('turn').textContent = running ? 'Pause' : 'Resume';
@@ -115,7 +115,7 @@ async function turn() {
   view.busy = true;
   element('turn').disabled = true;
   try {
-    await api.post(`/api/pipelines/${encodeURIComponent(name)}/${statistics.state === 'running' ? 'pause' : 'resume'}`);
+    await api.call('POST', `/api/pipelines/${encodeURIComponent(name)}/${statistics.state === 'running' ? 'pause' : 'resume'}`);
     rates.clear();
     say('');
   } catch (error) {
@@ -146,22 +146,22 @@ function take(frame) {
 }
 
 function start(token) {
-  view.token = token;
+  api.token = token;
   connection.open(token);
   if (token) poll.start();
 }
 
 setInterval(() => {
   inbox.drain(take, RESULTS_MS);
-  if (!document.hidden) results.render();
+  if (document.hidden) return;
+  results.render();
+  showState(pill, connection.state); // Counts down to the next attempt.
 }, RESULTS_MS);
 addEventListener('hashchange', () => poll.now());
 element('turn').addEventListener('click', turn);
+element('retry').addEventListener('click', () => connection.retry());
 element('theme').addEventListener('click', () => window.toggleTheme());
-document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input')) return;
-  if (event.key === 't') window.toggleTheme();
-});
+listenToKeys({ t: () => window.toggleTheme() });
 element('token-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const token = element('token').value.trim();

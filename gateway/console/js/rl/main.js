@@ -1,5 +1,6 @@
 // The agents' page, wired: socket -> episode, training -> stage, curve; and what a viewer may do over REST.
 
+import { Api } from '../api.js';
 import { Channels } from '../channels.js';
 import { Connection } from '../connection.js';
 import { number } from '../format.js';
@@ -7,7 +8,7 @@ import { Inbox } from '../inbox.js';
 import { listenToKeys } from '../keys.js';
 import { showState } from '../status.js';
 import { claims, rememberToken, takeToken } from '../token.js';
-import { agentPath, Api } from './api.js';
+import { agentPath } from './paths.js';
 import { ComparisonPanel, contestants } from './comparison.js';
 import { Episode } from './episode.js';
 import { Stage } from './stage.js';
@@ -15,6 +16,7 @@ import { TrainingPanel } from './training.js';
 
 const LIST_MS = 3_000;
 const NOTICE_MS = 12_000;
+const CONTEST_MS = 600_000; // Many episodes are played meanwhile.
 const element = (id) => document.getElementById(id);
 
 const api = new Api();
@@ -123,11 +125,12 @@ async function choose(id, again = false) {
     showControls(null);
     return;
   }
+  const { heard } = episode;
   const agent = await attempt(() => api.get(agentPath(id)));
   if (!agent) return;
   view.agent = agent;
   if (!same) episode.clear();
-  episode.look(agent);
+  episode.look(agent, same ? heard : 0);
   if (!same || !again) stage.open(agent.environment);
   element('agent').value = id;
   history.replaceState(null, '', `#${encodeURIComponent(id)}`);
@@ -220,7 +223,7 @@ async function compare(event) {
   button.textContent = 'Playing…';
   const contest = { environment: view.agent.environment, policies, episodes: Number(new FormData(event.target).get('episodes')) };
   await attempt(async () => {
-    const compared = await api.call('POST', '/api/rl/evaluations', contest);
+    const compared = await api.call('POST', '/api/rl/evaluations', contest, CONTEST_MS);
     view.comparisons.unshift(compared);
     comparison.show(compared);
   });
