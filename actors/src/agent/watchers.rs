@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use slipstream_protocol::{Sample, VehicleId};
 
 use super::{AgentMessage, AgentSlot};
@@ -33,11 +33,11 @@ impl Watchers {
 
     /// `slot` hears `vehicle` no longer.
     pub(super) fn remove(&self, vehicle: &VehicleId, slot: &Arc<AgentSlot>) {
-        let Some(mut watching) = self.by_vehicle.get_mut(vehicle) else { return };
-        watching.retain(|known| !Arc::ptr_eq(known, slot));
-        let empty = watching.is_empty();
-        drop(watching);
-        if empty && self.by_vehicle.remove_if(vehicle, |_, watching| watching.is_empty()).is_some() {
+        // Under one lock: an `add` in between would count the vehicle twice.
+        let Entry::Occupied(mut watching) = self.by_vehicle.entry(vehicle.clone()) else { return };
+        watching.get_mut().retain(|known| !Arc::ptr_eq(known, slot));
+        if watching.get().is_empty() {
+            watching.remove();
             self.vehicles.fetch_sub(1, Ordering::Relaxed);
         }
     }
