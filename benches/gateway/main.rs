@@ -3,7 +3,6 @@
 //! `cargo bench --bench gateway [-- --quick] [-- --only <row>]`; see `docs/benchmarks.md`.
 
 mod feed;
-mod process;
 mod report;
 mod rows;
 mod servers;
@@ -15,6 +14,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use report::Report;
+use slipstream_benches::binary;
 
 /// The binary's own, for what is measured of its actors in this process.
 #[global_allocator]
@@ -97,7 +97,7 @@ fn main() -> Result<()> {
     }
     let plan = Plan::of(&options);
     if !options.no_build && plan.measures("slipstream") {
-        servers::build_slipstream()?;
+        binary::build()?;
     }
     let mut report = Report { machine: machine(), rows: Vec::new() };
     for line in &report.machine {
@@ -106,7 +106,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, rows::run(&plan, options.only.as_deref().unwrap_or(""), &mut report))?;
     println!("\n{}", report.summary());
-    let file = servers::target_dir()?.join("gateway-bench.json");
+    let file = binary::target_dir()?.join("gateway-bench.json");
     report.save(&file)?;
     println!("written: {}", file.display());
     Ok(())

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use slipstream_benches::median;
 
 /// What a row must reach.
 #[derive(Clone, Copy, Debug)]
@@ -140,17 +141,6 @@ impl Report {
             let _ = writeln!(out, "| {} | {own} | {node} | {nats} | {ratio} | {} |", row.title, row.goal_text());
         }
         out
-    }
-}
-
-/// The middle value; NaN for none.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
     }
 }
 

@@ -1,19 +1,14 @@
 //! The servers that are measured: Slipstream's own binary, PitBox on Node, and nats-server.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use slipstream_benches::{binary, cpu, server::Server};
 use slipstream_gateway::auth::Auth;
 use slipstream_protocol::token::{Claims, Role};
-use slipstream_tests::servers::Postgres;
+use slipstream_tests::{port, servers::Postgres};
 
-use crate::{
-    Plan,
-    process::{Server, cpu_seconds_of_tree, free_port},
-};
+use crate::Plan;
 
 const SECRET: &str = "a secret that only this benchmark uses";
 
@@ -43,35 +38,13 @@ pub(crate) struct Target {
 impl Target {
     /// Processor seconds its database used, where it has one of its own.
     pub(crate) fn database_cpu_seconds(&self) -> f64 {
-        self.postgres.as_ref().map_or(0.0, |p| cpu_seconds_of_tree(p.pid()))
+        self.postgres.as_ref().map_or(0.0, |p| cpu::seconds_of_tree(p.pid()))
     }
 }
 
 /// The repository's root.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the repository")
-}
-
-/// Where this run's binaries lie: `target`.
-pub(crate) fn target_dir() -> Result<PathBuf> {
-    // target/release/deps/gateway-<hash>
-    let own = std::env::current_exe()?;
-    Ok(own.ancestors().nth(3).context("this benchmark lies in target/release/deps")?.to_owned())
-}
-
-/// Makes Slipstream's release binary what the sources say.
-pub(crate) fn build_slipstream() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    // What the outer cargo says of this crate would make build scripts run again, and half the dependencies with them.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_") || n.starts_with("CARGO_CRATE_")) {
-            build.env_remove(name);
-        }
-    }
-    build.args(["build", "--release", "-p", "slipstream-gateway", "--target-dir"]).arg(target_dir()?).current_dir(root());
-    ensure!(build.status()?.success(), "{build:?} fails");
-    Ok(())
 }
 
 /// Starts every server of `plan` that is installed here; nats-server only where `with_nats`.
@@ -96,10 +69,8 @@ pub(crate) fn slipstream() -> Result<Target> {
 
 /// The same on the data that lies in `folder` under `data`.
 pub(crate) fn slipstream_in(folder: tempfile::TempDir) -> Result<Target> {
-    let binary = target_dir()?.join("release/slipstream");
-    ensure!(binary.is_file(), "{} is missing: run without --no-build", binary.display());
-    let port = free_port()?;
-    let mut command = Command::new(binary);
+    let port = port::free();
+    let mut command = Command::new(binary::slipstream()?);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
     command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("JWT_SECRET", SECRET);
     // What is measured is what the server takes, not what it would let one token have.
@@ -130,7 +101,7 @@ pub(crate) fn node(with_database: bool) -> Result<Option<Target>> {
         None
     };
     let folder = folder()?;
-    let port = free_port()?;
+    let port = port::free();
     let mut command = Command::new("node");
     command.arg(peer.join("server.js")).env("NODE_ENV", "production").env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
     if let Some(postgres) = &postgres {
@@ -147,7 +118,7 @@ fn nats() -> Result<Option<Target>> {
         return Ok(None);
     }
     let folder = folder()?;
-    let (port, publish_port) = (free_port()?, free_port()?);
+    let (port, publish_port) = (port::free(), port::free());
     let config = folder.path().join("nats.conf");
     std::fs::write(
         &config,
@@ -162,7 +133,7 @@ fn nats() -> Result<Option<Target>> {
 /// A folder for a server, on the disk that the build is on.
 pub(crate) fn folder() -> Result<tempfile::TempDir> {
     // Beside the build, not in /tmp: that may be memory, where a sync costs nothing.
-    let base = target_dir()?.join("gateway-bench");
+    let base = binary::target_dir()?.join("gateway-bench");
     std::fs::create_dir_all(&base)?;
     Ok(tempfile::Builder::new().prefix("server-").tempdir_in(base)?)
 }

@@ -1,6 +1,7 @@
 //! The engine alone, in this process: what a pipeline costs a sample that is already there, and what it holds for each vehicle.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
+use slipstream_benches::cpu::seconds_of_this_thread;
 use slipstream_engine::pipeline::Pipeline;
 use slipstream_protocol::{Quality, Sample, Signal, SignalName, SignalValue, Timestamp, VehicleId};
 
@@ -9,18 +10,11 @@ use crate::{
     sides::description_of,
 };
 
-/// Processor time of this thread, s.
-fn cpu_s() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("Linux tells a thread's processor time there")?;
-    let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
-    Ok(nanoseconds * 1e-9)
-}
-
 /// Feeds everything, and tells the rate and the state in the middle of the stream, nothing closed.
 pub(crate) fn measure(fleet: &Fleet) -> Result<String> {
     let samples = samples(fleet)?;
     let mut pipeline = Pipeline::build(&description_of("*")).map_err(|mistakes| anyhow!("{mistakes}"))?;
-    let began = cpu_s()?;
+    let began = seconds_of_this_thread()?;
     let mut results = 0;
     for sample in &samples {
         pipeline.feed(sample);
@@ -29,7 +23,7 @@ pub(crate) fn measure(fleet: &Fleet) -> Result<String> {
             pipeline.recycle(row);
         }
     }
-    let rate = samples.len() as f64 / (cpu_s()? - began);
+    let rate = samples.len() as f64 / (seconds_of_this_thread()? - began);
     let (held, saved) = (pipeline.state_bytes(), pipeline.snapshot()?.len());
     Ok(format!(
         "engine alone: {rate:.0} events per CPU s, {results} results; state per vehicle {} bytes in memory, {} in a snapshot",

@@ -57,7 +57,7 @@ pub(crate) struct Spent {
 fn main() -> Result<()> {
     let options = Options::parse();
     if !options.no_build {
-        sides::build_slipstream()?;
+        slipstream_benches::binary::build()?;
     }
     let fleet = Fleet::generate(if options.quick { 12 } else { options.seconds });
     let folder = tempfile::Builder::new().prefix("slipstream-windows-").tempdir()?;

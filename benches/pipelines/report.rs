@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use slipstream_benches::median_of;
+
 use crate::{
     Spent,
     sides::Side,
@@ -67,16 +69,16 @@ impl Report {
              |---|---|---|---|---|---|---|---|---|---|\n",
         );
         let rates = |row: &Row| {
-            let cpu = |runs: &[Spent]| median(runs, |run| run.cpu_s);
+            let cpu = |runs: &[Spent]| median_of(runs, |run| run.cpu_s);
             let (whole, start, reading) = (cpu(&row.whole), cpu(&row.start), cpu(&row.reading));
             (self.events / (whole - start), self.events / (whole - reading.max(start)))
         };
         let ours = self.rows.first().map_or((0.0, 0.0), rates);
         for row in &self.rows {
-            let cpu = |runs: &[Spent]| median(runs, |run| run.cpu_s);
+            let cpu = |runs: &[Spent]| median_of(runs, |run| run.cpu_s);
             let (rate, bare) = rates(row);
             let farthest = row.agreement.map_or(0.0, |a| a.farthest * 100.0);
-            let wall = median(&row.whole, |run| run.wall_s);
+            let wall = median_of(&row.whole, |run| run.wall_s);
             let _ = writeln!(
                 table,
                 "| {} | {:.2} | {:.2} | {:.2} | {rate:.0} | {:.1} | {bare:.0} | {:.1} | {wall:.1} | {}; {farthest:.3} % at most |",
@@ -91,10 +93,4 @@ impl Report {
         }
         table
     }
-}
-
-fn median(runs: &[Spent], value: impl Fn(&Spent) -> f64) -> f64 {
-    let mut values: Vec<f64> = runs.iter().map(value).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

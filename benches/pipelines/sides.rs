@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use slipstream_benches::{binary, cpu};
+
 use crate::{
     Spent,
     fleet::SIGNALS,
@@ -16,8 +18,6 @@ use crate::{
     truth::Percentile,
 };
 
-/// Ticks per second in `/proc/<pid>/stat`: 100 on every Linux that people run.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// The bound of `slipstream_engine`'s percentiles, as documented.
 const SKETCH_ERROR: f64 = 1.0 / 256.0;
 
@@ -54,8 +54,7 @@ const PEERS: [(&str, &str, &str, Percentile); 3] = [
 impl Side {
     /// Slipstream, and those of `peers` that are installed; of the others it is said that they are not.
     pub(crate) fn all(peers: &[String]) -> Result<Vec<Self>> {
-        let binary = target_dir()?.join("release/slipstream");
-        ensure!(binary.is_file(), "{} is missing: run without --no-build", binary.display());
+        let binary = binary::slipstream()?;
         let version = format!("Slipstream {}", env!("CARGO_PKG_VERSION"));
         let percentile = Percentile::Sketch(SKETCH_ERROR);
         let mut sides = vec![Self { name: "slipstream", version, percentile, program: Program::Slipstream(binary) }];
@@ -90,9 +89,9 @@ impl Side {
             }
         };
         command.stdin(Stdio::null()).stderr(File::create(&log)?);
-        let (cpu, wall) = (reaped_cpu_seconds()?, Instant::now());
+        let (before, wall) = (cpu::seconds_of_ended_children()?, Instant::now());
         let status = command.status().with_context(|| format!("{command:?}"))?;
-        let spent = Spent { cpu_s: reaped_cpu_seconds()? - cpu, wall_s: wall.elapsed().as_secs_f64() };
+        let spent = Spent { cpu_s: cpu::seconds_of_ended_children()? - before, wall_s: wall.elapsed().as_secs_f64() };
         ensure!(status.success(), "{command:?} ended with {status}:\n{}", fs::read_to_string(&log)?);
         Ok(spent)
     }
@@ -142,36 +141,4 @@ fn python_command(python: &Path, script: &Path) -> Command {
     let mut command = Command::new(python);
     command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1").env("PATHWAY_THREADS", "1");
     command
-}
-
-/// Processor seconds of children that ended, and of theirs.
-fn reaped_cpu_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // The name in brackets may hold spaces; what follows it is regular, starting with the state.
-    let fields: Vec<&str> = stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
-    let ticks: f64 = fields[13].parse::<f64>()? + fields[14].parse::<f64>()?;
-    Ok(ticks / TICKS_PER_SECOND)
-}
-
-/// Where this run's binaries lie: `target`.
-fn target_dir() -> Result<PathBuf> {
-    // target/release/deps/pipelines-<hash>
-    let own = std::env::current_exe()?;
-    Ok(own.ancestors().nth(3).context("this benchmark lies in target/release/deps")?.to_owned())
-}
-
-/// Makes Slipstream's release binary what the sources say.
-pub(crate) fn build_slipstream() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    // What the outer cargo says of this crate would make build scripts run again, and half the dependencies with them.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_") || n.starts_with("CARGO_CRATE_")) {
-            build.env_remove(name);
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate lies in the repository")?;
-    build.args(["build", "--release", "-p", "slipstream-gateway", "--target-dir"]).arg(target_dir()?).current_dir(root);
-    ensure!(build.status()?.success(), "{build:?} fails");
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod socketio;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use slipstream_benches::median_of;
 use slipstream_engine::rl::{EnvironmentKind, learners::DqnConfig};
 
 use peer::Peer;
@@ -122,7 +123,7 @@ fn row(
             their_rounds.push(theirs(peer)?);
         }
     }
-    let rate = |rounds: &[Timed]| (median(rounds, |timed| timed.per_cpu_second()), median(rounds, |timed| timed.per_wall_second()));
+    let rate = |rounds: &[Timed]| (median_of(rounds, |timed| timed.per_cpu_second()), median_of(rounds, |timed| timed.per_wall_second()));
     let (cpu, wall) = rate(&our_rounds);
     if their_rounds.is_empty() {
         println!("| {label} | {cpu:.0} | skipped | | |");
@@ -158,17 +159,11 @@ fn training(plan: &Plan, peer: &mut Option<Peer>) -> Result<()> {
                 "| {label} | {side} | {} of {} | {:.0} | {:.3} | {:.3} |",
                 reached.len(),
                 rounds.len(),
-                median(&reached, |timed| timed.steps as f64),
-                median(&reached, |timed| timed.wall_s),
-                median(&reached, |timed| timed.cpu_s),
+                median_of(&reached, |timed| timed.steps as f64),
+                median_of(&reached, |timed| timed.wall_s),
+                median_of(&reached, |timed| timed.cpu_s),
             );
         }
     }
     Ok(())
-}
-
-fn median(rounds: &[Timed], value: impl Fn(&Timed) -> f64) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(value).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use slipstream_benches::cpu::seconds_of_this_thread;
 use slipstream_engine::rl::{
     Decision, Environment, EnvironmentKind, Selection, SplitMix64, VectorEnvironment,
     daladala::{Daladala, OBSERVATION_LEN},
@@ -12,17 +13,10 @@ use slipstream_engine::rl::{
 
 use super::{Marks, Plan, Timed};
 
-/// Processor time of this thread, s.
-fn cpu_s() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("Linux tells a thread's processor time there")?;
-    let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
-    Ok(nanoseconds * 1e-9)
-}
-
 fn timed(work: impl FnOnce() -> Result<u64>) -> Result<Timed> {
-    let (wall, cpu) = (Instant::now(), cpu_s()?);
+    let (wall, cpu) = (Instant::now(), seconds_of_this_thread()?);
     let steps = work()?;
-    Ok(Timed { steps, wall_s: wall.elapsed().as_secs_f64(), cpu_s: cpu_s()? - cpu })
+    Ok(Timed { steps, wall_s: wall.elapsed().as_secs_f64(), cpu_s: seconds_of_this_thread()? - cpu })
 }
 
 /// Random actions, episode after episode.

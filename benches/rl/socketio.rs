@@ -4,17 +4,14 @@
 //! as the bus needs to its end; every update goes to all of them, and nobody acts before it has heard all that went
 //! before. A step is a round trip: emitted, carried out, heard by everyone.
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Command, time::Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
+use slipstream_benches::{binary, median_of, server::Server};
 use slipstream_engine::rl::daladala::ROUTE_LEN;
+use slipstream_tests::port;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -25,8 +22,6 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 const CLIENTS: usize = 20;
 /// Steps of an episode: every step moves the bus one cell, and the last one finds it at its end.
 const STEPS: usize = ROUTE_LEN;
-/// How long a server may take to listen.
-const START: Duration = Duration::from_secs(60);
 /// The action taken: that the bus moves is all that matters.
 const STEP: &str = r#"42["step",{"action":4}]"#;
 
@@ -36,70 +31,23 @@ struct Rate {
     per_cpu_second: f64,
 }
 
-/// A server in a process of its own; ended with the value.
-struct Server {
-    process: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(mut command: Command, port: u16, folder: tempfile::TempDir) -> Result<Self> {
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { process, port, _folder: folder };
-        let deadline = Instant::now() + START;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = server.process.try_wait()? {
-                bail!("{command:?} ended with {status}");
-            }
-            ensure!(Instant::now() < deadline, "{command:?} does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-
-    /// Processor seconds (user and system) used so far by all its threads.
-    fn cpu_s(&self) -> Result<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let behind_name = text.rsplit_once(')').context("the kernel tells of processes so")?.1;
-        let times = behind_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        // Ticks are 10 ms on every Linux that people run.
-        Ok(times.sum::<Result<u64, _>>()? as f64 / 100.0)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
 /// `slipstream serve`: `SLIPSTREAM_BENCH_BINARY`, or the release binary beside this benchmark.
 fn slipstream() -> Result<Server> {
-    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.ancestors().nth(2).unwrap_or(Path::new(".")).join("slipstream"));
-    let binary = std::env::var_os("SLIPSTREAM_BENCH_BINARY").map_or_else(beside, |named| Ok(PathBuf::from(named)))?;
-    ensure!(binary.is_file(), "{} is missing: cargo build --release -p slipstream-gateway", binary.display());
-    let (folder, port) = (tempfile::tempdir()?, free_port()?);
-    let mut command = Command::new(binary);
+    let (folder, port) = (tempfile::tempdir()?, port::free());
+    let mut command = Command::new(binary::slipstream()?);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
     command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("RL_OPEN", "true").env("LOG_LEVEL", "warn");
-    Server::start(command, port, folder)
+    Server::start(command, folder, port)
 }
 
 /// Flask-SocketIO.
 fn flask(mode: &str, delay: &str) -> Result<Server> {
     let python = std::env::var("SLIPSTREAM_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let (folder, port) = (tempfile::tempdir()?, free_port()?);
+    let (folder, port) = (tempfile::tempdir()?, port::free());
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peer/rl/socketio_server.py"));
     command.arg(port.to_string()).args([mode, delay]).env("PYTHONDONTWRITEBYTECODE", "1");
-    Server::start(command, port, folder)
+    Server::start(command, folder, port)
 }
 
 /// Loads the model that needs no file.
@@ -185,20 +133,20 @@ async fn measure(server: &Server, seconds: f64) -> Result<Rate> {
         clients.push(Client::connect(server.port).await?);
     }
     let (mut episodes, mut played) = (1, 0);
-    let mut since = (Instant::now(), server.cpu_s()?);
+    let mut since = (Instant::now(), server.cpu_seconds());
     // The first episode warms both sides up; each round is longer by what the one before took.
     loop {
         let parts = clients.iter_mut().enumerate().map(|(place, client)| client.play(place, episodes));
         futures_util::future::try_join_all(parts).await?;
         if played == 0 && episodes == 1 {
-            (since, played, episodes) = ((Instant::now(), server.cpu_s()?), 0, 2);
+            (since, played, episodes) = ((Instant::now(), server.cpu_seconds()), 0, 2);
             continue;
         }
         played += episodes;
         let wall_s = since.0.elapsed().as_secs_f64();
         if wall_s >= seconds {
             let steps = (played * STEPS) as f64;
-            return Ok(Rate { per_wall_second: steps / wall_s, per_cpu_second: steps / (server.cpu_s()? - since.1) });
+            return Ok(Rate { per_wall_second: steps / wall_s, per_cpu_second: steps / (server.cpu_seconds() - since.1) });
         }
         episodes = ((seconds - wall_s) / wall_s * played as f64).ceil().clamp(1.0, 4.0 * played as f64) as usize;
     }
@@ -230,14 +178,14 @@ pub(crate) fn rows(rounds: u64, seconds: f64) -> Result<()> {
             }
         }
     }
-    let (wall, cpu) = (median(&ours, |r| r.per_wall_second), median(&ours, |r| r.per_cpu_second));
+    let (wall, cpu) = (median_of(&ours, |r| r.per_wall_second), median_of(&ours, |r| r.per_cpu_second));
     println!("| slipstream | {wall:.0} | | {cpu:.0} | |");
     for mode in ["threading", "eventlet"] {
         for delay in ["default", "nodelay"] {
             let theirs: Result<Vec<Rate>> = (0..rounds).map(|_| measured(flask(mode, delay), false)).collect();
             match theirs {
                 Ok(theirs) => {
-                    let (their_wall, their_cpu) = (median(&theirs, |r| r.per_wall_second), median(&theirs, |r| r.per_cpu_second));
+                    let (their_wall, their_cpu) = (median_of(&theirs, |r| r.per_wall_second), median_of(&theirs, |r| r.per_cpu_second));
                     let (by_wall, by_cpu) = (wall / their_wall, cpu / their_cpu);
                     println!("| Flask-SocketIO, {mode}, {delay} | {their_wall:.0} | {by_wall:.0} x | {their_cpu:.0} | {by_cpu:.0} x |");
                 }
@@ -247,10 +195,4 @@ pub(crate) fn rows(rounds: u64, seconds: f64) -> Result<()> {
     }
     println!();
     Ok(())
-}
-
-fn median(rates: &[Rate], value: impl Fn(&Rate) -> f64) -> f64 {
-    let mut values: Vec<f64> = rates.iter().map(value).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -196,7 +196,8 @@ pub(crate) async fn measure(plan: &Plan, load: Load) -> Result<Row> {
             speeds.push(per_wall);
         }
     }
-    let walls: Vec<String> = per_second.iter().map(|(name, speeds)| format!("{name} {}", show(crate::report::median(speeds)))).collect();
+    let walls: Vec<String> =
+        per_second.iter().map(|(name, speeds)| format!("{name} {}", show(slipstream_benches::median(speeds)))).collect();
     row.note(format!("delivered per wall second, generator and server sharing the machine: {}", walls.join(", ")));
     if load == Load::Batches {
         row.note("node-corked: the node peer given the same batches of 64 as JSON, each corked into one write per subscriber");

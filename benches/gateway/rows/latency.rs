@@ -16,10 +16,11 @@ use super::{
 use crate::{
     Plan,
     feed::Feed,
-    report::{Goal, Row, median, show},
+    report::{Goal, Row, show},
     servers::{self, Target},
     websocket::{self, parse_head},
 };
+use slipstream_benches::median;
 
 /// Publications.
 pub(super) const PER_SECOND: u64 = 100;

@@ -13,9 +13,10 @@ use super::{
 use crate::{
     Plan,
     feed::Feed,
-    report::{Goal, Row, median, show},
+    report::{Goal, Row, show},
     servers::{self, Target},
 };
+use slipstream_benches::median;
 
 const CONNECTIONS: usize = 64;
 

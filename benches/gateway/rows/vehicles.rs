@@ -13,11 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     Plan, feed,
-    process::resident_bytes,
     report::{Goal, Row},
     servers::{self, Target},
     websocket,
 };
+use slipstream_benches::cpu::resident_bytes;
 
 /// Vehicles that report before the first look, so that what is allocated once is not counted.
 const FIRST: usize = 2_000;

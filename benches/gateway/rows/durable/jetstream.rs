@@ -3,16 +3,15 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use slipstream_benches::server::Server;
 use slipstream_protocol::{Sample, WireFormat, codec};
+use slipstream_tests::port;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
-use crate::{
-    process::{Server, free_port},
-    servers,
-};
+use crate::servers;
 
 /// A server of its own with one stream.
 pub(super) struct Stage {
@@ -34,7 +33,7 @@ impl Stage {
             return Ok(None);
         }
         let folder = servers::folder()?;
-        let port = free_port()?;
+        let port = port::free();
         let config = folder.path().join("nats.conf");
         let store = folder.path().join("jetstream");
         std::fs::write(&config, format!("host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: \"{}\" }}\n", store.display()))?;

@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 use crate::{
     Plan,
     feed::Feed,
-    report::{Goal, Row, median, show},
+    report::{Goal, Row, show},
     servers,
 };
+use slipstream_benches::median;
 
 /// Samples of one batch, 20 signals each.
 const BATCH: usize = 64;
