@@ -20,9 +20,19 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     }
     file.sync_all()?;
     fs::rename(&fresh, path)?;
+    sync_dir(folder_of(path))
+}
+
+/// [`replace`], in a folder that is made where it is missing.
+pub(crate) fn replace_in_folder(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
+    replace(path, parts)
+}
+
+/// The folder a file is in.
+fn folder_of(path: &Path) -> &Path {
     // A name alone is in the present folder, whose name is empty here.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_dir(folder)
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes names created or removed in `dir` survive a power cut.
@@ -37,11 +47,12 @@ mod tests {
     #[test]
     fn a_file_has_the_new_content_alone_and_nothing_is_left_beside_it() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("state.bin");
-        replace(&path, &[b"a longer first content"]).unwrap();
+        let path = dir.path().join("states").join("state.bin");
+        assert!(replace(&path, &[b""]).is_err(), "its folder is missing");
+        replace_in_folder(&path, &[b"a longer first content"]).unwrap();
         replace(&path, &[b"new", b" one"]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new one");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert!(replace(Path::new("/"), &[b""]).is_err());
     }
 }

@@ -26,7 +26,6 @@ Examples:
   slipstream replay stop replay-1
   slipstream replay --what-if new.toml --series --from 2026-02-18T09:00:00Z    what it would have given
 
-
 What is replayed is heard live, under names of its own, and not stored again. Without --file and
 --series it comes from the server's journal, which keeps the newest (journal.retain_bytes).";
 

@@ -102,6 +102,11 @@ pub(super) fn positive(value: &Value) -> Result<f64, String> {
     value.as_f64().filter(|number| *number > 0.0).ok_or_else(|| "a number above 0 is expected".to_owned())
 }
 
+/// True or false.
+pub(super) fn flag(value: &Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "true or false is expected".to_owned())
+}
+
 /// The text of a JSON string.
 pub(super) fn string(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| "text is expected".to_owned())

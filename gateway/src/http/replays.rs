@@ -9,7 +9,7 @@ use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     extract::{body, caller, with},
-    fields::{Fields, positive, text, time},
+    fields::{Fields, flag, positive, text, time},
     reply::{self, ApiError, ApiResult, Response, answered},
 };
 use crate::{
@@ -111,7 +111,7 @@ pub(super) fn source(value: &Value) -> Result<Recording, String> {
 fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
     allowed(claims)?;
     let mut fields = Fields::of(body)?;
-    let paused = fields.optional("paused", |v| v.as_bool().ok_or_else(|| "true or false is expected".to_owned()));
+    let paused = fields.optional("paused", flag);
     let speed = fields.optional("speed", speed);
     let position = fields.optional("position", time);
     let (Some(paused), Some(speed), Some(position)) = (paused, speed, position) else {

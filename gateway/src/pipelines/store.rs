@@ -88,7 +88,7 @@ impl Store {
     /// Replaces a record.
     pub(super) fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        self.replace(&self.path(name, "json"), &[&text])
+        whole_file::replace_in_folder(&self.path(name, "json"), &[&text])
     }
 
     /// Removes a record and its state.
@@ -109,7 +109,7 @@ impl Store {
         head.extend_from_slice(&generation.to_le_bytes());
         head.extend_from_slice(&checkpoint.position.to_le_bytes());
         head.extend_from_slice(&crc32fast::hash(&checkpoint.state).to_le_bytes());
-        self.replace(&self.path(name, "state"), &[&head, &checkpoint.state])
+        whole_file::replace_in_folder(&self.path(name, "state"), &[&head, &checkpoint.state])
     }
 
     /// The newest checkpoint of whatever generation.
@@ -127,11 +127,6 @@ impl Store {
             tracing::warn!(pipeline = name, "the saved state is damaged or of another description; beginning anew");
         }
         parsed
-    }
-
-    fn replace(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        whole_file::replace(path, parts)
     }
 }
 

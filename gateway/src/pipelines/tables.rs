@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -141,7 +142,7 @@ impl RecordTables {
         }
         if changed {
             self.held.version.fetch_add(1, Ordering::Release);
-            self.keep();
+            self.keep().await;
         }
     }
 
@@ -177,14 +178,15 @@ impl RecordTables {
         true
     }
 
-    fn keep(&self) {
+    async fn keep(&self) {
         let tables: BTreeMap<String, Arc<Rows>> = self.held.tables.read().clone();
-        let tables: BTreeMap<&str, &Rows> = tables.iter().map(|(name, rows)| (&**name, &**rows)).collect();
-        let kept = serde_json::to_vec(&tables).map_err(std::io::Error::other).and_then(|bytes| {
-            std::fs::create_dir_all(self.file.parent().unwrap_or(Path::new(".")))?;
-            whole_file::replace(&self.file, &[&bytes])
+        let file = self.file.clone();
+        // Written where a slow disk holds up nobody.
+        let kept = tokio::task::spawn_blocking(move || {
+            let bytes = serde_json::to_vec(&tables)?;
+            whole_file::replace_in_folder(&file, &[&bytes])
         });
-        if let Err(error) = kept {
+        if let Err(error) = kept.await.map_err(io::Error::other).flatten() {
             tracing::warn!(%error, "the tables cannot be kept for the next start");
         }
     }

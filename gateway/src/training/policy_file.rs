@@ -62,8 +62,5 @@ pub fn load_policy(bytes: &[u8]) -> Result<Arc<dyn Policy>, PolicyFileError> {
 
 /// Writes a file whole or not at all.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    whole_file::replace(path, &[bytes])
+    whole_file::replace_in_folder(path, &[bytes])
 }

@@ -11,7 +11,7 @@ use warp::{Filter, filters::BoxedFilter};
 use super::{
     super::{
         extract::{body, caller, query, with},
-        fields::{Fields, object, string},
+        fields::{Fields, flag, object, string},
         paging::path_id,
         reply::{self, ApiError, ApiResult, Response, answered},
     },
@@ -145,8 +145,4 @@ fn checked(mut fields: Fields, plan: &TrainingPlan) -> Result<(), ApiError> {
         fields.breaks(field, &why);
     }
     fields.whole()
-}
-
-fn flag(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "true or false is expected".to_owned())
 }
