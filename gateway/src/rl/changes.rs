@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde::Serialize;
 use slipstream_actors::{AgentView, ports::AgentObserver};
-use slipstream_engine::rl::agent::Update;
+use slipstream_engine::rl::{agent::Update, daladala::Cell};
 use tokio::sync::mpsc;
 
 use super::{BUS, bus};
@@ -34,7 +34,22 @@ pub(crate) struct Changes {
 /// What the present episode was so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EpisodeLog {
-    pub(crate) steps: Vec<Value>,
+    pub(crate) steps: Vec<LoggedStep>,
+}
+
+/// One step of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LoggedStep {
+    /// From 1.
+    step: usize,
+    action: usize,
+    action_name: &'static str,
+    reward: f64,
+    total_reward: f64,
+    terminated: bool,
+    truncated: bool,
+    /// Where the bus stood afterwards.
+    position: Option<Cell>,
 }
 
 impl Changes {
@@ -63,19 +78,17 @@ impl Changes {
         match update {
             Update::EpisodeStarted { .. } | Update::EpisodeReset { .. } => *log = EpisodeLog::default(),
             Update::Step(step) if log.steps.len() < MAX_STEPS => {
-                let bus = bus::state(view);
-                let position = bus.as_ref().map(|b| b["position"].clone());
                 let number = log.steps.len() + 1;
-                log.steps.push(json!({
-                    "step": number,
-                    "action": step.action,
-                    "action_name": step.action_name,
-                    "reward": step.reward,
-                    "total_reward": step.total_reward,
-                    "terminated": step.terminated,
-                    "truncated": step.truncated,
-                    "position": position,
-                }));
+                log.steps.push(LoggedStep {
+                    step: number,
+                    action: step.action,
+                    action_name: step.action_name,
+                    reward: step.reward,
+                    total_reward: step.total_reward,
+                    terminated: step.terminated,
+                    truncated: step.truncated,
+                    position: bus::position(view),
+                });
             }
             _ => {}
         }

@@ -19,7 +19,7 @@ use slipstream_engine::rl::{EnvironmentKind, agent::AgentError, policy::Algorith
 use slipstream_protocol::{AgentId, ErrorCode, ProtocolError, client::RlCommand};
 use socketioxide::SocketIo;
 
-pub(crate) use bus::{environment_info, update};
+pub(crate) use bus::{BusState, BusUpdate, environment_info};
 pub(crate) use changes::Changes;
 pub(crate) use models::fitting;
 pub use models::{ModelError, ModelFile, Models};

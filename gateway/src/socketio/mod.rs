@@ -4,6 +4,7 @@
 //! task of its own; answers go to the client, what the bus did to all.
 
 mod door;
+mod gathering;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::{
     rl,
 };
 pub(crate) use door::Door;
+use gathering::gather;
 
 /// Events of one client that wait; more are refused.
 const WAITING: usize = 256;
@@ -59,8 +61,11 @@ pub(crate) fn layer(services: &Arc<Services>) -> SocketIoLayer {
     if let Some(mut changes) = services.bus.changes.take() {
         let (io, clock) = (io.clone(), services.clock.clone());
         tokio::spawn(async move {
-            while let Some(change) = changes.recv().await {
-                broadcast(&io, &change.view, clock.now()).await;
+            let mut together = Vec::new();
+            while gather(&mut changes, &mut together).await {
+                for change in together.drain(..) {
+                    broadcast(&io, &change.view, clock.now()).await;
+                }
             }
         });
     }
@@ -83,7 +88,7 @@ pub(crate) fn clients(services: &Services) -> Vec<String> {
 }
 
 async fn broadcast(io: &SocketIo, view: &AgentView, now: slipstream_protocol::Timestamp) {
-    let Some(update) = rl::update(view, now) else { return };
+    let Some(update) = rl::BusUpdate::of(view, now) else { return };
     let Some(all) = everyone(io) else { return };
     if let Err(error) = all.emit("rl-update", &update).await {
         // A client that does not read has no room left; it hears the next ones when it does.

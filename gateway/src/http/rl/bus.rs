@@ -86,8 +86,8 @@ fn present(services: &Services) -> Result<Arc<AgentView>, ApiError> {
     services.bus.view().ok_or_else(no_model)
 }
 
-fn state(services: &Services, view: &AgentView) -> Value {
-    rl::update(view, services.clock.now()).map_or(Value::Null, |mut update| update["data"].take())
+fn state(view: &AgentView) -> Value {
+    json!(rl::BusState::of(view))
 }
 
 async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
@@ -108,7 +108,7 @@ async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
         Told::EnvironmentInfo => both(now, rl::environment_info(), "the bus's environment"),
         Told::CurrentState => {
             let view = present(services)?;
-            both(now, state(services, &view), "where the bus stands")
+            both(now, state(&view), "where the bus stands")
         }
         Told::EpisodeData => {
             let view = present(services)?;
@@ -143,7 +143,7 @@ async fn load(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
 async fn reset(services: &Services, caller: Caller) -> ApiResult {
     may_drive(caller.as_deref())?;
     let view = services.bus.command(AgentCommand::Reset { seed: None }).await?;
-    let data = json!({ "observation": view.observation, "state": state(services, &view) });
+    let data = json!({ "observation": view.observation, "state": state(&view) });
     Ok(both(services.clock.now(), data, "the environment is reset"))
 }
 
@@ -166,7 +166,7 @@ async fn step(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
         "truncated": truncated,
         "done": terminated || truncated,
         "observation": view.observation,
-        "state": state(services, &view),
+        "state": state(&view),
     });
     Ok(both(services.clock.now(), data, "one step taken"))
 }
