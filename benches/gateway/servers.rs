@@ -73,6 +73,8 @@ pub(crate) fn slipstream_in(folder: tempfile::TempDir) -> Result<Target> {
     let mut command = Command::new(binary::slipstream()?);
     command.arg("serve").current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
     command.env("PORT", port.to_string()).env("SLIPSTREAM_BIND", "127.0.0.1").env("JWT_SECRET", SECRET);
+    // The load generator answers no pings, and its subscribers wait while other servers are measured.
+    command.env("SLIPSTREAM_WS_PING_AFTER", "30m").env("SLIPSTREAM_WS_IDLE_TIMEOUT", "1h");
     // What is measured is what the server takes, not what it would let one token have.
     command.env("SLIPSTREAM_RATE_REQUESTS_PER_TOKEN", "0").env("SLIPSTREAM_RATE_SAMPLES_PER_TOKEN", "0");
     command.env("LOG_LEVEL", std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned()));
