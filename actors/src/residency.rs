@@ -1,7 +1,7 @@
 //! Whether an actor is resident, and how many messages wait for it: what lets an idle actor leave memory
 //! without losing a message that is sent at the same moment. Checked under every interleaving in `models/`.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, RwLock};
+use crate::sync::{AtomicU32, Ordering, RwLock};
 
 /// The address of the generation that is alive, if one is.
 pub(crate) struct Residency<T> {
@@ -9,12 +9,12 @@ pub(crate) struct Residency<T> {
     /// Messages sent and not yet handled, whichever generation they were sent to: the message in which a
     /// generation retires is counted out only after that, when the next one may be resident already.
     depth: AtomicU32,
-    generation: AtomicU64,
+    generation: AtomicU32,
 }
 
 impl<T> Default for Residency<T> {
     fn default() -> Self {
-        Self { resident: RwLock::new(None), depth: AtomicU32::new(0), generation: AtomicU64::new(0) }
+        Self { resident: RwLock::new(None), depth: AtomicU32::new(0), generation: AtomicU32::new(0) }
     }
 }
 
@@ -72,11 +72,11 @@ impl<T> Residency<T> {
     }
 
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        u64::from(self.generation.load(Ordering::Acquire))
     }
 
     /// Counts a restart; tells the new generation.
     pub(crate) fn restarted(&self) -> u64 {
-        self.generation.fetch_add(1, Ordering::AcqRel) + 1
+        u64::from(self.generation.fetch_add(1, Ordering::AcqRel)) + 1
     }
 }
