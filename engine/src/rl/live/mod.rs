@@ -205,10 +205,7 @@ impl Watch {
         let (mine, theirs) = (moved(own_mps, (-behind_s).max(0.0)), moved(other_mps, behind_s.max(0.0)));
         let way = Point::new(apart_m.x_m + theirs.x_m - mine.x_m, apart_m.y_m + theirs.y_m - mine.y_m);
         let distance_m = way.x_m.hypot(way.y_m);
-        // Always at the same moment of the two vehicles' turns, so that a wrong speed moves all distances alike.
-        if behind_s >= 0.0 {
-            self.approach.note(own.time, distance_m);
-        }
+        self.note_distance(own, other);
         let reported = own_mps
             .zip(other_mps)
             .filter(|_| distance_m > 0.0)
@@ -226,6 +223,16 @@ impl Watch {
         };
         let bearing_deg = own.heading_deg.map_or(0.0, |heading| turned(heading - azimuth_deg(way)));
         Some(Way { gap_m: (distance_m - VEHICLE_LENGTH_M).max(0.0), closing_mps, bearing_deg })
+    }
+
+    /// Remembers how far apart they were when both were last heard of: between samples of the one heard later, so that
+    /// neither told speeds nor the order in which the samples come say anything in it.
+    fn note_distance(&mut self, own: &Track, other: &Track) {
+        let time = own.time.min(other.time);
+        let places = own.position_at(time).zip(other.position_at(time));
+        if let Some(way) = places.and_then(|(mine, theirs)| between(mine, theirs)) {
+            self.approach.note(time, way.x_m.hypot(way.y_m));
+        }
     }
 
     /// Road, weather and attention: as the newest sample tells them, else as the attachment has them.

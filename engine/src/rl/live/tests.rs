@@ -94,6 +94,31 @@ fn a_speed_sensor_that_contradicts_the_distance_is_not_believed() {
 }
 
 #[test]
+fn a_broken_speed_sensor_is_seen_through_in_whatever_order_the_two_vehicles_samples_come() {
+    let mut random = crate::rl::SplitMix64::new(7);
+    for round in 0..20 {
+        let mut watch = Watch::new(Attachment { leader: Some(id("b")), ..Attachment::of(id("a")) });
+        let mut ticks = (0..40).map(|tick| f64::from(tick) * 0.1);
+        let mut hard = 0;
+        while let (Some(first), Some(second)) = (ticks.next(), ticks.next()) {
+            // Each vehicle's own samples stay in order; one vehicle's come up to two before the other's.
+            let of = |vehicle: &str, time_s: f64| match vehicle {
+                "b" => eastward("b", time_s + 0.03, 40.0 + 22.0 * (time_s + 0.03), 5.7),
+                _ => eastward("a", time_s, 22.0 * time_s, 22.0),
+            };
+            let order = [["a", "b", "a", "b"], ["b", "a", "b", "a"], ["a", "a", "b", "b"], ["b", "b", "a", "a"], ["b", "a", "a", "b"]];
+            let mut times = std::collections::HashMap::from([("a", vec![second, first]), ("b", vec![second, first])]);
+            for vehicle in order[random.below(5)] {
+                let time_s = times.get_mut(vehicle).and_then(Vec::pop).unwrap();
+                let seen = watch.take(&of(vehicle, time_s));
+                hard += usize::from(second > 1.5 && seen.is_some_and(|s| s.situation.relative_speed_mps > 1.0));
+            }
+        }
+        assert_eq!(hard, 0, "round {round}");
+    }
+}
+
+#[test]
 fn the_nearest_ahead_in_the_same_lane_is_the_leader_where_nobody_names_one() {
     let mut watch = Watch::new(Attachment::of(id("a")));
     assert!(!watch.wants_nearest());

@@ -1,7 +1,7 @@
 use slipstream_protocol::{Sample, Signal, SignalName, SignalValue, Timestamp, VehicleId};
 
 use crate::{
-    geo::{LocalFrame, Point, Position},
+    geo::{LatLon, LocalFrame, Point, Position},
     signals::{Reading, Role, meaning},
     twin::Twin,
 };
@@ -20,6 +20,8 @@ pub(super) struct Track {
     pub(super) speed_mps: Option<f64>,
     /// Clockwise from north, °.
     pub(super) heading_deg: Option<f64>,
+    /// When and where it was before.
+    before: Option<(Timestamp, Position)>,
 }
 
 /// What only a vehicle itself tells of the one in front, and of its world.
@@ -71,7 +73,25 @@ impl Track {
             }
         }
         let speed_mps = reading.get(Role::Speed).filter(|speed| *speed >= 0.0);
-        Self { time, position: reading.position(), speed_mps, heading_deg: heading }
+        Self { time, position: reading.position(), speed_mps, heading_deg: heading, before: None }
+    }
+
+    /// Where it was at `time`, between its last two samples; `None` at any other time.
+    pub(super) fn position_at(&self, time: Timestamp) -> Option<Position> {
+        let to = self.position?;
+        if time == self.time {
+            return Some(to);
+        }
+        let (since, from) = self.before.filter(|(since, _)| (*since..self.time).contains(&time))?;
+        let share = time.since(since).as_secs_f64() / self.time.since(since).as_secs_f64();
+        let mix = |from: f64, to: f64| from + share * (to - from);
+        match (from, to) {
+            (Position::Track(from), Position::Track(to)) => Some(Position::Track(Point::new(mix(from.x_m, to.x_m), mix(from.y_m, to.y_m)))),
+            (Position::Earth(from), Position::Earth(to)) if (from.lon_deg - to.lon_deg).abs() < 180.0 => {
+                LatLon::new(mix(from.lat_deg, to.lat_deg), mix(from.lon_deg, to.lon_deg)).map(Position::Earth)
+            }
+            _ => None,
+        }
     }
 
     /// Takes from the track before what this one does not tell; a direction is also the way between the two.
@@ -81,6 +101,7 @@ impl Track {
             let way = way.filter(|way| way.x_m.hypot(way.y_m) >= SHORTEST_WAY_M);
             self.heading_deg = way.map(azimuth_deg).or(before.heading_deg);
         }
+        self.before = before.position.map(|place| (before.time, place)).filter(|_| before.time < self.time).or(before.before);
         self.speed_mps = self.speed_mps.or(before.speed_mps);
         self.position = self.position.or(before.position);
     }
