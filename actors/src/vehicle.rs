@@ -128,12 +128,13 @@ impl VehicleActor {
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
         let published = if silent == 0 { samples.clone() } else { Arc::new(samples.get(silent..).unwrap_or_default().to_vec()) };
+        if at.is_none() {
+            // Before anyone hears of them, so that who advises on this vehicle has them first. What the journal tells of an
+            // earlier run is nothing to advise on.
+            self.registry.watchers.tell(&self.slot.id, &samples, &self.registry.stats);
+        }
         for (first, part) in around(first, &published, &set_aside) {
             self.telemetry.publish_at(first, &part, at.unwrap_or(now), now, &self.registry);
-        }
-        if at.is_none() {
-            // What the journal tells of an earlier run is nothing to advise on.
-            self.registry.watchers.tell(&self.slot.id, &samples, &self.registry.stats);
         }
         self.tell_rooms(&samples, outputs, held, ctx);
         self.checkpoint.note(samples, &self.vehicle);

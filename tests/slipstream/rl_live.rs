@@ -87,6 +87,7 @@ fn moment(t_s: f64) -> String {
 async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment: Value, others: &[&str]) -> Vec<Value> {
     let mut listener = gateway.client(Role::Viewer, WireFormat::Json).await;
     listener.subscribe(&format!("ai:{}", attachment["vehicle"].as_str().unwrap())).await;
+    let mut others_heard = gateway.client(Role::Viewer, WireFormat::Json).await;
     let mut publisher = gateway.client(Role::Relay, WireFormat::Json).await;
     let mut told = Vec::new();
     let mut rows = rows.iter();
@@ -97,6 +98,9 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
     }
     let ego = attachment["vehicle"].as_str().unwrap().to_owned();
     attached(&Api::of(gateway, Role::Engineer), "guard", attachment).await;
+    for other in others {
+        others_heard.subscribe(&format!("telemetry:{other}")).await;
+    }
     for row in rows {
         let vehicle = &*row["vehicle_id"];
         if vehicle != ego && !others.contains(&vehicle) {
@@ -104,7 +108,10 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
         }
         let time = moment(row["t_s"].parse().unwrap());
         publisher.send(frame(vehicle, &time, signals(row))).await;
-        if vehicle == ego {
+        if vehicle != ego {
+            // The vehicles' actors are on threads of their own: the next row waits until this one is heard of.
+            others_heard.message_of("telemetry").await;
+        } else {
             let at = json!(time);
             // What was advised on the leader's samples in between comes first.
             loop {
