@@ -108,10 +108,7 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
         }
         let time = moment(row["t_s"].parse().unwrap());
         publisher.send(frame(vehicle, &time, signals(row))).await;
-        if vehicle != ego {
-            // The vehicles' actors are on threads of their own: the next row waits until this one is heard of.
-            others_heard.message_of("telemetry").await;
-        } else {
+        if vehicle == ego {
             let at = json!(time);
             // What was advised on the leader's samples in between comes first.
             loop {
@@ -122,6 +119,9 @@ async fn advised(gateway: &Gateway, rows: &[HashMap<String, String>], attachment
                     break;
                 }
             }
+        } else {
+            // The vehicles' actors are on threads of their own: the next row waits until this one is heard of.
+            others_heard.message_of("telemetry").await;
         }
     }
     told
