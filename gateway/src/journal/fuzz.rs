@@ -62,8 +62,15 @@ fn found(folder: &Path) -> Vec<u64> {
 #[derive(Default)]
 struct Segment {
     bytes: Vec<u8>,
-    /// Records written: position, where the frame starts, the frame. What was cut off one may come back, byte by byte.
-    records: Vec<(u64, usize, Vec<u8>)>,
+    frames: Vec<Frame>,
+}
+
+/// A frame that was written. What was cut off it may come back, byte by byte.
+struct Frame {
+    position: u64,
+    start: usize,
+    bytes: Vec<u8>,
+    is_record: bool,
 }
 
 /// What lies in the folder.
@@ -96,7 +103,7 @@ impl Written {
                 }
                 5 => next = next.saturating_add(number(bytes) >> 8).min(u64::MAX - 1_000),
                 // A position that was there before, or that has none after it.
-                6 => segment.stray(if *len % 2 == 0 { next - 1 } else { u64::MAX }, bytes),
+                6 => segment.frame(if *len % 2 == 0 { next - 1 } else { u64::MAX }, bytes, false),
                 7 => segment.cut(usize::from(*len)),
                 8 => current = written.begin(next),
                 _ => written.tables.push((if *len % 2 == 0 { "consumers" } else { "publishers" }, bytes.to_vec())),
@@ -116,23 +123,29 @@ impl Written {
 }
 
 impl Segment {
+    /// A frame with this payload, of a record or of none.
     fn frame(&mut self, position: u64, payload: &[u8], is_record: bool) {
         let start = self.bytes.len();
         frame::put(&mut self.bytes, position, payload);
-        if is_record && start >= HEAD.len() {
-            self.records.push((position, start, self.bytes[start..].to_vec()));
+        if start >= HEAD.len() {
+            self.frames.push(Frame { position, start, bytes: self.bytes[start..].to_vec(), is_record });
         }
     }
 
-    /// Positions of the records that are there in full.
-    fn whole(&self) -> impl Iterator<Item = u64> {
-        let there = |start: usize, frame: &[u8]| self.bytes.get(start..).is_some_and(|bytes| bytes.starts_with(frame));
-        self.records.iter().filter(move |(_, start, frame)| there(*start, frame)).map(|(position, ..)| *position)
-    }
-
-    /// A frame that no journal would have written here: no record, and no end of the journal either.
-    fn stray(&mut self, position: u64, payload: &[u8]) {
-        frame::put(&mut self.bytes, position, payload);
+    /// Positions of the records that are there in full, and behind whatever else is there in full: a frame that was cut may
+    /// have its last bytes back from the first ones of the next, which then is damaged.
+    fn whole(&self) -> Vec<u64> {
+        let is_there = |frame: &&Frame| self.bytes.get(frame.start..).is_some_and(|bytes| bytes.starts_with(&frame.bytes));
+        let mut there: Vec<_> = self.frames.iter().filter(is_there).collect();
+        there.sort_by_key(|frame| frame.start);
+        let (mut end, mut last, mut whole) = (0, 0, Vec::new());
+        for frame in there {
+            if frame.start >= end && frame.position > last && frame.position < u64::MAX {
+                (end, last) = (frame.start + frame.bytes.len(), frame.position);
+                whole.extend(frame.is_record.then_some(frame.position));
+            }
+        }
+        whole
     }
 
     fn cut(&mut self, bytes: usize) {
