@@ -18,7 +18,9 @@ pub fn seconds(pid: u32) -> f64 {
 pub fn seconds_of_tree(pid: u32) -> f64 {
     let own = times(&pid.to_string()).map_or(0.0, |t| t.own + t.reaped);
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let all = entries.filter_map(|entry| times(entry.file_name().to_str()?));
+    // Processes alone: `self` is there under its number as well.
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let all = pids.filter_map(|pid| times(&pid.to_string()));
     own + all.filter(|t| t.parent == pid).map(|t| t.own).sum::<f64>()
 }
 
