@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 use slipstream_protocol::{WireFormat, token::Role};
-use slipstream_tests::{
-    api::Api,
-    gateway::{Gateway, PATIENCE},
-};
-use tokio::time::{Instant, sleep};
+use slipstream_tests::{api::Api, gateway::Gateway};
 
 use crate::process::{Site, wait_for};
 
@@ -42,16 +38,9 @@ async fn send(gateway: &Gateway, points: &[Value]) {
 
 /// Waits until a list of alarms says so.
 async fn until(gateway: &Gateway, path: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (_, answer) = call(gateway, Role::Viewer, "GET", path, "").await;
-        let alarms = answer["data"].as_array().cloned().unwrap_or_default();
-        if is(&alarms) {
-            return alarms;
-        }
-        assert!(Instant::now() < deadline, "{path}: {answer}");
-        sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let listed = |data: &Value| is(data.as_array().map_or(&[], Vec::as_slice));
+    let data = Api::of(gateway, Role::Viewer).read_until(path, listed).await;
+    data.as_array().cloned().unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

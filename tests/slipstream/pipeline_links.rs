@@ -45,15 +45,7 @@ async fn send(gateway: &Gateway, points: &[Value]) {
 }
 
 async fn stats(gateway: &Gateway, name: &str, is: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (_, answer) = call(gateway, "GET", &format!("/api/pipelines/{name}/stats"), "").await;
-        if is(&answer["data"]) {
-            return answer["data"].clone();
-        }
-        assert!(Instant::now() < deadline, "{answer}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    Api::of(gateway, Role::Admin).read_until(&format!("/api/pipelines/{name}/stats"), is).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use slipstream_protocol::{WireFormat, token::Role};
-use slipstream_tests::gateway::{Gateway, PATIENCE};
-use tokio::time::{Instant, sleep};
+use slipstream_tests::{api::Api, gateway::Gateway};
+use tokio::time::Instant;
 
 /// Calls as `role`; answers status and body.
 async fn call(gateway: &Gateway, role: Role, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-    let mut request = Client::new().request(method, gateway.url(path)).bearer_auth(gateway.token(role));
-    if let Some(body) = body {
-        request = request.json(&body);
+    let api = Api::of(gateway, role);
+    match body {
+        Some(body) => api.call(method.as_str(), path, body).await,
+        None => api.call_with_text(method.as_str(), path, "").await,
     }
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
 }
 
 fn moment(s: u32) -> String {
@@ -32,15 +31,7 @@ async fn record(gateway: &Gateway, vehicles: &[&str], seconds: u32) {
 
 /// Waits until a replay says so.
 async fn until(gateway: &Gateway, id: &str, state: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (_, body) = call(gateway, Role::Engineer, Method::GET, &format!("/api/replays/{id}"), None).await;
-        if body["data"]["state"] == state {
-            return body["data"].clone();
-        }
-        assert!(Instant::now() < deadline, "{state} is expected: {body}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    Api::of(gateway, Role::Engineer).read_until(&format!("/api/replays/{id}"), |replay| replay["state"] == state).await
 }
 
 #[tokio::test]
@@ -137,35 +128,20 @@ async fn what_if(gateway: &Gateway, request: Value) -> Value {
     let (status, started) = call(gateway, Role::Engineer, Method::POST, "/api/what-ifs", Some(request)).await;
     assert_eq!(status, 201, "{started}");
     let path = format!("/api/what-ifs/{}", started["data"]["id"].as_str().unwrap());
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (_, body) = call(gateway, Role::Engineer, Method::GET, &path, None).await;
-        if body["data"]["state"] != "running" {
-            return body["data"].clone();
-        }
-        assert!(Instant::now() < deadline, "{body}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    Api::of(gateway, Role::Engineer).read_until(&path, |one| one["state"] != "running").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_pipeline_would_have_given_is_laid_beside_what_is_stored() {
     let gateway = Gateway::start().await;
-    let declared = Client::new().post(gateway.url("/api/pipelines")).bearer_auth(gateway.token(Role::Engineer)).body(MEANS).send().await;
-    assert_eq!(declared.unwrap().status(), 201);
+    let (status, declared) = Api::of(&gateway, Role::Engineer).call_with_text("POST", "/api/pipelines", MEANS).await;
+    assert_eq!(status, 201, "{declared}");
     record(&gateway, &["ALB", "HAM"], 60).await;
     // Windows up to 50 s are closed: five of each, and of each two aggregates and the number of rows.
     for (vehicle, signal, points) in [("ALB", "means.n.count", 5), ("HAM", "means.n.count", 5), ("ALB", "n", 60), ("HAM", "n", 60)] {
         let path = format!("/api/telemetry/{vehicle}?from=2024-05-01T00:00:00Z&signals={signal}");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let (_, series) = call(&gateway, Role::Viewer, Method::GET, &path, None).await;
-            if series["data"]["series"][0]["points"].as_array().is_some_and(|stored| stored.len() == points) {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{series}");
-            sleep(Duration::from_millis(20)).await;
-        }
+        let stored = |data: &Value| data["series"][0]["points"].as_array().is_some_and(|stored| stored.len() == points);
+        Api::of(&gateway, Role::Viewer).read_until(&path, stored).await;
     }
     for source in ["journal", "series"] {
         let same = what_if(&gateway, json!({"pipeline": MEANS, "source": source})).await;

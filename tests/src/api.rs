@@ -1,10 +1,16 @@
 //! The REST door as one caller sees it.
 #![expect(clippy::missing_panics_doc, reason = "in a test a panic is how the unexpected is told")]
 
+use std::time::Duration;
+
 use serde_json::Value;
 use slipstream_protocol::token::Role;
+use tokio::time::{Instant, sleep};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, PATIENCE};
+
+/// Between two looks at what is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A server and a token for it.
 pub struct Api {
@@ -43,6 +49,19 @@ impl Api {
         let (status, mut answer) = self.call(method, path, body).await;
         assert!(status < 300, "{method} {path}: {answer}");
         answer["data"].take()
+    }
+
+    /// Reads `path` again and again until the data of the answer is as `is` wants it; gives the data.
+    pub async fn read_until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, mut answer) = self.call_with_text("GET", path, "").await;
+            if is(&answer["data"]) {
+                return answer["data"].take();
+            }
+            assert!(Instant::now() < deadline, "{path}: {answer}");
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// All metrics, as Prometheus reads them.
