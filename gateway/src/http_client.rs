@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most characters of a refusal that are told.
-const TOLD: usize = 300;
+const TOLD: usize = 2_000;
 
 /// Why a call gave nothing.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -13,6 +13,12 @@ pub enum JournalError {
     /// The disk is full or failing; try again later.
     #[error("the journal cannot write: {0}; free disk space under DATA_DIR or move it")]
     Storage(String),
+    /// Another process has the journal's folder; one at a time may.
+    #[error("{folder} is in use by another process; stop it or give another DATA_DIR")]
+    InUse {
+        /// The folder.
+        folder: String,
+    },
     /// More waits for the disk than the journal may hold in memory; slow down and try again.
     #[error("the journal is behind: {waiting_bytes} bytes wait for the disk; send slower and try again")]
     Overloaded {

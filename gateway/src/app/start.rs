@@ -6,11 +6,12 @@ use slipstream_actors::{
     ActorSystem, Router, SystemConfig,
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::Instant};
+use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Counters, Services, SystemClock, heartbeat,
+    listen::{ListenError, Reserved},
     snapshot::{self, SnapshotFile},
 };
 use crate::{
@@ -62,13 +63,8 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The port cannot be listened on.
-    #[error("cannot listen on {addr}: {source}; is another server running? PORT or --port picks another port")]
-    Listen {
-        /// Where.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 impl StartError {
@@ -78,7 +74,7 @@ impl StartError {
             Self::Records(error) => error.is_retryable(),
             Self::Series(error) => error.is_retryable(),
             Self::Journal(error) => error.is_retryable(),
-            Self::DataDir { .. } | Self::Auth(_) | Self::Listen { .. } => false,
+            Self::DataDir { .. } | Self::Auth(_) | Self::Listen(_) => false,
         }
     }
 }
@@ -104,6 +100,9 @@ pub struct RunningServer {
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
+    // Taken first: a server that cannot have it leaves nothing behind.
+    let addr = SocketAddr::new(config.bind, config.port);
+    let address = Reserved::take(addr)?;
     make_data_dir(&config)?;
 
     // Sinks.
@@ -171,10 +170,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         started_at,
         config,
     });
-    let addr = SocketAddr::new(services.config.bind, services.config.port);
-    let listen = |source| StartError::Listen { addr, source };
-    let listener = TcpListener::bind(addr).await.map_err(listen)?;
-    let listening = http::serve(listener, services.clone()).map_err(listen)?;
+    let listening = http::serve(address.listen()?, services.clone()).map_err(|source| ListenError { addr, source })?;
     tracing::info!(addr = %listening.addr, "listening");
     let heart = CancellationToken::new();
     tokio::spawn(heartbeat::run(services.clone(), heart.clone()));

@@ -25,27 +25,27 @@ const LOCAL_LIFE_S: i64 = 30 * 86_400;
 #[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
 pub(super) struct Access {
     /// Address of the server [default: this machine, at the configured port]
-    #[arg(long, value_name = "URL", env = "SLIPSTREAM_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "SLIPSTREAM_URL")]
     url: Option<String>,
 
     /// Token; where absent and the server's secret is readable here, one is minted
-    #[arg(long, value_name = "JWT", env = "SLIPSTREAM_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "JWT", env = "SLIPSTREAM_TOKEN", hide_env_values = true)]
     token: Option<String>,
 
     /// TOML file with settings [default: slipstream.toml where there is one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// Where the server on this machine keeps its data, its secret included [env: DATA_DIR] [default: ./data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
 
     /// What is logged: error, warn, info, debug, trace, or a tracing filter [env: LOG_LEVEL] [default: info]
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER")]
     log_level: Option<String>,
 
     /// How it is logged: text or json [env: SLIPSTREAM_LOG_FORMAT] [default: text]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
 }
 

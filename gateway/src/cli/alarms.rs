@@ -4,7 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use slipstream_protocol::token::Role;
 
-use super::{Outcome, access::Access, exit::Exit, rest::Rest};
+use super::{
+    Outcome,
+    access::Access,
+    exit::Exit,
+    print::{err, out},
+    rest::Rest,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,12 +92,12 @@ pub(super) fn run(args: &AlarmsArgs) -> Outcome {
         match &args.command {
             AlarmsCommand::List(list) => list_all(&rest, list).await,
             AlarmsCommand::Show { id } => {
-                println!("{:#}", rest.call("GET", &format!("/api/alarms/{id}"), None).await?);
+                out!("{:#}", rest.call("GET", &format!("/api/alarms/{id}"), None).await?);
                 Ok(Exit::Done)
             }
             AlarmsCommand::Ack { id, note } => {
                 let body = json!({"note": note});
-                println!("{}", line(&rest.call("POST", &format!("/api/alarms/{id}/acknowledge"), Some(body)).await?));
+                out!("{}", line(&rest.call("POST", &format!("/api/alarms/{id}/acknowledge"), Some(body)).await?));
                 Ok(Exit::Done)
             }
         }
@@ -114,11 +120,11 @@ async fn list_all(rest: &Rest, args: &ListArgs) -> Outcome {
     let answer = rest.envelope("GET", &path, None).await?;
     let alarms = answer["data"].as_array().cloned().unwrap_or_default();
     for alarm in &alarms {
-        println!("{}", if args.json { alarm.to_string() } else { line(alarm) });
+        out!("{}", if args.json { alarm.to_string() } else { line(alarm) });
     }
     let total = answer["pagination"]["total"].as_u64().unwrap_or(0);
     if total > alarms.len() as u64 {
-        eprintln!("{} of {total}; --page tells others", alarms.len());
+        err!("{} of {total}; --page tells others", alarms.len());
     }
     Ok(Exit::Done)
 }

@@ -3,6 +3,8 @@
 use clap::Args;
 use clap_complete::Shell;
 
+use super::print;
+
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  slipstream completions bash > /etc/bash_completion.d/slipstream")]
 pub(super) struct CompletionsArgs {
@@ -11,5 +13,7 @@ pub(super) struct CompletionsArgs {
 }
 
 pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) {
-    clap_complete::generate(args.shell, &mut command, "slipstream", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "slipstream", &mut script);
+    print::bytes(&script);
 }

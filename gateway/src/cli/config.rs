@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{Outcome, exit::Exit};
+use super::{
+    Outcome,
+    exit::Exit,
+    print::{self, out},
+};
 use crate::config::{self, Flags, SETTINGS};
 
 const EXAMPLES: &str = "\
@@ -29,10 +33,10 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
         let width = SETTINGS.iter().map(|s| s.key.len()).max().unwrap_or(0);
         let env_width = SETTINGS.iter().map(|s| s.env.len()).max().unwrap_or(0);
         for setting in SETTINGS {
-            println!("{:width$}  {:env_width$}  {}", setting.key, setting.env, setting.expects);
+            out!("{:width$}  {:env_width$}  {}", setting.key, setting.env, setting.expects);
         }
         return Ok(Exit::Done);
     }
-    print!("{}", config::resolve(&args.flags)?.to_toml());
+    print::bytes(config::resolve(&args.flags)?.to_toml().as_bytes());
     Ok(Exit::Done)
 }

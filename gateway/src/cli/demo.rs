@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Outcome, access,
     exit::Exit,
+    print::out,
     relay::{positive, words},
 };
 use crate::{
@@ -83,7 +84,7 @@ async fn drive(args: &DemoArgs, server: &RunningServer, stop: CancellationToken)
     let now = access::now();
     let page = access::mint(auth, "demo", Role::Engineer, PAGE_LIFE_S, now)?;
     let agent = access::mint(auth, "demo-relay", Role::Relay, AGENT_LIFE_S, now)?;
-    println!("Slipstream is live: {}/?token={page}", server.url());
+    out!("Slipstream is live: {}/?token={page}", server.url());
     let simulation =
         Simulation { seed: args.seed, cars: args.cars, rate_hz: args.rate, session: SessionId::new(SESSION)?, start: now, steps: None };
     let publisher = PublisherId::new(&format!("demo-{}", uuid::Uuid::new_v4().simple()))?;

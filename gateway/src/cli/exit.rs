@@ -1,7 +1,8 @@
 //! Exit codes.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
+use super::print::{self, err};
 use crate::config::ConfigError;
 
 /// Failed while running.
@@ -28,13 +29,55 @@ pub(super) struct Usage(pub(super) String);
 /// Prints an error and yields the exit code.
 pub(super) fn report(outcome: anyhow::Result<Exit>) -> ExitCode {
     match outcome {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Partial) => ExitCode::from(PARTIAL),
+        Ok(exit) => match (print::failure(), exit) {
+            (Some(reason), _) => {
+                err!("slipstream: standard output cannot be written: {reason}");
+                ExitCode::from(FAILED)
+            }
+            (None, Exit::Done) => ExitCode::SUCCESS,
+            (None, Exit::Partial) => ExitCode::from(PARTIAL),
+        },
+        // A command that writes in blocks learns here that nobody reads on: no failure.
+        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("slipstream: {error:#}");
+            err!("slipstream: {}", in_words(&error));
             ExitCode::from(code_of(&error))
         }
     }
+}
+
+/// Whether standard output's reader has gone; connections that break are wrapped in errors of their own.
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes, each said once: many errors already hold the text of their cause.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain() {
+        let cause = without_number(&cause.to_string());
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
+/// The text without the operating system's numbers, as in `(os error 2)`.
+fn without_number(text: &str) -> String {
+    let mut rest = text;
+    let mut words = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        let Some((number, after)) = after.split_once(')') else { break };
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            break;
+        }
+        words.push_str(before);
+        rest = after;
+    }
+    words + rest
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
@@ -45,6 +88,16 @@ fn code_of(error: &anyhow::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once_and_without_numbers() {
+        let missing = || io::Error::from_raw_os_error(2);
+        let twice = anyhow::Error::new(missing()).context(format!("x.zip cannot be read: {}", missing()));
+        assert_eq!(in_words(&twice), "x.zip cannot be read: No such file or directory");
+        let once = anyhow::Error::new(missing()).context("x.zip gives no policy");
+        assert_eq!(in_words(&once), "x.zip gives no policy: No such file or directory");
+        assert_eq!(without_number("a (os error x) b"), "a (os error x) b");
+    }
 
     #[test]
     fn wrong_usage_is_told_apart_from_failure_even_with_context() {

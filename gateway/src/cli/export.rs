@@ -6,7 +6,14 @@ use clap::Args;
 use slipstream_actors::ports::Aggregate;
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
-use super::{Outcome, exit::Exit, progress::Progress, token::duration};
+use super::{
+    Outcome,
+    exit::Exit,
+    print::{err, out},
+    progress::Progress,
+    replay::time,
+    token::duration,
+};
 use crate::{
     config::{self, Flags},
     series::{self, SeriesConfig},
@@ -45,12 +52,12 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     signals: Vec<String>,
 
-    /// From this moment, inclusive, RFC 3339
-    #[arg(long, value_name = "TIME")]
+    /// From this moment, inclusive: RFC 3339, a date, or as in -15m
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     from: Option<Timestamp>,
 
-    /// To this moment, exclusive, RFC 3339
-    #[arg(long, value_name = "TIME")]
+    /// To this moment, exclusive; as --from
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     to: Option<Timestamp>,
 
     /// One row per signal and window of this length, as in 1s or 1m
@@ -98,7 +105,11 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         let report = transfer::export(&**store, &args.file, &options, &mut told).await;
         progress.finish();
         let report = report?;
-        println!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
+        out!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
+        if report.points == 0 {
+            err!("nothing is stored there: --vehicle, --session, --signals, --from and --to leave no point");
+            return Ok(Exit::Partial);
+        }
         Ok(Exit::Done)
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
-use super::{Outcome, access, exit::Exit, progress::Progress};
+use super::{Outcome, access, exit::Exit, print::out, progress::Progress};
 use crate::{
     config::{self, Flags},
     relay::source::{ColumnMap, ReadOptions},
@@ -98,14 +98,14 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
 }
 
 fn print(store: &str, report: &ImportReport) {
-    println!("{store}: {} samples, {} points written, {} rejected", report.samples, report.points.written, report.points.rejected);
+    out!("{store}: {} samples, {} points written, {} rejected", report.samples, report.points.written, report.points.rejected);
     for rejection in &report.points.rejections {
-        println!("  rejected {}: {}", rejection.what, rejection.reason);
+        out!("  rejected {}: {}", rejection.what, rejection.reason);
     }
     if report.skipped > 0 {
-        println!("  {} skipped (bad rows or cells)", report.skipped);
+        out!("  {} skipped (bad rows or cells)", report.skipped);
     }
     for problem in &report.problems {
-        println!("  line {}: {}", problem.line, problem.reason);
+        out!("  line {}: {}", problem.line, problem.reason);
     }
 }

@@ -13,6 +13,7 @@ use slipstream_protocol::{Sample, SampleBatch, SignalValue};
 use super::{
     Outcome,
     exit::{Exit, Usage},
+    print::out,
 };
 use crate::{
     config::{self, Flags},
@@ -102,7 +103,7 @@ fn report(flags: &Flags) -> anyhow::Result<JournalReport> {
 
 fn print_report(report: &JournalReport, json: bool, each: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        out!("{}", serde_json::to_string_pretty(report)?);
         return Ok(());
     }
     let total = |of: fn(&crate::journal::SegmentReport) -> u64| report.segments.iter().map(of).sum::<u64>();
@@ -110,26 +111,29 @@ fn print_report(report: &JournalReport, json: bool, each: bool) -> anyhow::Resul
     if each {
         for segment in &report.segments {
             let state = if segment.damaged.is_empty() && segment.unreadable == 0 { "sound" } else { "DAMAGED" };
-            println!(
+            out!(
                 "segment {:>12}  records {:>9}  samples {:>10}  bytes {:>11}  {state}",
-                segment.first, segment.records, segment.samples, segment.bytes
+                segment.first,
+                segment.records,
+                segment.samples,
+                segment.bytes
             );
             for (offset, bytes) in &segment.damaged {
-                println!("  {bytes} bytes at offset {offset} hold no valid record");
+                out!("  {bytes} bytes at offset {offset} hold no valid record");
             }
         }
     }
-    println!("segments    {}", report.segments.len());
-    println!("records     {} (positions {} to {last})", total(|s| s.records), report.segments.first().map_or(0, |s| s.first));
-    println!("samples     {}", total(|s| s.samples));
-    println!("bytes       {}", total(|s| s.bytes));
-    println!("missing     {}", report.missing);
-    println!("publishers  {}", report.publishers);
+    out!("segments    {}", report.segments.len());
+    out!("records     {} (positions {} to {last})", total(|s| s.records), report.segments.first().map_or(0, |s| s.first));
+    out!("samples     {}", total(|s| s.samples));
+    out!("bytes       {}", total(|s| s.bytes));
+    out!("missing     {}", report.missing);
+    out!("publishers  {}", report.publishers);
     for (name, position) in &report.consumers {
-        println!("consumer    {name} at {position}, {} behind", last.saturating_sub(*position));
+        out!("consumer    {name} at {position}, {} behind", last.saturating_sub(*position));
     }
     if each {
-        println!(
+        out!(
             "{}",
             if report.is_sound() {
                 "every record is there and readable"

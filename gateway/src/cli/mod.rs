@@ -11,6 +11,7 @@ mod import;
 mod journal;
 mod logging;
 mod pipeline;
+mod print;
 mod progress;
 mod relay;
 mod replay;

@@ -12,6 +12,7 @@ use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 use super::{
     Outcome, access,
     exit::{Exit, Usage},
+    print::{err, out},
 };
 use crate::{
     pipelines::{
@@ -103,7 +104,7 @@ pub(super) fn run(args: &PipelineArgs) -> Outcome {
         Action::Operators => {
             let width = OPERATORS.iter().map(|o| o.verb.len()).max().unwrap_or(0);
             for operator in OPERATORS {
-                println!("{:width$}  {}", operator.verb, operator.about);
+                out!("{:width$}  {}", operator.verb, operator.about);
             }
             Ok(Exit::Done)
         }
@@ -122,11 +123,11 @@ fn check(files: &[PathBuf]) -> Exit {
     let around = beside(files);
     for path in files {
         match document::check_file(path, &around) {
-            Ok((name, _)) => println!("{}: '{name}' has no mistakes", path.display()),
+            Ok((name, _)) => out!("{}: '{name}' has no mistakes", path.display()),
             Err(error) => {
                 exit = Exit::Partial;
                 for line in error.lines() {
-                    println!("{}: {line}", path.display());
+                    out!("{}: {line}", path.display());
                 }
             }
         }
@@ -188,13 +189,19 @@ fn print_new(pipeline: &mut Pipeline, args: &TryArgs, out: &mut impl Write) -> s
 }
 
 fn summary(pipeline: &Pipeline, samples: u64, skipped: u64) {
-    eprintln!("{samples} samples read, {} taken, {skipped} rows skipped; state {} bytes", pipeline.rows_in(), pipeline.state_bytes());
-    eprintln!("{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}", "step", "in", "out", "late", "dropped", "state bytes", "ns a row");
+    err!("{samples} samples read, {} taken, {skipped} rows skipped; state {} bytes", pipeline.rows_in(), pipeline.state_bytes());
+    err!("{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}", "step", "in", "out", "late", "dropped", "state bytes", "ns a row");
     for step in pipeline.stats() {
         let nanos = step.nanos_p50.map_or_else(String::new, |n| n.to_string());
-        eprintln!(
+        err!(
             "{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}",
-            step.name, step.rows_in, step.rows_out, step.late, step.dropped, step.state_bytes, nanos
+            step.name,
+            step.rows_in,
+            step.rows_out,
+            step.late,
+            step.dropped,
+            step.state_bytes,
+            nanos
         );
     }
 }

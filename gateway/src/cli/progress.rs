@@ -8,6 +8,8 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::print::err;
+
 /// All bars of this process; log lines are written around them.
 pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
@@ -63,7 +65,7 @@ impl Progress {
                 if last.elapsed() >= EVERY {
                     *last = Instant::now();
                     let percent = fraction.map_or_else(String::new, |f| format!("{:.0} %, ", f * 100.0));
-                    eprintln!("{}: {percent}{}", self.what, words());
+                    err!("{}: {percent}{}", self.what, words());
                 }
             }
         }

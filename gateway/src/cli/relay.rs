@@ -9,6 +9,7 @@ use super::{
     Outcome,
     access::{self, Access},
     exit::{Exit, Usage},
+    print::out,
     progress::Progress,
     token::duration,
 };
@@ -388,7 +389,7 @@ pub(super) fn words(report: &Report) -> String {
 }
 
 fn outcome(report: &Report) -> Outcome {
-    println!("{report}");
+    out!("{report}");
     if let Ended::Failed(reason) = &report.outcome {
         anyhow::bail!("{reason}");
     }

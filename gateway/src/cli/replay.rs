@@ -9,12 +9,14 @@ use slipstream_protocol::{Timestamp, token::Role};
 
 use super::{
     Outcome,
-    access::Access,
+    access::{self, Access},
     exit::{Exit, Usage},
+    print::{err, out},
     relay::positive,
     rest::Rest,
     what_if::{self, WhatIfArgs},
 };
+use crate::config::moment;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,12 +73,12 @@ struct StartArgs {
     #[arg(long, conflicts_with = "file")]
     series: bool,
 
-    /// Not before this source time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Not before this source time: RFC 3339, a date, or as in -15m
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     from: Option<Timestamp>,
 
     /// Before this source time
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     to: Option<Timestamp>,
 
     /// Only these vehicles; * and ? stand for many
@@ -109,13 +111,14 @@ struct SetArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     speed: Option<f64>,
 
-    /// Go on at this source time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Go on at this source time: RFC 3339, a date, or as in -15m
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     seek: Option<Timestamp>,
 }
 
+/// A moment on the command line.
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|e: slipstream_protocol::ProtocolError| e.message)
+    moment::parse(text, access::now()).ok_or_else(|| format!("{} is expected", moment::EXPECTS))
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Outcome {
@@ -127,13 +130,13 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
             Some(ReplayCommand::Start(start)) => server.start(start).await,
             Some(ReplayCommand::List) => {
                 for replay in server.call("GET", "", None).await?.as_array().into_iter().flatten() {
-                    println!("{}", line(replay));
+                    out!("{}", line(replay));
                 }
                 Ok(Exit::Done)
             }
             Some(ReplayCommand::Set(set)) => server.set(set).await,
             Some(ReplayCommand::Stop { id }) => {
-                println!("{}", line(&server.call("DELETE", id, None).await?));
+                out!("{}", line(&server.call("DELETE", id, None).await?));
                 Ok(Exit::Done)
             }
         }
@@ -155,7 +158,7 @@ impl Server {
         let stop = super::signals::stop()?;
         let mut replay = self.call("POST", "", Some(body)).await?;
         let id = replay["id"].as_str().context("the answer has no id")?.to_owned();
-        println!("{}", line(&replay));
+        out!("{}", line(&replay));
         if args.detach {
             return Ok(Exit::Done);
         }
@@ -165,9 +168,15 @@ impl Server {
                 () = stop.cancelled() => replay = self.call("DELETE", &id, None).await?,
             }
         }
-        println!("{}", line(&replay));
+        out!("{}", line(&replay));
         match replay["error"].as_str() {
             Some(error) => anyhow::bail!("{error}"),
+            None if replay["played"] == 0 => {
+                err!(
+                    "nothing is recorded there: --from, --to and --vehicles leave no sample; `slipstream journal stats` tells what the journal has"
+                );
+                Ok(Exit::Partial)
+            }
             None => Ok(if replay["skipped"] == 0 { Exit::Done } else { Exit::Partial }),
         }
     }
@@ -178,7 +187,7 @@ impl Server {
             return Err(Usage("--pause, --resume, --speed or --seek is needed".into()).into());
         }
         let body = json!({"paused": paused, "speed": args.speed, "position": args.seek});
-        println!("{}", line(&self.call("PUT", &args.id, Some(body)).await?));
+        out!("{}", line(&self.call("PUT", &args.id, Some(body)).await?));
         Ok(Exit::Done)
     }
 

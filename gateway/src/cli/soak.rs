@@ -4,7 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{Outcome, access, exit::Exit, progress::Progress, relay::positive, token::duration};
+use super::{
+    Outcome, access,
+    exit::Exit,
+    print::{err, out},
+    progress::Progress,
+    relay::positive,
+    token::duration,
+};
 use crate::{
     config::{self, Flags},
     soak::{self, Databases, Fault, Report, SoakOptions},
@@ -138,7 +145,7 @@ pub(super) fn run(args: &SoakArgs) -> Outcome {
     let flags = Flags { log_level: Some(args.log_level.clone()), ..Flags::default() };
     super::logging::start(&config::resolve(&flags)?)?;
     let options = args.options()?;
-    eprintln!("soak: seed {}", options.seed);
+    err!("soak: seed {}", options.seed);
     let (started, length) = (std::time::Instant::now(), options.length);
     let report = super::runtime()?.block_on(async {
         let options = SoakOptions { stop: super::signals::stop()?, ..options };
@@ -151,7 +158,7 @@ pub(super) fn run(args: &SoakArgs) -> Outcome {
         progress.finish();
         outcome
     })?;
-    println!("{report}");
+    out!("{report}");
     if let Some(path) = &args.report {
         let text = if path.extension().is_some_and(|e| e == "json") { report.to_json() } else { report.to_markdown() };
         std::fs::write(path, text)?;

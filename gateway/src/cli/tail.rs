@@ -17,6 +17,7 @@ use super::{
     Outcome,
     access::{self, Access},
     exit::Exit,
+    print::err,
     relay::positive,
     token::duration,
 };
@@ -200,8 +201,8 @@ impl<'a> Printer<'a> {
 
 fn note(event: &Event) {
     match event {
-        Event::Missed { channel } => eprintln!("{channel}: publications were missed, the server no longer has them"),
-        Event::Reconnecting { reason } => eprintln!("{reason}; trying again"),
+        Event::Missed { channel } => err!("{channel}: publications were missed, the server no longer has them"),
+        Event::Reconnecting { reason } => err!("{reason}; trying again"),
         Event::Message { .. } => {}
     }
 }

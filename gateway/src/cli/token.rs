@@ -8,7 +8,7 @@ use slipstream_protocol::{
     token::{Claims, Role},
 };
 
-use super::{Outcome, access, exit::Exit};
+use super::{Outcome, access, exit::Exit, print::out};
 use crate::{
     auth::Auth,
     config::{self, Flags},
@@ -84,6 +84,6 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
         channels: args.channels.clone(),
         publish: args.publish.clone(),
     };
-    println!("{}", Auth::from_config(&config)?.mint(&claims)?);
+    out!("{}", Auth::from_config(&config)?.mint(&claims)?);
     Ok(Exit::Done)
 }

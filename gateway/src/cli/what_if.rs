@@ -10,6 +10,7 @@ use slipstream_protocol::Timestamp;
 use super::{
     Outcome,
     exit::{Exit, Usage},
+    print::out,
     replay::time,
     rest::Rest,
 };
@@ -36,12 +37,12 @@ pub(super) struct WhatIfArgs {
     #[arg(long, value_name = "NAME", requires = "what_if")]
     file: Option<String>,
 
-    /// Not before this source time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "what_if")]
+    /// Not before this source time: RFC 3339, a date, or as in -15m
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true, requires = "what_if")]
     from: Option<Timestamp>,
 
     /// Before this source time
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "what_if")]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true, requires = "what_if")]
     to: Option<Timestamp>,
 
     /// Only these vehicles; * and ? stand for many
@@ -91,7 +92,7 @@ pub(super) async fn run(rest: &Rest, args: &WhatIfArgs) -> Outcome {
     }
     if args.json {
         told["given"] = all(rest, &at, told["results"].as_u64().unwrap_or(0)).await?;
-        println!("{told:#}");
+        out!("{told:#}");
     } else {
         print(&told);
     }
@@ -115,10 +116,10 @@ fn print(told: &Value) {
     let text = |value: &Value| if value.is_null() { "-".to_owned() } else { value.to_string() };
     let differences = comparison["differences"].as_array().map_or(&[][..], Vec::as_slice);
     if !differences.is_empty() {
-        println!("{:<28} {:<16} {:<28} {:>16} {:>16}", "time", "vehicle", "signal", "stored", "would be");
+        out!("{:<28} {:<16} {:<28} {:>16} {:>16}", "time", "vehicle", "signal", "stored", "would be");
     }
     for difference in differences.iter().take(LINES) {
-        println!(
+        out!(
             "{:<28} {:<16} {:<28} {:>16} {:>16}",
             difference["time"].as_str().unwrap_or("-"),
             difference["vehicleId"].as_str().unwrap_or("-"),
@@ -128,9 +129,9 @@ fn print(told: &Value) {
         );
     }
     if differences.len() > LINES {
-        println!("...");
+        out!("...");
     }
-    println!(
+    out!(
         "{} of {} samples taken, {} late, {} results; beside '{}': {} points the same, {} changed, {} only new, {} only stored",
         told["samplesTaken"],
         told["samplesRead"],

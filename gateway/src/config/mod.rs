@@ -9,6 +9,7 @@ mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod history;
+pub mod moment;
 mod secret;
 mod settings;
 mod sources;

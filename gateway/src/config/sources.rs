@@ -85,7 +85,8 @@ pub fn resolve_from(flags: &Flags, environment: impl Fn(&str) -> Option<String>)
         apply_table(&mut config, &path, "", &table)?;
     }
     for setting in SETTINGS {
-        if let Some(value) = environment(setting.env) {
+        // An empty variable is an unset one: compose files and shells pass on what was never set as empty.
+        if let Some(value) = environment(setting.env).filter(|value| !value.trim().is_empty()) {
             apply(&mut config, setting, value.trim(), || Source::Environment(setting.env))?;
         }
     }
@@ -188,6 +189,14 @@ mod tests {
         flags.set = vec!["ws.window=9".into()];
         let config = resolve_from(&flags, environment).unwrap();
         assert_eq!((config.port, config.ws.window), (3, 9));
+    }
+
+    #[test]
+    fn an_empty_variable_is_an_unset_one_whatever_it_sets() {
+        for empty in ["", "  "] {
+            let config = resolve_from(&Flags::default(), |_| Some(empty.to_owned())).unwrap();
+            assert_eq!(config, Config::default());
+        }
     }
 
     #[test]

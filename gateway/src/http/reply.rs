@@ -91,7 +91,7 @@ impl From<JournalError> for ApiError {
         let code = match &error {
             JournalError::Overloaded { .. } => ErrorCode::Busy,
             JournalError::TooLarge { .. } => ErrorCode::TooLarge,
-            JournalError::Storage(_) | JournalError::Closed => ErrorCode::Unavailable,
+            JournalError::Storage(_) | JournalError::InUse { .. } | JournalError::Closed => ErrorCode::Unavailable,
         };
         Self::new(code, error.to_string())
     }

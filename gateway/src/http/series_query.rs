@@ -7,7 +7,7 @@ use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesQuery};
 use slipstream_protocol::{Limits, SessionId, Timestamp, VehicleId};
 
 use super::reply::ApiError;
-use crate::config::duration;
+use crate::config::{duration, moment};
 
 /// What may be asked; `token` is the caller's.
 const PARAMETERS: [&str; 8] = ["from", "to", "signals", "window", "aggregate", "session", "limit", "token"];
@@ -25,9 +25,9 @@ pub(super) fn parse(vehicle: VehicleId, query: &HashMap<String, String>, now: Ti
     };
     let get = |name: &str| query.get(name).map(String::as_str);
     let to = get("to").map_or(Some(now), |t| moment(t, now));
-    take("to", TIME, to.is_some());
+    take("to", moment::EXPECTS, to.is_some());
     let from = get("from").map_or(Some(Timestamp::from_micros(Limits::default().min_source_micros)), |t| moment(t, now));
-    take("from", TIME, from.is_some());
+    take("from", moment::EXPECTS, from.is_some());
     let window = get("window").map_or(Some(None), |w| duration::parse(w).filter(|d| !d.is_zero()).map(Some));
     take("window", "a length of time such as 100ms, 1s or 1m", window.is_some());
     let aggregate = get("aggregate").map_or(Some(Aggregate::default()), |a| Aggregate::ALL.into_iter().find(|known| known.as_str() == a));
@@ -55,18 +55,9 @@ pub(super) fn parse(vehicle: VehicleId, query: &HashMap<String, String>, now: Ti
     Ok(SeriesQuery { vehicle, session, from, to, signals, window, aggregate, limit })
 }
 
-const TIME: &str = "a time: RFC 3339, or relative to now as in -15m";
-
-/// RFC 3339, `now`, or relative to now (`-15m`, `+1h`).
+/// A moment. A plus sign in a query string, that of a time zone too, arrives as a space.
 fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
-    match text.as_bytes().first()? {
-        b'-' => duration::parse(&text[1..]).map(|d| now.minus(d)),
-        // A plus sign in a query string arrives as a space.
-        b'+' | b' ' => duration::parse(&text[1..]).map(|d| now.plus(d)),
-        _ if text == "now" => Some(now),
-        // The plus of a time zone, too.
-        _ => text.replace(' ', "+").parse().ok().or_else(|| text.parse().ok()),
-    }
+    moment::parse(&text.replace(' ', "+"), now).or_else(|| moment::parse(text, now))
 }
 
 /// The answer's shape.

@@ -346,10 +346,7 @@ fn lock(dir: &std::path::Path) -> Result<File, JournalError> {
                 waited += pause;
             }
             Err(fs::TryLockError::WouldBlock) => {
-                return Err(JournalError::Storage(format!(
-                    "{} is in use by another process; stop it or give another DATA_DIR",
-                    dir.display()
-                )));
+                return Err(JournalError::InUse { folder: dir.display().to_string() });
             }
             Err(fs::TryLockError::Error(error)) => return Err(storage(&error)),
         }

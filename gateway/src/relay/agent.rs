@@ -135,7 +135,7 @@ impl Agent {
                 return Outcome::Failed(format!("gave up after {:.1} s without a connection: {reason}", limit.as_secs_f64()));
             }
             let wait = self.backoff.next(rand::random());
-            tracing::warn!(reason, wait_ms = wait.as_millis() as u64, attempt = self.backoff.failures(), "connection lost, trying again");
+            tracing::warn!(reason, wait_ms = wait.as_millis() as u64, attempt = self.backoff.failures(), "{}", self.trouble());
             self.refresh();
             progress(&self.report);
             tokio::select! {
@@ -144,6 +144,15 @@ impl Agent {
                 () = until_up(self.lane.as_ref(), self.options.backoff) => {}
                 () = self.options.stop.cancelled() => return Outcome::Stopped,
             }
+        }
+    }
+
+    /// What has happened, in the words of who waits for it.
+    const fn trouble(&self) -> &'static str {
+        if self.report.connections == 0 {
+            "the server cannot be reached, trying again until it can; Ctrl-C or --give-up-after end that"
+        } else {
+            "connection lost, trying again"
         }
     }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use slipstream_engine::rl::{EnvironmentKind, Policy as _, policy};
 
 use super::environment;
+use crate::cli::print::out;
 use crate::{
     cli::{Outcome, exit::Exit},
     training::write_file,
@@ -38,6 +39,6 @@ pub(super) fn run(args: &ConvertArgs) -> Outcome {
     }
     write_file(&args.to, &policy::to_safetensors(&trained)).with_context(|| format!("{} cannot be written", args.to.display()))?;
     let what = trained.description();
-    println!("{} {}, version {}, written to {}", what.algorithm, what.architecture, what.version, args.to.display());
+    out!("{} {}, version {}, written to {}", what.algorithm, what.architecture, what.version, args.to.display());
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use slipstream_engine::rl::{EnvironmentKind, Selection, evaluate};
 
 use super::{HEADING, environment, policy_of, row};
-use crate::cli::{Outcome, exit::Exit, progress::Progress};
+use crate::cli::{Outcome, exit::Exit, print::out, progress::Progress};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct EvalArgs {
@@ -38,21 +38,22 @@ pub(super) struct EvalArgs {
 
 pub(super) fn run(args: &EvalArgs) -> Outcome {
     let environment = args.environment.environment();
+    // Read before anything is printed or played: a name that is wrong ends the command at once.
+    let policies = args.policies.iter().map(|source| policy_of(source, args.environment)).collect::<anyhow::Result<Vec<_>>>()?;
     if !args.json {
-        println!("{HEADING}");
+        out!("{HEADING}");
     }
     let mut progress = Progress::new("evaluate", args.json || args.policies.len() < 2);
-    for (place, source) in args.policies.iter().enumerate() {
+    for (place, (source, policy)) in args.policies.iter().zip(policies).enumerate() {
         progress.update(Some(place as f64 / args.policies.len() as f64), || source.clone());
-        let policy = policy_of(source, args.environment)?;
         // Chance has no best action.
         let selection = if args.sampled || source == super::RANDOM { Selection::Sampled } else { Selection::Greedy };
         let evaluation = evaluate(&*policy, &environment, args.episodes as usize, args.seed, selection)?;
         if args.json {
-            println!("{}", json!({ "policy": source, "description": policy.description(), "evaluation": evaluation }));
+            out!("{}", json!({ "policy": source, "description": policy.description(), "evaluation": evaluation }));
         } else {
             let name = Path::new(source).file_name().map_or_else(|| source.clone(), |name| name.to_string_lossy().into_owned());
-            println!("{}", row(&name, &evaluation));
+            out!("{}", row(&name, &evaluation));
         }
     }
     progress.finish();

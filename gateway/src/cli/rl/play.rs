@@ -7,7 +7,7 @@ use serde_json::json;
 use slipstream_engine::rl::{AnyEnvironment, Decision, Environment, EnvironmentKind, Selection, SplitMix64, Step, check_fits, select};
 
 use super::{environment, policy_of};
-use crate::cli::{Outcome, exit::Exit, token::duration};
+use crate::cli::{Outcome, exit::Exit, print::out, token::duration};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct PlayArgs {
@@ -46,13 +46,16 @@ pub(super) fn run(args: &PlayArgs) -> Outcome {
     let selection = if args.sampled || args.policy == super::RANDOM { Selection::Sampled } else { Selection::Greedy };
     environment.reset(args.seed, &mut observation)?;
     let mut total = 0.0;
+    if !args.json {
+        out!("{}", heading(&environment));
+    }
     for number in 1.. {
         let decision = policy.act(&observation, &mut scores)?;
         let action = select(decision, &scores, selection, &mut random);
         let step = environment.step(action, &mut observation)?;
         total += step.reward;
         let told = Told { number, action, decision, scores: &scores, step, total };
-        println!("{}", if args.json { told.json(&environment)? } else { told.line(&environment) });
+        out!("{}", if args.json { told.json(&environment)? } else { told.line(&environment) });
         if step.is_last() {
             break;
         }
@@ -60,9 +63,19 @@ pub(super) fn run(args: &PlayArgs) -> Outcome {
     }
     if !args.json {
         let best = environment.best_return().map_or_else(String::new, |best| format!(", {best} was possible"));
-        println!("return {total}{best}");
+        out!("return {total}{best}");
     }
     Ok(Exit::Done)
+}
+
+/// The heading of [`Told::line`]: each action's score stands under its name's first letters.
+fn heading(environment: &AnyEnvironment) -> String {
+    let mut heading = format!("{:>3}  {:<22} {:>8} {:>9}  ", "no", "action", "reward", "return");
+    for name in environment.action_names() {
+        // Writing into a string cannot fail.
+        let _ = write!(heading, "  {name:<5.5}");
+    }
+    heading
 }
 
 /// One step, to be printed.

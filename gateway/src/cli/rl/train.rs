@@ -12,7 +12,13 @@ use slipstream_engine::rl::{EnvironmentKind, learners::LearnerConfig};
 
 use super::{HEADING, environment, row};
 use crate::{
-    cli::{Outcome, exit::Exit, progress::Progress, signals},
+    cli::{
+        Outcome,
+        exit::{Exit, Usage},
+        print::out,
+        progress::Progress,
+        signals,
+    },
     training::{Moment, Trained, TrainingOptions, curve_svg, train, write_file},
 };
 
@@ -125,8 +131,15 @@ impl TrainArgs {
 pub(super) fn run(args: &TrainArgs) -> Outcome {
     let options = args.options()?;
     if args.learner.as_deref() == Some(Path::new("-")) {
-        println!("{}", serde_json::to_string_pretty(&options.config)?);
+        out!("{}", serde_json::to_string_pretty(&options.config)?);
         return Ok(Exit::Done);
+    }
+    // Found out before anything is learnt, not after.
+    for path in [Some(args.out()), args.curve.clone(), args.checkpoint.clone()].into_iter().flatten() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Usage(format!("{}: there is no folder {}; make it first", path.display(), folder.display())).into());
+        }
     }
     let runtime = crate::cli::runtime()?;
     let stop = runtime.block_on(async { signals::stop() })?;
@@ -167,16 +180,16 @@ fn tell(args: &TrainArgs, trained: &Trained) -> Outcome {
     let last = trained.moments.last();
     let steps = last.map_or(0, |moment| moment.progress.steps);
     let learning = last.map_or(Duration::ZERO, |moment| moment.learning);
-    println!("{HEADING}");
-    println!("{}", row(&out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()), &trained.evaluation));
-    println!(
+    out!("{HEADING}");
+    out!("{}", row(&out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()), &trained.evaluation));
+    out!(
         "{} {}, version {}; {steps} steps learnt from in {:.2} s",
         what.algorithm,
         what.architecture,
         what.version,
         learning.as_secs_f64()
     );
-    println!("policy {}, curve {}", out.display(), curve.display());
+    out!("policy {}, curve {}", out.display(), curve.display());
     let reached = args.until.is_none_or(|until| trained.evaluation.mean >= until);
     Ok(if trained.stopped || !reached { Exit::Partial } else { Exit::Done })
 }
