@@ -55,6 +55,13 @@ impl ChannelKind {
     }
 }
 
+impl ChannelKind {
+    /// Whether the channel's owner is a vehicle or a session, which people give names of their own.
+    const fn is_of_named(self) -> bool {
+        matches!(self, Self::Telemetry | Self::Video | Self::Ai | Self::Alerts | Self::Session)
+    }
+}
+
 impl fmt::Display for ChannelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -119,7 +126,12 @@ impl FromStr for Channel {
             let kinds = ChannelKind::ALL.map(ChannelKind::as_str).join(", ");
             unknown(format!("'{}' has an unknown kind; the kinds are {kinds}", shown()))
         })?;
-        let target = if id == "*" { Target::All } else { Target::One(Id::new(id).map_err(|e| unknown(e.message))?) };
+        let target = match id {
+            "*" => Target::All,
+            // The name of a vehicle or a session does as well as its id; a star in it is a pattern that does not exist.
+            id if kind.is_of_named() && !id.contains('*') => Target::One(Id::of_name(id).map_err(|e| unknown(e.message))?),
+            id => Target::One(Id::new(id).map_err(|e| unknown(e.message))?),
+        };
         Ok(Self { kind, target })
     }
 }
@@ -152,9 +164,18 @@ mod tests {
 
     #[test]
     fn malformed_channels_are_refused_by_name() {
-        for bad in ["", "telemetry", "telemetry:", "weather:1", "telemetry:a b", "telemetry:**", ":1", "Telemetry:1"] {
+        for bad in
+            ["", "telemetry", "telemetry:", "weather:1", "rl:a b", "telemetry:a\nb", "telemetry:car-*", "telemetry:**", ":1", "Telemetry:1"]
+        {
             assert_eq!(bad.parse::<Channel>().unwrap_err().code, ErrorCode::UnknownChannel, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_vehicles_name_names_its_channel() {
+        let channel: Channel = "telemetry:18/693".parse().unwrap();
+        assert_eq!(channel.to_string(), "telemetry:18_x2F_693");
+        assert_eq!(channel, "telemetry:18_x2F_693".parse().unwrap());
     }
 
     #[test]

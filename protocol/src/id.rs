@@ -4,7 +4,10 @@ use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{ErrorCode, ProtocolError};
+use crate::{
+    error::{ErrorCode, ProtocolError},
+    name::{self, NameFlaw},
+};
 
 /// The longest identifier, in bytes (all its characters are ASCII).
 pub const MAX_ID_LEN: usize = 128;
@@ -34,9 +37,38 @@ impl Id {
         ))
     }
 
+    /// The identifier of a name people gave: `text` itself where it is an identifier, else the one derived from it
+    /// (`18/693` has `18_x2F_693`).
+    ///
+    /// Fails with [`ErrorCode::ValidationError`] when it is blank, has characters that cannot be printed, or when its
+    /// identifier would be too long.
+    pub fn of_name(text: &str) -> Result<Self, ProtocolError> {
+        let shown = || text.chars().take(40).collect::<String>().escape_debug().to_string();
+        name::id_of(text).map(|id| Self(Arc::from(&*id))).map_err(|flaw| {
+            let why = match flaw {
+                NameFlaw::Blank => "is blank".to_owned(),
+                NameFlaw::Unprintable => "has characters that cannot be printed".to_owned(),
+                NameFlaw::TooLong { length } => format!("is too long: as an id it has {length} characters, at most {MAX_ID_LEN} are taken"),
+            };
+            ProtocolError::new(ErrorCode::ValidationError, format!("the name '{}' {why}", shown()))
+        })
+    }
+
+    /// The name this was derived from, for people; the identifier itself where it was not derived.
+    pub fn name(&self) -> std::borrow::Cow<'_, str> {
+        name::name_of(&self.0)
+    }
+
     /// The identifier's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Id {
+    type Err = ProtocolError;
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        Self::new(text)
     }
 }
 
@@ -66,16 +98,21 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 macro_rules! typed_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $read:path) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(Id);
 
         impl $name {
-            /// Checks `text` and keeps it; see [`Id::new`].
+            #[doc = concat!("Checks `text` and keeps it; see [`", stringify!($read), "`].")]
             pub fn new(text: &str) -> Result<Self, ProtocolError> {
-                Id::new(text).map(Self)
+                $read(text).map(Self)
+            }
+
+            /// The name this was derived from, for people; see [`Id::name`].
+            pub fn name(&self) -> std::borrow::Cow<'_, str> {
+                self.0.name()
             }
 
             /// The identifier's text.
@@ -114,6 +151,13 @@ macro_rules! typed_id {
             }
         }
 
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::new(&text).map_err(|e| serde::de::Error::custom(e.message))
+            }
+        }
+
         impl FromStr for $name {
             type Err = ProtocolError;
             fn from_str(text: &str) -> Result<Self, ProtocolError> {
@@ -137,23 +181,23 @@ macro_rules! typed_id {
 
 typed_id!(
     /// Anything that moves and reports: a car, a bus, a tracked player. On the wire `driverId` or `vehicleId`.
-    VehicleId
+    VehicleId, Id::of_name
 );
 typed_id!(
     /// A session: a practice, a race, a match, a shift. On the wire `sessionId`.
-    SessionId
+    SessionId, Id::of_name
 );
 typed_id!(
     /// A group of vehicles under one owner; the tag `fleet_id` in the time series.
-    FleetId
+    FleetId, Id::of_name
 );
 typed_id!(
     /// A reinforcement-learning agent.
-    AgentId
+    AgentId, Id::new
 );
 typed_id!(
     /// A source of numbered samples. `(publisher, seq)` names a sample once and for all.
-    PublisherId
+    PublisherId, Id::new
 );
 
 #[cfg(test)]
@@ -163,10 +207,21 @@ mod tests {
     #[test]
     fn ids_take_the_contracts_alphabet_and_length_and_nothing_else() {
         for good in ["a", "GR86-002-000", "car_7", "v1.2", &"x".repeat(128)] {
-            assert!(VehicleId::new(good).is_ok(), "{good}");
+            assert!(AgentId::new(good).is_ok(), "{good}");
         }
         for bad in ["", "a b", "é", "a/b", "a:b", "*", &"x".repeat(129)] {
-            assert!(VehicleId::new(bad).is_err(), "{bad}");
+            assert!(AgentId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn vehicles_sessions_and_fleets_take_names_and_give_them_back() {
+        let bus: VehicleId = serde_json::from_str("\"18/693\"").unwrap();
+        assert_eq!((bus.as_str(), &*bus.name()), ("18_x2F_693", "18/693"));
+        assert_eq!(VehicleId::new(bus.as_str()).unwrap(), bus, "the id may be given in place of the name");
+        assert!(SessionId::new("Friday, P1").is_ok() && FleetId::new("Köln Süd").is_ok());
+        for bad in ["", "  ", "a\nb", &"x".repeat(129)] {
+            assert_eq!(VehicleId::new(bad).unwrap_err().code, ErrorCode::ValidationError, "{bad:?}");
         }
     }
 }

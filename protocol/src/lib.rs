@@ -15,6 +15,7 @@ pub mod error;
 pub mod fuzz;
 pub mod id;
 pub mod limits;
+mod name;
 pub mod sample;
 pub mod server;
 pub mod signal;

@@ -67,8 +67,8 @@ impl Claims {
         match (&self.publish, self.role) {
             (_, Role::Viewer) => false,
             (_, Role::Admin) | (None, Role::Engineer | Role::Relay) => true,
-            (Some(ids), _) => ids.iter().any(|id| id == "*" || **id == **vehicle),
-            (None, Role::Driver) => self.sub == **vehicle,
+            (Some(ids), _) => ids.iter().any(|id| id == "*" || names(id, vehicle)),
+            (None, Role::Driver) => names(&self.sub, vehicle),
         }
     }
 
@@ -76,6 +76,11 @@ impl Claims {
     pub const fn may_manage(&self) -> bool {
         matches!(self.role, Role::Admin | Role::Engineer)
     }
+}
+
+/// Whether `text` is the vehicle's id, or the name its id is derived from.
+fn names(text: &str, vehicle: &VehicleId) -> bool {
+    *text == **vehicle || *text == *vehicle.name()
 }
 
 #[cfg(test)]
@@ -94,6 +99,15 @@ mod tests {
         assert!(!claims(Role::Viewer).may_publish(&own));
         let named = Claims { publish: Some(vec!["HAM".into()]), ..claims(Role::Relay) };
         assert!(named.may_publish(&other) && !named.may_publish(&own));
+    }
+
+    #[test]
+    fn a_vehicles_name_stands_for_its_id() {
+        let bus = VehicleId::new("18/693").unwrap();
+        let driver = Claims { sub: "18/693".into(), ..claims(Role::Driver) };
+        let relay = Claims { publish: Some(vec!["18_x2F_693".into()]), ..claims(Role::Relay) };
+        assert!(driver.may_publish(&bus) && relay.may_publish(&bus));
+        assert!(!driver.may_publish(&VehicleId::new("18/694").unwrap()));
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn a_batch_takes_its_good_samples_and_names_the_others() {
     let gateway = Gateway::start().await;
     let relay = gateway.token(Role::Relay);
     let batch =
-        json!({"batch": [{"driverId": "A", "data": {"n": 1}}, {"driverId": "a b", "data": {}}, {"driverId": "B", "data": {"n": 2}}]});
+        json!({"batch": [{"driverId": "A", "data": {"n": 1}}, {"driverId": "a\u{7}b", "data": {}}, {"driverId": "B", "data": {"n": 2}}]});
     let response = call(&gateway, Method::POST, "/api/telemetry", Some(&relay), Some(batch)).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     let body: Value = response.json().await.unwrap();

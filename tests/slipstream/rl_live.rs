@@ -213,7 +213,7 @@ async fn what_cannot_be_attached_is_refused_and_named() {
         ("bare", json!({"vehicle": "ego"}), 400, "No model loaded"),
         ("nobody", json!({"vehicle": "ego"}), 404, "nobody"),
         ("guard", json!({"vehicle": "ego", "leader": "ego"}), 400, "its own leader"),
-        ("guard", json!({"vehicle": "a b"}), 400, "vehicle"),
+        ("guard", json!({"vehicle": "a\u{7}b"}), 400, "vehicle"),
         ("guard", json!({"vehicle": "ego", "weather": "hail", "road": 7, "attention": 2, "every_ms": -1}), 400, "weather"),
     ] {
         let (got, answer) = api.call("PUT", &format!("/api/rl/agents/{path}/vehicle"), body).await;

@@ -3,8 +3,10 @@
 //! A taken field is `None` where it is broken; a handler takes all it needs, and where one is
 //! `None` answers with [`Fields::refusal`], which names them all.
 
+use std::str::FromStr;
+
 use serde_json::{Map, Value};
-use slipstream_protocol::{ErrorCode, Id, ProtocolError, Timestamp};
+use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp};
 
 use super::reply::ApiError;
 
@@ -68,8 +70,8 @@ impl Fields {
 }
 
 /// An id of any kind.
-pub(super) fn id<T: From<Id>>(value: &Value) -> Result<T, String> {
-    Id::new(string(value)?).map(T::from).map_err(|error| error.message)
+pub(super) fn id<T: FromStr<Err = ProtocolError>>(value: &Value) -> Result<T, String> {
+    string(value)?.parse().map_err(|error: ProtocolError| error.message)
 }
 
 /// Text of 1 to `max` characters, not blank, without control characters but line breaks and tabs.
@@ -115,11 +117,11 @@ pub(super) fn string(value: &Value) -> Result<&str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slipstream_protocol::VehicleId;
+    use slipstream_protocol::{Id, VehicleId};
 
     #[test]
     fn every_broken_field_is_named_and_good_ones_are_not() {
-        let body = br#"{"driverId":"a b","name":"  ","trackId":7,"at":"yesterday","ok":"fine","length":-1,"data":[]}"#;
+        let body = br#"{"driverId":"a\u0007b","name":"  ","trackId":7,"at":"yesterday","ok":"fine","length":-1,"data":[]}"#;
         let mut fields = Fields::of(body).unwrap();
         assert!(fields.required("driverId", id::<VehicleId>).is_none());
         assert!(fields.required("name", text(10)).is_none());

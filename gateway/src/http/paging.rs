@@ -1,8 +1,10 @@
 //! `?page&per_page`, and the answer that says which page it is.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 use slipstream_actors::ports::{Listing, Page};
-use slipstream_protocol::{Id, Timestamp, envelope::Pagination};
+use slipstream_protocol::{ProtocolError, Timestamp, envelope::Pagination};
 
 use super::reply::{self, ApiError, Response};
 use crate::auth::query_value;
@@ -28,13 +30,13 @@ pub(super) fn page_of(query: &str) -> Result<Page, ApiError> {
 }
 
 /// An id in a query; `None` where it is not there.
-pub(super) fn id_in<T: From<Id>>(query: &str, name: &str) -> Result<Option<T>, ApiError> {
+pub(super) fn id_in<T: FromStr<Err = ProtocolError>>(query: &str, name: &str) -> Result<Option<T>, ApiError> {
     query_value(query, name).map(|text| path_id(name, text)).transpose()
 }
 
 /// An id in a path.
-pub(super) fn path_id<T: From<Id>>(name: &str, text: &str) -> Result<T, ApiError> {
-    Id::new(text).map(T::from).map_err(|error| ApiError::invalid(vec![format!("Field '{name}': {}", error.message)]))
+pub(super) fn path_id<T: FromStr<Err = ProtocolError>>(name: &str, text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|error: ProtocolError| ApiError::invalid(vec![format!("Field '{name}': {}", error.message)]))
 }
 
 /// One page of a list, its entries as `view` shows them.

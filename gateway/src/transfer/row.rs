@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_row_is_told_with_its_column() {
         for (row, told) in [
-            (Row { vehicle_id: "a b".into(), ..row() }, "vehicle_id"),
-            (Row { session_id: Some("é".into()), ..row() }, "session_id"),
+            (Row { vehicle_id: "a\u{7}b".into(), ..row() }, "vehicle_id"),
+            (Row { session_id: Some(" ".into()), ..row() }, "session_id"),
             (Row { signal: String::new(), ..row() }, "signal"),
             (Row { value: Some(f64::NAN), ..row() }, "value"),
             (Row { value: None, ..row() }, "neither"),

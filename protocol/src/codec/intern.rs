@@ -1,6 +1,6 @@
 //! Names seen before, shared instead of copied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     error::ProtocolError,
@@ -14,8 +14,9 @@ const MAX_ENTRIES: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     names: HashSet<SignalName>,
-    vehicles: HashSet<VehicleId>,
-    sessions: HashSet<SessionId>,
+    /// By what was sent: an id, or a name that an id is derived from.
+    vehicles: HashMap<Box<str>, VehicleId>,
+    sessions: HashMap<Box<str>, SessionId>,
 }
 
 impl Interner {
@@ -39,7 +40,7 @@ impl Interner {
         if self.vehicles.len() >= MAX_ENTRIES {
             self.vehicles.clear();
         }
-        self.vehicles.insert(id.clone());
+        self.vehicles.insert(text.into(), id.clone());
         Ok(id)
     }
 
@@ -51,7 +52,7 @@ impl Interner {
         if self.sessions.len() >= MAX_ENTRIES {
             self.sessions.clear();
         }
-        self.sessions.insert(id.clone());
+        self.sessions.insert(text.into(), id.clone());
         Ok(id)
     }
 

@@ -113,7 +113,7 @@ fn a_bad_sample_in_a_batch_costs_the_good_ones_nothing() {
     let frame = telemetry(
         r#"{"type":"telemetry","batch":[
             {"driverId":"a","seq":1,"data":{"v":1}},
-            {"driverId":"a b","seq":2,"data":{"v":1}},
+            {"driverId":"a\u0007b","seq":2,"data":{"v":1}},
             {"driverId":"a","seq":3,"data":7},
             {"driverId":"a","seq":4,"timestamp":"1971-01-01T00:00:00Z","data":{"v":1}},
             {"driverId":"a","seq":5,"timestamp":"2999-01-01T00:00:00Z","data":{"v":1}},

@@ -111,7 +111,7 @@ async fn every_broken_field_is_named_and_rights_are_asked_for() {
     let token = api.token(Role::Engineer, None);
     for (body, broken) in [
         (json!({}), vec!["driverId", "sessionId", "telemetryData"]),
-        (json!({ "driverId": "a b", "sessionId": 7, "telemetryData": [1] }), vec!["driverId", "sessionId", "telemetryData"]),
+        (json!({ "driverId": "a\u{7}b", "sessionId": 7, "telemetryData": [1] }), vec!["driverId", "sessionId", "telemetryData"]),
     ] {
         assert_eq!(api.post("/api/ai/feedback", &token, &body).await.refused(400, "VALIDATION_ERROR"), broken, "{body}");
     }

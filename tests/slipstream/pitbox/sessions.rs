@@ -41,7 +41,7 @@ async fn every_broken_field_of_a_session_is_named_and_rights_are_asked_for() {
     let token = api.token(Role::Engineer, None);
     for (body, broken) in [
         (json!({}), vec!["driverId", "name"]),
-        (json!({ "driverId": "a b", "name": "  ", "trackId": 7 }), vec!["driverId", "name", "trackId"]),
+        (json!({ "driverId": "a\u{7}b", "name": "  ", "trackId": 7 }), vec!["driverId", "name", "trackId"]),
         (json!({ "driverId": "a", "name": "x".repeat(201) }), vec!["name"]),
         (json!({ "driverId": "a", "name": "a\u{0}b" }), vec!["name"]),
     ] {

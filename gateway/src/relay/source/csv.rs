@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_bad_row_costs_itself_only_and_is_told_with_its_line() {
-        let (samples, skipped) = read("t_s,vehicle_id,v\n0,a,1\nx,a,2\n1,b/c,3\n2,a\n3,a,\n4,a,5\n");
+        let (samples, skipped) = read("t_s,vehicle_id,v\n0,a,1\nx,a,2\n1,b\u{7}c,3\n2,a\n3,a,\n4,a,5\n");
         assert_eq!(samples.len(), 2);
         assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [3, 4, 5, 6]);
         assert!(skipped[0].reason.contains("t_s"), "{}", skipped[0].reason);
