@@ -147,6 +147,95 @@ fn exit_codes_tell_usage_from_failure() {
     }
 }
 
+/// Runs with standard output and standard error going to a reader that has gone.
+fn run_unread(data: &Path, arguments: &[&str]) -> Option<i32> {
+    let unread = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    slipstream(data).args(arguments).stdin(Stdio::null()).stdout(unread()).stderr(unread()).status().unwrap().code()
+}
+
+#[test]
+fn no_command_panics_once_its_reader_has_gone() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(
+        data.path().join("p.toml"),
+        "name = 'p'\n[[steps]]\nop = 'window'\nkind = 'tumbling'\nsize = '1s'\nof = {v = ['mean']}\n",
+    )
+    .unwrap();
+    std::fs::write(data.path().join("d.csv"), "t_s,vehicle_id,v\n0,a,1\n9,a,1\n").unwrap();
+    for (arguments, code) in [
+        (&["--help"][..], 0),
+        (&["config"], 0),
+        (&["config", "--list"], 0),
+        (&["completions", "bash"], 0),
+        (&["pipeline", "operators"], 0),
+        (&["rl", "play", "random"], 0),
+        (&["rl", "eval", "random", "--episodes", "2"], 0),
+        (&["nonsense"], 2),
+        (&["rl", "eval", "no-such-file"], 1),
+        (&["relay", "--simulate", "1", "--url", "127.0.0.1:1", "--give-up-after", "1ms"], 1),
+        (&["tail", "telemetry:*", "--url", "127.0.0.1:1", "--give-up-after", "1ms"], 1),
+    ] {
+        assert_eq!(run_unread(data.path(), arguments), Some(code), "{arguments:?}");
+    }
+    let tried = run_unread(data.path(), &["pipeline", "try", "p.toml", "--data", "d.csv"]);
+    assert!(matches!(tried, Some(0 | 2 | 3)), "{tried:?}");
+}
+
+#[test]
+fn what_goes_wrong_is_said_once_and_in_the_users_words() {
+    let data = tempfile::tempdir().unwrap();
+    for (arguments, code, said) in [
+        (&["rl", "eval", "no-such.zip"][..], 1, "No such file or directory"),
+        (&["rl", "train", "--out", "no/such/folder/x", "--steps", "1"], 2, "there is no folder no/such/folder"),
+        (&["alarms", "list", "--url", "http://127.0.0.1:1"], 1, "is the server running?"),
+        (&["replay", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 1, "is the server running?"),
+        (&["export", "x.csv", "--vehicle", "NOBODY"], 3, "nothing is stored there"),
+        (&["export", "x.csv", "--from", "yesterday"], 2, "RFC 3339"),
+        (&["relay", "--simulate", "1", "--url", "127.0.0.1:1", "--give-up-after", "1ms"], 1, "gave up"),
+    ] {
+        let out = run(data.path(), arguments);
+        let stderr = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.matches(said).count(), 1, "{arguments:?}: {stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(!last.contains("os error"), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(run(data.path(), &["export", "x.csv", "--from", "2026-02-18", "--to", "-15m"]).status.code(), Some(3), "dates are taken");
+}
+
+#[test]
+fn a_misspelt_log_level_is_refused_and_an_empty_variable_is_an_unset_one() {
+    let data = tempfile::tempdir().unwrap();
+    let export = |name: &str, value: &str| slipstream(data.path()).env(name, value).args(["export", "x.csv"]).output().unwrap();
+    let loud = export("LOG_LEVEL", "loud");
+    assert_eq!(loud.status.code(), Some(2));
+    assert!(text(&loud.stderr).contains("'loud' is no level"), "{}", text(&loud.stderr));
+    assert_eq!(export("LOG_LEVEL", "WARNING").status.code(), Some(3));
+    for name in ["PORT", "RL_OPEN", "SLIPSTREAM_BIND", "LOG_LEVEL", "DATABASE_URL", "JWT_SECRET"] {
+        assert_eq!(export(name, "").status.code(), Some(3), "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_and_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let serve = |data: &Path| {
+        let mut command = slipstream(home.path());
+        command.env("DATA_DIR", data).args(["serve", "--bind", "127.0.0.1", "--port", &port]).output().unwrap()
+    };
+    let in_use = serve(&data);
+    assert_eq!(in_use.status.code(), Some(1));
+    assert!(text(&in_use.stderr).contains("another server has it"), "{}", text(&in_use.stderr));
+    assert!(!data.exists(), "nothing is made for a server that cannot listen");
+}
+
 #[test]
 fn completions_are_written_for_common_shells() {
     let data = tempfile::tempdir().unwrap();

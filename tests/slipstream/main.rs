@@ -13,6 +13,7 @@ mod grafana;
 mod http;
 mod journal;
 mod laps;
+mod names;
 mod overload;
 mod pipeline_links;
 mod pipelines;

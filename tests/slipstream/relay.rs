@@ -264,3 +264,12 @@ async fn a_dirty_long_recording_keeps_every_row_in_samples_by_its_own_clock() {
     assert_eq!(listener.hear(samples as usize).await.len(), 1);
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_citys_buses_arrive_under_their_own_names() {
+    let Some(path) = recording("fleet/hsl_gtfsrt_vehicle_positions.csv.gz") else { return };
+    let gateway = Gateway::start().await;
+    let report = replay(&gateway, &path).await;
+    assert_eq!((report.acknowledged, report.skipped, report.refused_total()), (1_178, 0, 0), "{report}");
+    gateway.stop().await;
+}

@@ -1,6 +1,6 @@
 //! `/api/telemetry`: samples in, the newest state and the series out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -123,6 +123,8 @@ pub(super) fn audible(claims: &Claims, id: &str) -> Result<VehicleId, ApiError> 
 struct Latest<'a> {
     vehicle_id: &'a VehicleId,
     driver_id: &'a VehicleId,
+    /// What people call it: the id, or the name that the id is derived from.
+    name: Cow<'a, str>,
     session_id: Option<&'a SessionId>,
     timestamp: Timestamp,
     received_at: Timestamp,
@@ -146,6 +148,7 @@ impl<'a> Latest<'a> {
         Self {
             vehicle_id: vehicle,
             driver_id: vehicle,
+            name: vehicle.name(),
             session_id: twin.session.as_ref(),
             timestamp: twin.source_time,
             received_at: twin.received_at,

@@ -31,6 +31,8 @@ pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Respons
 #[serde(rename_all = "camelCase")]
 struct Vehicle {
     id: VehicleId,
+    /// What people call it: the id, or the name that the id is derived from.
+    name: String,
     /// Whether it reported since the server started.
     live: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,7 @@ async fn vehicles(services: &Services, claims: &Claims) -> ApiResult {
                 timestamp: twin.as_ref().map(|t| t.source_time),
                 received_at: twin.as_ref().map(|t| t.received_at),
                 samples: twin.as_ref().map_or(0, |t| t.samples),
+                name: id.name().into_owned(),
                 id,
             }
         })
