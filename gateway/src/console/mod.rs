@@ -8,37 +8,36 @@
 mod asset;
 mod files;
 
-use http::{HeaderMap, Response, StatusCode, header};
-use warp::{Filter, Rejection, Reply, path::FullPath};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
 
+use crate::http::{
+    Route,
+    reply::{ApiError, ApiResult, Response},
+};
 use asset::Asset;
 
 /// What the page may load: its own files and nothing else; connections to this server alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data: blob:; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `GET` and `HEAD` of the pages and `/console/<file>`; anything else is rejected as not found. A page
-/// itself needs no token: what it shows comes over connections that do.
-pub fn routes() -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone {
-    warp::path::full()
-        .and_then(|path: FullPath| std::future::ready(find(path.as_str()).ok_or_else(warp::reject::not_found)))
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::header::headers_cloned())
-        .map(|asset: &'static Asset, headers: HeaderMap| answer(asset, &headers))
-}
+/// The pages. They need no token: what they show comes over connections that do.
+pub(crate) const PAGES: &[Route] = &[
+    Route::page("/", |r| Box::pin(async move { file("index.html", &r.headers) })),
+    Route::page("/pipelines", |r| Box::pin(async move { file("pipelines.html", &r.headers) })),
+    Route::page("/rl", |r| Box::pin(async move { file("rl.html", &r.headers) })),
+];
 
-fn find(path: &str) -> Option<&'static Asset> {
-    let name = match path {
-        "/" => "index.html",
-        "/pipelines" => "pipelines.html",
-        "/rl" => "rl.html",
-        other => other.strip_prefix("/console/")?,
-    };
-    files::all().find(|asset| asset.name == name)
+/// What the pages load.
+pub(crate) const FILES: &[Route] = &[Route::page("/console/{file*}", |r| Box::pin(async move { file(r.parameter(0), &r.headers) }))];
+
+fn file(name: &str, request: &HeaderMap) -> ApiResult {
+    let asset = files::all().find(|asset| asset.name == name);
+    Ok(answer(asset.ok_or_else(|| ApiError::not_found(format_args!("the file '{name}' of the page")))?, request))
 }
 
 /// The file, or 304 where the browser has it already.
-fn answer(asset: &'static Asset, request: &HeaderMap) -> Response<&'static [u8]> {
+fn answer(asset: &'static Asset, request: &HeaderMap) -> Response {
     let mentions = |name, what: &str| request.get(name).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains(what));
     let current = mentions(header::IF_NONE_MATCH, &asset.etag);
     let (body, gzip) = match &asset.gzip {
@@ -46,7 +45,7 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response<&'static [u8]>
         Some(smaller) if mentions(header::ACCEPT_ENCODING, "gzip") => (smaller.as_slice(), true),
         _ => (asset.body, false),
     };
-    let mut response = Response::new(body);
+    let mut response = Response::new(Bytes::from_static(body).into());
     if current {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -71,11 +70,21 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response<&'static [u8]>
 mod tests {
     use std::{io::Read, path::Path};
 
-    use super::*;
+    use http_body_util::BodyExt as _;
 
-    async fn get(path: &str, headers: &[(&str, &str)]) -> Response<bytes::Bytes> {
-        let request = headers.iter().fold(warp::test::request().path(path), |request, (name, value)| request.header(*name, *value));
-        request.reply(&routes()).await
+    use super::*;
+    use crate::http::reply;
+
+    async fn get(path: &str, headers: &[(&str, &str)]) -> http::Response<Bytes> {
+        let name = match path {
+            "/" => "index.html",
+            "/rl" => "rl.html",
+            other => other.strip_prefix("/console/").unwrap_or(other),
+        };
+        let pairs = headers.iter().map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()));
+        let response = reply::answer(slipstream_protocol::Timestamp::default(), file(name, &pairs.collect()));
+        let (head, body) = response.into_parts();
+        http::Response::from_parts(head, body.collect().await.unwrap().to_bytes())
     }
 
     #[tokio::test]
@@ -122,8 +131,6 @@ mod tests {
         for path in ["/console/", "/console/package.json", "/console/../Cargo.toml", "/console/js/none.js", "/else"] {
             assert_eq!(get(path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
-        let posted = warp::test::request().method("POST").path("/").reply(&routes()).await;
-        assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[test]

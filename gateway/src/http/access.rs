@@ -1,8 +1,8 @@
-//! Who may call what: the metrics and everything under `/api/` need a token unless it is named here.
+//! Whose token a request carries. Which requests need one, the table of routes says: every operation that is not [`Access::Open`](super::operations::Access).
 
 use std::sync::Arc;
 
-use http::{Method, Request};
+use http::Request;
 use slipstream_protocol::{ErrorCode, ProtocolError, token::Claims};
 
 use super::reply::ApiError;
@@ -12,18 +12,6 @@ use crate::{
     auth::{api_key::claims_of_bearer, missing_token, token_of},
     rate::ClientAddress,
 };
-
-/// What is open under `/api/`.
-const OPEN: [(&Method, &str); 3] =
-    [(&Method::GET, "/api/health"), (&Method::POST, "/api/auth/login"), (&Method::POST, "/api/auth/register")];
-
-/// Whether a request must carry a token.
-pub(super) fn needs_token(method: &Method, path: &str, rl_open: bool) -> bool {
-    if rl_open && super::rl::is_open(method, path) {
-        return false;
-    }
-    (path.starts_with("/api/") || path == "/metrics") && !OPEN.contains(&(method, path))
-}
 
 /// The checked claims of a request.
 pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Arc<Claims>, ProtocolError> {
@@ -40,21 +28,4 @@ pub(crate) fn refused(services: &Services, address: ClientAddress, error: Protoc
         return limited.into();
     }
     error.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_of_the_api_is_closed_but_what_is_named() {
-        assert!(needs_token(&Method::GET, "/api/status", false));
-        assert!(needs_token(&Method::GET, "/api/auth/login", false));
-        assert!(needs_token(&Method::GET, "/api/nothing/here", false));
-        assert!(needs_token(&Method::GET, "/metrics", false));
-        assert!(!needs_token(&Method::POST, "/api/auth/login", false));
-        assert!(!needs_token(&Method::GET, "/health", false));
-        assert!(needs_token(&Method::POST, "/api/step", false) && !needs_token(&Method::POST, "/api/step", true));
-        assert!(needs_token(&Method::GET, "/api/rl/agents", true) && needs_token(&Method::POST, "/api/telemetry", true));
-    }
 }

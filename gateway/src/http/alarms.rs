@@ -1,19 +1,15 @@
 //! `/api/alarms`: what pipelines raised, and who has seen it.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::{AlarmFilter, AlarmMoment, AlarmRecord};
 use slipstream_engine::alarms::Severity;
 use slipstream_protocol::{Channel, ChannelKind, Id, VehicleId, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, text},
     paging::{id_in, listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{app::Services, auth::query_value};
 
@@ -21,24 +17,13 @@ use crate::{app::Services, auth::query_value};
 const MAX_NOTE: usize = 1_000;
 
 /// `GET /api/alarms`, `GET /api/alarms/<id>` and `POST /api/alarms/<id>/acknowledge`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let list =
-        warp::path!("api" / "alarms").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    let read = warp::path!("api" / "alarms" / String).and(warp::get()).and(with(services)).and(caller()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move { answered(&services, read(&services, &claims, &id)).await },
-    );
-    let acknowledge =
-        warp::path!("api" / "alarms" / String / "acknowledge").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, acknowledge(&services, &claims, &id, &body)).await
-            },
-        );
-    list.or(read).unify().or(acknowledge).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/alarms", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::get("/api/alarms/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
+    Route::post("/api/alarms/{id}/acknowledge", |r| {
+        Box::pin(async move { acknowledge(&r.services, r.claims()?, r.parameter(0), &r.body).await })
+    }),
+];
 
 /// Who may hear a vehicle's alerts may read its alarms.
 fn may_read(claims: &Claims, key: &str) -> bool {

@@ -1,15 +1,15 @@
 //! `GET /api/channels/<channel>/history`: what a channel remembers, for a client that reconnects.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use slipstream_protocol::{Channel, client::Since, token::Claims};
-use warp::{Filter, Rejection};
 
 use super::{
-    extract::{caller, with},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    percent,
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::app::Services;
 
@@ -17,16 +17,9 @@ use crate::app::Services;
 const MOST: usize = 10_000;
 
 /// `GET /api/channels/<channel>/history?since=epoch:offset&limit`.
-pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    warp::path!("api" / "channels" / String / "history")
-        .and(warp::get())
-        .and(with(services))
-        .and(caller())
-        .and(warp::query::<HashMap<String, String>>())
-        .then(|channel: String, services: Arc<Services>, claims: Arc<Claims>, query: HashMap<String, String>| async move {
-            answered(&services, history(&services, &claims, &channel, &query)).await
-        })
-}
+pub(super) const ROUTES: &[Route] = &[Route::get("/api/channels/{channel}/history", |r| {
+    Box::pin(async move { history(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await })
+})];
 
 /// What a channel remembers.
 #[derive(Serialize)]
@@ -44,8 +37,7 @@ struct History {
 }
 
 async fn history(services: &Services, claims: &Claims, channel: &str, query: &HashMap<String, String>) -> ApiResult {
-    // The colon may arrive percent-encoded: `encodeURIComponent` does that.
-    let channel: Channel = channel.replace("%3A", ":").replace("%3a", ":").parse()?;
+    let channel: Channel = channel.parse()?;
     if !claims.may_hear(&channel) {
         return Err(ApiError::forbidden(format_args!("hear '{channel}'")));
     }

@@ -1,33 +1,42 @@
 //! The documents, and `/docs`, the page to read them.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use slipstream_protocol::{ChannelKind, CloseCode, ErrorCode};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     asyncapi, openapi,
     operations::{Access, Field, OPERATIONS, Operation},
     reply::{self, Response},
+    routing::Route,
 };
 use crate::app::Services;
 
 /// `GET /openapi.json`, `GET /asyncapi.json`, `GET /docs`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let rest = Bytes::from(openapi::document().to_pretty_json().unwrap_or_default());
-    let live = Bytes::from(format!("{:#}", asyncapi::document(services)));
-    let page = Bytes::from(page());
-    let rest = warp::path!("openapi.json").map(move || reply::body(StatusCode::OK, "application/json", rest.clone()));
-    let live = warp::path!("asyncapi.json").map(move || reply::body(StatusCode::OK, "application/json", live.clone()));
-    let page = warp::path!("docs").map(move || {
-        let mut response = reply::body(StatusCode::OK, "text/html; charset=utf-8", page.clone());
-        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-        response
-    });
-    warp::get().and(rest.or(live).unify().or(page).unify()).boxed()
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/openapi.json", |_| Box::pin(async { Ok(reply::body(StatusCode::OK, "application/json", REST.clone())) })),
+    Route::get("/asyncapi.json", |r| Box::pin(async move { Ok(reply::body(StatusCode::OK, "application/json", live(&r.services))) })),
+    Route::page("/docs", |_| Box::pin(async { Ok(docs()) })),
+];
+
+static REST: LazyLock<Bytes> = LazyLock::new(|| openapi::document().to_pretty_json().unwrap_or_default().into());
+
+static PAGE: LazyLock<Bytes> = LazyLock::new(|| page().into());
+
+fn live(services: &Arc<Services>) -> String {
+    format!("{:#}", asyncapi::document(services))
+}
+
+fn docs() -> Response {
+    let mut response = reply::body(StatusCode::OK, "text/html; charset=utf-8", PAGE.clone());
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\

@@ -1,18 +1,14 @@
 //! `/api/drivers` and `/api/teams`: read and change who drives, and for whom.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::{Driver, Team, TelemetrySpan};
 use slipstream_protocol::{Id, VehicleId, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, id as id_field, text},
     paging::{listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::app::Services;
 
@@ -20,33 +16,13 @@ use crate::app::Services;
 const MAX_NAME: usize = 200;
 
 /// `GET /api/drivers`, `GET` and `PUT /api/drivers/<id>`, `GET /api/teams`, `PUT /api/teams/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let list = warp::path!("api" / "drivers")
-        .and(warp::get())
-        .and(with(services))
-        .and(query())
-        .then(|services: Arc<Services>, query: String| async move { answered(&services, list(&services, &query)).await });
-    let read = warp::path!("api" / "drivers" / String)
-        .and(warp::get())
-        .and(with(services))
-        .then(|id: String, services: Arc<Services>| async move { answered(&services, read(&services, &id)).await });
-    let put = warp::path!("api" / "drivers" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, put(&services, &claims, &id, &body)).await
-        },
-    );
-    let teams = warp::path!("api" / "teams")
-        .and(warp::get())
-        .and(with(services))
-        .and(query())
-        .then(|services: Arc<Services>, query: String| async move { answered(&services, teams(&services, &query)).await });
-    let put_team = warp::path!("api" / "teams" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, put_team(&services, &claims, &id, &body)).await
-        },
-    );
-    list.or(read).unify().or(put).unify().boxed().or(teams).unify().or(put_team).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/drivers", |r| Box::pin(async move { list(&r.services, &r.query).await })),
+    Route::get("/api/drivers/{id}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
+    Route::put("/api/drivers/{id}", |r| Box::pin(async move { put(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+    Route::get("/api/teams", |r| Box::pin(async move { teams(&r.services, &r.query).await })),
+    Route::put("/api/teams/{id}", |r| Box::pin(async move { put_team(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+];
 
 async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;

@@ -1,37 +1,22 @@
 //! `/api/ai/feedback`: ask for feedback, read what was given.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::Feedback;
 use slipstream_protocol::{Channel, ChannelKind, ProtocolError, SessionId, VehicleId, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, id, object},
     paging::{id_in, listed, page_of},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{app::Services, coach::CoachRequest};
 
 /// `POST /api/ai/feedback` and `GET /api/ai/feedback?driverId`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let give =
-        warp::path!("api" / "ai" / "feedback").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, give(&services, &claims, &body)).await
-            },
-        );
-    let list =
-        warp::path!("api" / "ai" / "feedback").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    give.or(list).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/ai/feedback", |r| Box::pin(async move { give(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/ai/feedback", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+];
 
 async fn give(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;

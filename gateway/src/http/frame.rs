@@ -107,7 +107,7 @@ where
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
     services.rates.request_from(address)?;
     request.extensions_mut().insert(address);
-    if access::needs_token(request.method(), request.uri().path(), services.config.rl.open) {
+    if super::compiled().needs_token(request.method(), request.uri().path(), services.config.rl.open) {
         let claims = access::claims_of(services, &request).await.map_err(|error| access::refused(services, address, error))?;
         services.rates.request_of(services.rates.token(&claims.sub))?;
         request.extensions_mut().insert(claims);

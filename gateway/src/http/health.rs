@@ -1,15 +1,14 @@
 //! `/health` and `/api/status`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 use slipstream_protocol::{Timestamp, token::Claims};
 use tokio::time::timeout;
-use warp::{Filter, Rejection};
 
 use super::{
-    extract::{caller, with},
-    reply::{self, Response},
+    reply::{self, ApiResult},
+    routing::Route,
 };
 use crate::{app::Services, series::writer::SeriesWriterStats, ws::Described};
 
@@ -17,17 +16,17 @@ use crate::{app::Services, series::writer::SeriesWriterStats, ws::Described};
 const PING: Duration = Duration::from_secs(2);
 
 /// `GET /health`, `GET /api/health`, `GET /api/status`.
-pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    let health_paths = warp::path!("health").or(warp::path!("api" / "health")).unify();
-    let health = health_paths.and(warp::get()).and(with(services)).then(|services: Arc<Services>| async move {
-        let health = Health::of(&services).await;
-        reply::ok(services.clock.now(), health, "health")
-    });
-    let status =
-        warp::path!("api" / "status").and(warp::get()).and(with(services)).and(caller()).map(
-            |services: Arc<Services>, claims: Arc<Claims>| reply::ok(services.clock.now(), Overview::of(&services, &claims), "status"),
-        );
-    health.or(status).unify()
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/health", |r| Box::pin(async move { health(&r.services).await })),
+    Route::get("/api/health", |r| Box::pin(async move { health(&r.services).await })),
+    Route::get("/api/status", |r| {
+        Box::pin(async move { Ok(reply::ok(r.services.clock.now(), Overview::of(&r.services, r.claims()?), "status")) })
+    }),
+];
+
+async fn health(services: &Services) -> ApiResult {
+    let health = Health::of(services).await;
+    Ok(reply::ok(services.clock.now(), health, "health"))
 }
 
 /// The server's health.

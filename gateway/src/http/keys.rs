@@ -1,8 +1,5 @@
 //! `/api/keys`: API keys, made and shown once, listed, deleted.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use slipstream_actors::ports::ApiKey;
@@ -10,13 +7,12 @@ use slipstream_protocol::{
     Id, VehicleId,
     token::{Claims, Role},
 };
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, text},
     paging::{listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
     users::role,
 };
 use crate::{app::Services, auth::api_key, media::new_id};
@@ -28,26 +24,11 @@ const MAX_NAME: usize = 200;
 const MAX_PUBLISH: usize = 1_000;
 
 /// `POST /api/keys`, `GET /api/keys` and `DELETE /api/keys/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let create =
-        warp::path!("api" / "keys").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, create(&services, &claims, &body)).await
-            },
-        );
-    let list =
-        warp::path!("api" / "keys").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    let delete = warp::path!("api" / "keys" / String).and(warp::delete()).and(with(services)).and(caller()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-            answered(&services, delete(&services, &claims, &id)).await
-        },
-    );
-    create.or(list).unify().or(delete).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/keys", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/keys", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::delete("/api/keys/{id}", |r| Box::pin(async move { delete(&r.services, r.claims()?, r.parameter(0)).await })),
+];
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
     managers_only(claims)?;

@@ -1,6 +1,6 @@
 //! `GET /metrics` for Prometheus: what the doors, the actors, the journal and the writers count.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use http::StatusCode;
 use prometheus_client::{
@@ -9,11 +9,10 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use warp::{Filter, Rejection};
 
 use super::{
-    extract::with,
     reply::{self, Response},
+    routing::Route,
 };
 use slipstream_engine::pipeline::flow::StepStats;
 
@@ -27,11 +26,13 @@ use crate::{
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
-pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    warp::path!("metrics").and(warp::get()).and(with(services)).map(|services: Arc<Services>| match render(&services) {
+pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { Ok(scrape(&r.services)) }))];
+
+fn scrape(services: &Services) -> Response {
+    match render(services) {
         Ok(text) => reply::body(StatusCode::OK, OPENMETRICS, text),
         Err(_) => reply::body(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
-    })
+    }
 }
 
 fn render(services: &Services) -> Result<String, fmt::Error> {

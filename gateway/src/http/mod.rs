@@ -20,13 +20,14 @@ mod metrics;
 mod openapi;
 mod operations;
 mod paging;
+mod percent;
 mod pipelines;
-mod rejection;
 mod replays;
 pub mod reply;
 mod request_id;
 mod rl;
 mod route_label;
+mod routing;
 mod series_query;
 mod serve;
 mod sessions;
@@ -38,59 +39,92 @@ mod video;
 mod voice;
 mod what_ifs;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use warp::{Filter, filters::BoxedFilter};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
+use slipstream_protocol::{ErrorCode, token::Claims};
+use warp::{Filter, filters::BoxedFilter, path::FullPath};
 
 pub(crate) use access::refused;
 pub(crate) use cors::{allow as allow_origin, allowed_origin};
 pub use frame::Frame;
 pub(crate) use health::Health;
+pub(crate) use routing::{Origin, Route, RoutedRequest};
 pub use serve::{Listening, Peer, serve};
 pub(crate) use video::video_frame;
 
-use crate::{app::Services, console, ws};
-use reply::Response;
+use crate::{app::Services, console, rate::ClientAddress, ws};
+use reply::{ApiError, Response};
+use routing::{Parts, Routes};
 
-/// Every route. What is called most comes first and shallow.
+/// The routes of every resource, each listed in the resource's own file.
+fn tables() -> [&'static [Route]; 25] {
+    [
+        telemetry::ROUTES,
+        video::ROUTES,
+        vehicles::ROUTES,
+        channels::ROUTES,
+        sessions::ROUTES,
+        pipelines::ROUTES,
+        alarms::ROUTES,
+        health::ROUTES,
+        metrics::ROUTES,
+        docs::ROUTES,
+        feedback::ROUTES,
+        voice::ROUTES,
+        replays::ROUTES,
+        what_ifs::ROUTES,
+        tracks::ROUTES,
+        drivers::ROUTES,
+        users::ROUTES,
+        keys::ROUTES,
+        rl::BUS,
+        rl::AGENTS,
+        rl::TRAININGS,
+        rl::EVALUATIONS,
+        ws::ROUTES,
+        console::PAGES,
+        console::FILES,
+    ]
+}
+
+/// The table of routes, compiled on first use.
+fn compiled() -> &'static Routes {
+    static COMPILED: LazyLock<Routes> = LazyLock::new(|| Routes::of(&tables()));
+    &COMPILED
+}
+
+/// Every route, as one filter: the table says what is where.
 pub fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let clock = services.clock.clone();
-    let tree = telemetry::post(services).or(engine(services)).unify().or(pitbox(services)).unify().or(page()).unify();
-    tree.recover(move |rejection| {
-        let now = clock.now();
-        async move { Ok::<_, std::convert::Infallible>(rejection::respond(&rejection, now)) }
-    })
-    .unify()
-    .boxed()
-}
-
-/// What the engine itself takes and tells. Boxed, as the others: the type of the tree stays small and compiles fast.
-fn engine(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let doors = ws::routes(services).or(telemetry::get(services)).unify().boxed();
-    let views = vehicles::routes(services).or(channels::routes(services)).unify().or(pipelines::routes(services)).unify().boxed();
-    let views = views.or(alarms::routes(services)).unify().boxed();
-    let told = health::routes(services).or(metrics::routes(services)).unify().boxed();
-    doors.or(views).unify().or(told).unify().or(docs::routes(services)).unify().boxed()
-}
-
-/// The live page.
-fn page() -> BoxedFilter<(Response,)> {
-    console::routes().map(warp::Reply::into_response).boxed()
-}
-
-/// The resources of the relational store, and what is seen and said.
-fn pitbox(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let most_called = video::routes(services).or(sessions::routes(services)).unify().boxed();
-    let people = users::routes(services).or(drivers::routes(services)).unify().or(keys::routes(services)).unify().boxed();
-    let others = feedback::routes(services)
-        .or(voice::routes(services))
+    let (services, clock) = (services.clone(), services.clock.clone());
+    let origin = warp::ext::optional::<ClientAddress>()
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .map(|address: Option<ClientAddress>, peer, upgrade| Origin { address: address.unwrap_or_default(), peer, upgrade });
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let parts = warp::ext::optional::<Arc<Claims>>()
+        .and(origin)
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::bytes())
+        .map(|claims, origin, query, headers: HeaderMap, body: Bytes| Parts { claims, origin, query, headers, body });
+    warp::method()
+        .and(warp::path::full())
+        .and(parts)
+        .then(move |method: Method, path: FullPath, parts| {
+            let services = services.clone();
+            async move { compiled().answer(services, method, path.as_str(), parts).await }
+        })
+        .recover(move |rejection: warp::Rejection| {
+            // The frame has read the body whole, and nothing else above refuses.
+            tracing::error!(?rejection, "a request could not be taken apart");
+            let now = clock.now();
+            async move {
+                Ok::<_, std::convert::Infallible>(reply::fail(now, ApiError::new(ErrorCode::Internal, "the request could not be handled")))
+            }
+        })
         .unify()
-        .or(replays::routes(services))
-        .unify()
-        .or(tracks::routes(services))
-        .unify()
-        .or(what_ifs::routes(services))
-        .unify()
-        .boxed();
-    most_called.or(others).unify().boxed().or(rl::routes(services)).unify().boxed().or(people).unify().boxed()
+        .boxed()
 }

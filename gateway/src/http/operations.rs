@@ -32,6 +32,11 @@ pub(super) struct Operation {
     pub(super) content: &'static str,
 }
 
+/// The operation of `method` at the path template `path`.
+pub(super) fn find(method: &http::Method, path: &str) -> Option<&'static Operation> {
+    OPERATIONS.iter().find(|operation| operation.path == path && method.as_str().eq_ignore_ascii_case(operation.method))
+}
+
 const JSON: &str = "application/json";
 
 const fn get(path: &'static str, tag: &'static str, access: Access, summary: &'static str, query: &'static [Field]) -> Operation {

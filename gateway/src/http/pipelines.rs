@@ -1,16 +1,13 @@
 //! `/api/pipelines`: declare, read, replace, remove, pause and resume pipelines, and see what they do.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_engine::pipeline::CommandError;
 use slipstream_protocol::{ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, parse, with},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    extract::parse,
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{
     app::Services,
@@ -44,56 +41,19 @@ fn refusal(error: &DocumentError) -> ApiError {
 }
 
 /// Every route below `/api/pipelines`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let list = warp::path!("api" / "pipelines")
-        .and(warp::get())
-        .and(with(services))
-        .then(|services: Arc<Services>| async move { answered(&services, list(&services)).await });
-    let create =
-        warp::path!("api" / "pipelines").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, create(&services, &claims, &body)).await
-            },
-        );
-    let read = warp::path!("api" / "pipelines" / String)
-        .and(warp::get())
-        .and(with(services))
-        .then(|name: String, services: Arc<Services>| async move { answered(&services, read(&services, &name)).await });
-    let stats = warp::path!("api" / "pipelines" / String / "stats")
-        .and(warp::get())
-        .and(with(services))
-        .then(|name: String, services: Arc<Services>| async move { answered(&services, stats(&services, &name)).await });
-    let seen = list.or(create).unify().boxed().or(read).unify().or(stats).unify().boxed();
-    seen.or(changes(services)).unify().boxed()
-}
-
-fn changes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let replace = warp::path!("api" / "pipelines" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
-        |name: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, replace(&services, &claims, &name, &body)).await
-        },
-    );
-    let remove =
-        warp::path!("api" / "pipelines" / String).and(warp::delete()).and(with(services)).and(caller()).then(
-            |name: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-                answered(&services, remove(&services, &claims, &name)).await
-            },
-        );
-    let turn = warp::path!("api" / "pipelines" / String / String).and(warp::post()).and(with(services)).and(caller()).then(
-        |name: String, what: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-            answered(&services, turn(&services, &claims, &name, &what)).await
-        },
-    );
-    let command = warp::path!("api" / "pipelines" / String / "steps" / String / "commands")
-        .and(warp::post())
-        .and(with(services))
-        .and(caller())
-        .and(body())
-        .then(|name: String, step: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, command(&services, &claims, &name, &step, &body)).await
-        });
-    replace.or(remove).unify().boxed().or(turn).unify().or(command).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/pipelines", |r| Box::pin(async move { list(&r.services).await })),
+    Route::post("/api/pipelines", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/pipelines/{name}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
+    Route::put("/api/pipelines/{name}", |r| Box::pin(async move { replace(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+    Route::delete("/api/pipelines/{name}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
+    Route::get("/api/pipelines/{name}/stats", |r| Box::pin(async move { stats(&r.services, r.parameter(0)).await })),
+    Route::post("/api/pipelines/{name}/pause", |r| Box::pin(async move { pause(&r.services, r.claims()?, r.parameter(0)).await })),
+    Route::post("/api/pipelines/{name}/resume", |r| Box::pin(async move { resume(&r.services, r.claims()?, r.parameter(0)).await })),
+    Route::post("/api/pipelines/{name}/steps/{step}/commands", |r| {
+        Box::pin(async move { command(&r.services, r.claims()?, r.parameter(0), r.parameter(1), &r.body).await })
+    }),
+];
 
 fn manager(claims: &Claims) -> Result<(), ApiError> {
     if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("change pipelines")) }
@@ -141,21 +101,18 @@ async fn remove(services: &Services, claims: &Claims, name: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), json!({"name": name}), "the pipeline is removed; what it stored stays"))
 }
 
-async fn turn(services: &Services, claims: &Claims, name: &str, what: &str) -> ApiResult {
+async fn pause(services: &Services, claims: &Claims, name: &str) -> ApiResult {
     manager(claims)?;
-    let message = match what {
-        "pause" => {
-            services.pipelines.pause(name).await?;
-            "the pipeline stands still; what comes meanwhile waits in the journal"
-        }
-        "resume" => {
-            services.pipelines.resume(name).await?;
-            "the pipeline goes on"
-        }
-        other => return Err(ApiError::not_found(format_args!("'{other}' of a pipeline"))),
-    };
+    services.pipelines.pause(name).await?;
     let view = services.pipelines.read(name).await?;
-    Ok(reply::ok(services.clock.now(), brief(&view), message))
+    Ok(reply::ok(services.clock.now(), brief(&view), "the pipeline stands still; what comes meanwhile waits in the journal"))
+}
+
+async fn resume(services: &Services, claims: &Claims, name: &str) -> ApiResult {
+    manager(claims)?;
+    services.pipelines.resume(name).await?;
+    let view = services.pipelines.read(name).await?;
+    Ok(reply::ok(services.clock.now(), brief(&view), "the pipeline goes on"))
 }
 
 async fn command(services: &Services, claims: &Claims, name: &str, step: &str, body: &[u8]) -> ApiResult {

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 use slipstream_protocol::{ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, with},
     fields::{Fields, flag, positive, text, time},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{
     app::Services,
@@ -21,37 +19,13 @@ use crate::{
 const MAX_SPEED: f64 = 10_000.0;
 
 /// `POST` and `GET /api/replays`, `GET`, `PUT` and `DELETE /api/replays/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let start = warp::path!("api" / "replays").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-        |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, std::future::ready(start(&services, &claims, &body))).await
-        },
-    );
-    let list = warp::path!("api" / "replays").and(warp::get()).and(with(services)).and(caller()).then(
-        |services: Arc<Services>, claims: Arc<Claims>| async move {
-            let listed = allowed(&claims).map(|()| reply::ok(services.clock.now(), services.replays.list(), "replays"));
-            answered(&services, std::future::ready(listed)).await
-        },
-    );
-    let read = warp::path!("api" / "replays" / String).and(warp::get()).and(with(services)).and(caller()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-            let told = allowed(&claims).and_then(|()| Ok(services.replays.status(&id)?));
-            answered(&services, std::future::ready(told.map(|t| reply::ok(services.clock.now(), t, "replay")))).await
-        },
-    );
-    let change = warp::path!("api" / "replays" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, std::future::ready(change(&services, &claims, &id, &body))).await
-        },
-    );
-    let stop = warp::path!("api" / "replays" / String).and(warp::delete()).and(with(services)).and(caller()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-            let told = allowed(&claims).and_then(|()| Ok(services.replays.stop(&id)?));
-            answered(&services, std::future::ready(told.map(|t| reply::ok(services.clock.now(), t, "replay stopped")))).await
-        },
-    );
-    start.or(list).unify().or(read).unify().or(change).unify().or(stop).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/replays", |r| Box::pin(async move { start(&r.services, r.claims()?, &r.body) })),
+    Route::get("/api/replays", |r| Box::pin(async move { list(&r.services, r.claims()?) })),
+    Route::get("/api/replays/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
+    Route::put("/api/replays/{id}", |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), &r.body) })),
+    Route::delete("/api/replays/{id}", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
+];
 
 impl From<ReplayError> for ApiError {
     fn from(error: ReplayError) -> Self {
@@ -66,6 +40,21 @@ impl From<ReplayError> for ApiError {
 
 fn allowed(claims: &Claims) -> Result<(), ApiError> {
     if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("replay recordings")) }
+}
+
+fn list(services: &Services, claims: &Claims) -> ApiResult {
+    allowed(claims)?;
+    Ok(reply::ok(services.clock.now(), services.replays.list(), "replays"))
+}
+
+fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    allowed(claims)?;
+    Ok(reply::ok(services.clock.now(), services.replays.status(id)?, "replay"))
+}
+
+fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    allowed(claims)?;
+    Ok(reply::ok(services.clock.now(), services.replays.stop(id)?, "replay stopped"))
 }
 
 fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {

@@ -151,12 +151,6 @@ pub fn answer(now: Timestamp, result: ApiResult) -> Response {
     result.unwrap_or_else(|error| fail(now, error))
 }
 
-/// Answers with what `work` comes to.
-pub async fn answered(services: &crate::app::Services, work: impl Future<Output = ApiResult>) -> Response {
-    let outcome = work.await;
-    answer(services.clock.now(), outcome)
-}
-
 /// `body` as it is, with its content type.
 pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<bytes::Bytes>) -> Response {
     let mut response = Response::new(body.into().into());

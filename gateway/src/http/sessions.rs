@@ -1,18 +1,14 @@
 //! `/api/sessions`: open one, read one, list a driver's or all.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::Session;
 use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, VehicleId, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, id, text},
     paging::{listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{app::Services, media::new_id};
 
@@ -20,26 +16,11 @@ use crate::{app::Services, media::new_id};
 const MAX_NAME: usize = 200;
 
 /// `POST /api/sessions`, `GET /api/sessions` and `GET /api/sessions/<session or driver>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let create =
-        warp::path!("api" / "sessions").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, create(&services, &claims, &body)).await
-            },
-        );
-    let list =
-        warp::path!("api" / "sessions").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    let read = warp::path!("api" / "sessions" / String).and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-            answered(&services, read(&services, &claims, &id, &query)).await
-        },
-    );
-    create.or(list).unify().or(read).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/sessions", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/sessions", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::get("/api/sessions/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.query).await })),
+];
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
     let now = services.clock.now();

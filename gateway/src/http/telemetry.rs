@@ -10,41 +10,23 @@ use slipstream_protocol::{
     client::{Refusal, TelemetryFrame},
     token::Claims,
 };
-use warp::{Filter, Rejection};
 
 use super::{
-    extract::{body, caller, with},
-    reply::{self, ApiError, ApiResult, Response},
+    percent,
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
     series_query,
 };
 use crate::{app::Services, ingest};
 
-/// `POST /api/telemetry`, the busiest route.
-pub(super) fn post(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    warp::path!("api" / "telemetry").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-        |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            let outcome = publish(&services, &claims, &body).await;
-            reply::answer(services.clock.now(), outcome)
-        },
-    )
-}
-
-/// `GET /api/telemetry/<id>` and `GET /api/telemetry/<id>/latest`.
-pub(super) fn get(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    let newest = warp::path!("api" / "telemetry" / String / "latest").and(warp::get()).and(with(services)).and(caller()).map(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| reply::answer(services.clock.now(), latest(&services, &claims, &id)),
-    );
-    let over_time = warp::path!("api" / "telemetry" / String)
-        .and(warp::get())
-        .and(with(services))
-        .and(caller())
-        .and(warp::query::<HashMap<String, String>>())
-        .then(|id: String, services: Arc<Services>, claims: Arc<Claims>, query: HashMap<String, String>| async move {
-            let outcome = series(&services, &claims, &id, &query).await;
-            reply::answer(services.clock.now(), outcome)
-        });
-    newest.or(over_time).unify()
-}
+/// `POST /api/telemetry`, the busiest route, `GET /api/telemetry/<id>` and `GET /api/telemetry/<id>/latest`.
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/telemetry", |r| Box::pin(async move { publish(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/telemetry/{id}", |r| {
+        Box::pin(async move { series(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await })
+    }),
+    Route::get("/api/telemetry/{id}/latest", |r| Box::pin(async move { latest(&r.services, r.claims()?, r.parameter(0)) })),
+];
 
 /// What became of the samples of a request.
 #[derive(Serialize)]

@@ -1,18 +1,14 @@
 //! `/api/tracks`: read and change tracks.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::Track;
 use slipstream_protocol::{Id, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, positive, text},
     paging::{listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::app::Services;
 
@@ -20,23 +16,11 @@ use crate::app::Services;
 const MAX_NAME: usize = 200;
 
 /// `GET /api/tracks`, `GET /api/tracks/<id>` and `PUT /api/tracks/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let list = warp::path!("api" / "tracks")
-        .and(warp::get())
-        .and(with(services))
-        .and(query())
-        .then(|services: Arc<Services>, query: String| async move { answered(&services, list(&services, &query)).await });
-    let read = warp::path!("api" / "tracks" / String)
-        .and(warp::get())
-        .and(with(services))
-        .then(|id: String, services: Arc<Services>| async move { answered(&services, read(&services, &id)).await });
-    let put = warp::path!("api" / "tracks" / String).and(warp::put()).and(with(services)).and(caller()).and(body()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-            answered(&services, put(&services, &claims, &id, &body)).await
-        },
-    );
-    list.or(read).unify().or(put).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/tracks", |r| Box::pin(async move { list(&r.services, &r.query).await })),
+    Route::get("/api/tracks/{id}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
+    Route::put("/api/tracks/{id}", |r| Box::pin(async move { put(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+];
 
 async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;

@@ -1,22 +1,20 @@
 //! `/api/auth` and `/api/users`: register, log in, and whom an admin lets in.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_actors::ports::User;
 use slipstream_protocol::{
     ErrorCode, ProtocolError, VehicleId,
     token::{Claims, Role},
 };
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     access::refused,
-    extract::{address, body, caller, query, with},
     fields::{Fields, id as id_field, string, text},
     paging::{listed, page_of},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{app::Services, auth::password, media::new_id, rate::ClientAddress};
 
@@ -30,33 +28,13 @@ const MAX_EMAIL: usize = 254;
 const MAX_NAME: usize = 200;
 
 /// `POST /api/auth/register`, `POST /api/auth/login`, `GET /api/auth/me`, `GET` and `POST /api/users`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let register = warp::path!("api" / "auth" / "register").and(warp::post()).and(with(services)).and(address()).and(body()).then(
-        |services: Arc<Services>, address, body: Bytes| async move { answered(&services, register(&services, address, &body)).await },
-    );
-    let login =
-        warp::path!("api" / "auth" / "login").and(warp::post()).and(with(services)).and(address()).and(body()).then(
-            |services: Arc<Services>, address, body: Bytes| async move { answered(&services, login(&services, address, &body)).await },
-        );
-    let me = warp::path!("api" / "auth" / "me")
-        .and(warp::get())
-        .and(with(services))
-        .and(caller())
-        .map(|services: Arc<Services>, claims: Arc<Claims>| reply::ok(services.clock.now(), &*claims, "what this token says"));
-    let create =
-        warp::path!("api" / "users").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, create(&services, &claims, &body)).await
-            },
-        );
-    let list =
-        warp::path!("api" / "users").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    register.or(login).unify().boxed().or(me).unify().or(create).unify().or(list).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/auth/register", |r| Box::pin(async move { register(&r.services, r.origin.address, &r.body).await })),
+    Route::post("/api/auth/login", |r| Box::pin(async move { login(&r.services, r.origin.address, &r.body).await })),
+    Route::get("/api/auth/me", |r| Box::pin(async move { Ok(reply::ok(r.services.clock.now(), &**r.claims()?, "what this token says")) })),
+    Route::post("/api/users", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/users", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+];
 
 /// Anyone may register, as viewer. The very first user becomes admin.
 async fn register(services: &Services, address: ClientAddress, body: &[u8]) -> ApiResult {

@@ -1,30 +1,19 @@
 //! `/api/vehicles`, and the live numbers of a session.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use slipstream_protocol::{Channel, ChannelKind, SessionId, Timestamp, VehicleId, token::Claims};
-use warp::{Filter, Rejection};
 
 use super::{
-    extract::{caller, with},
-    reply::{self, ApiError, ApiResult, Response},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::app::Services;
 
 /// `GET /api/vehicles` and `GET /api/sessions/<id>/metrics`.
-pub(super) fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    let vehicles = warp::path!("api" / "vehicles").and(warp::get()).and(with(services)).and(caller()).then(
-        |services: Arc<Services>, claims: Arc<Claims>| async move {
-            let outcome = vehicles(&services, &claims).await;
-            reply::answer(services.clock.now(), outcome)
-        },
-    );
-    let metrics = warp::path!("api" / "sessions" / String / "metrics").and(warp::get()).and(with(services)).and(caller()).map(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| reply::answer(services.clock.now(), metrics(&services, &claims, &id)),
-    );
-    vehicles.or(metrics).unify()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/vehicles", |r| Box::pin(async move { vehicles(&r.services, r.claims()?).await })),
+    Route::get("/api/sessions/{id}/metrics", |r| Box::pin(async move { metrics(&r.services, r.claims()?, r.parameter(0)) })),
+];
 
 /// A vehicle that was heard of.
 #[derive(Serialize)]

@@ -1,8 +1,5 @@
 //! `/api/video`: frames in, frames out.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use slipstream_actors::ports::VideoFrame;
@@ -12,13 +9,12 @@ use slipstream_protocol::{
     codec::{check_source_time, image_bytes},
     token::Claims,
 };
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, id as id_field, string, time},
     paging::{id_in, listed, page_of, path_id},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult, Response},
+    routing::Route,
 };
 use crate::app::Services;
 
@@ -26,27 +22,11 @@ use crate::app::Services;
 const CACHE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 /// `POST /api/video`, `GET /api/video?driverId` and `GET /api/video/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let store =
-        warp::path!("api" / "video").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, store(&services, &claims, &body)).await
-            },
-        );
-    let list =
-        warp::path!("api" / "video").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-                answered(&services, list(&services, &claims, &query)).await
-            },
-        );
-    let read =
-        warp::path!("api" / "video" / String).and(warp::get()).and(with(services)).and(caller()).and(warp::header::headers_cloned()).then(
-            |id: String, services: Arc<Services>, claims: Arc<Claims>, headers: HeaderMap| async move {
-                answered(&services, read(&services, &claims, &id, &headers)).await
-            },
-        );
-    store.or(list).unify().or(read).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/video", |r| Box::pin(async move { store(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/video", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::get("/api/video/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.headers).await })),
+];
 
 /// Takes a video frame from any door; answers its id.
 pub(crate) async fn video_frame(services: &Services, claims: &Claims, upload: VideoUpload) -> Result<Id, ApiError> {

@@ -1,16 +1,12 @@
 //! `/api/voice`: text into speech.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use slipstream_protocol::ProtocolError;
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, with},
     fields::{Fields, string, text},
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{
     app::Services,
@@ -24,14 +20,8 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_VOICE_ENGINE: HeaderName = HeaderName::from_static("x-voice-engine");
 
 /// `POST /api/voice/synthesize`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    warp::path!("api" / "voice" / "synthesize")
-        .and(warp::post())
-        .and(with(services))
-        .and(body())
-        .then(|services: Arc<Services>, body: Bytes| async move { answered(&services, synthesize(&services, &body)).await })
-        .boxed()
-}
+pub(super) const ROUTES: &[Route] =
+    &[Route::post("/api/voice/synthesize", |r| Box::pin(async move { synthesize(&r.services, &r.body).await }))];
 
 async fn synthesize(services: &Services, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use slipstream_protocol::{ErrorCode, Id, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
-    extract::{body, caller, query, with},
     fields::{Fields, id, time},
     replays,
-    reply::{self, ApiError, ApiResult, Response, answered},
+    reply::{self, ApiError, ApiResult},
+    routing::Route,
 };
 use crate::{
     app::Services,
@@ -24,25 +22,11 @@ use crate::{
 const RESULTS: (usize, usize) = (100, 10_000);
 
 /// `POST /api/what-ifs`, `GET` and `DELETE /api/what-ifs/<id>`.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let start =
-        warp::path!("api" / "what-ifs").and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, start(&services, &claims, &body)).await
-            },
-        );
-    let read = warp::path!("api" / "what-ifs" / String).and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-            answered(&services, std::future::ready(read(&services, &claims, &id, &query))).await
-        },
-    );
-    let stop = warp::path!("api" / "what-ifs" / String).and(warp::delete()).and(with(services)).and(caller()).then(
-        |id: String, services: Arc<Services>, claims: Arc<Claims>| async move {
-            answered(&services, std::future::ready(stop(&services, &claims, &id))).await
-        },
-    );
-    start.or(read).unify().or(stop).unify().boxed()
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/what-ifs", |r| Box::pin(async move { start(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/what-ifs/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.query) })),
+    Route::delete("/api/what-ifs/{id}", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
+];
 
 impl From<WhatIfError> for ApiError {
     fn from(error: WhatIfError) -> Self {

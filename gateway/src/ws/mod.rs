@@ -21,7 +21,6 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade};
 use slipstream_protocol::{ErrorCode, PublisherId, server::AckLevel, token::Claims};
 use tokio::net::TcpStream;
 use tracing::Instrument;
-use warp::{Filter, Rejection};
 
 pub use connections::{Connections, Described};
 
@@ -29,8 +28,8 @@ use crate::{
     app::Services,
     auth::query_value,
     http::{
-        Peer, extract,
-        reply::{self, ApiError, ApiResult, Response},
+        Origin, Route, RoutedRequest,
+        reply::{ApiError, ApiResult},
     },
     rate::{ClientAddress, TokenKey},
 };
@@ -47,39 +46,20 @@ struct Admission {
 }
 
 /// `GET /ws`.
-pub fn routes(services: &Arc<Services>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    warp::path!("ws")
-        .and(warp::get())
-        .and(extract::with(services))
-        .and(extract::query())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<OnUpgrade>())
-        .and(warp::ext::optional::<Peer>())
-        .and(extract::address())
-        .then(|services: Arc<Services>, query: String, headers: HeaderMap, upgrade, peer, address| async move {
-            reply::answered(&services, open(&services, &query, &headers, upgrade, peer, address)).await
-        })
-}
+pub(crate) const ROUTES: &[Route] = &[Route::page("/ws", |r| Box::pin(open(r)))];
 
-async fn open(
-    services: &Arc<Services>,
-    query: &str,
-    headers: &HeaderMap,
-    on_upgrade: Option<OnUpgrade>,
-    peer: Option<Peer>,
-    address: ClientAddress,
-) -> ApiResult {
+async fn open(request: RoutedRequest) -> ApiResult {
+    let RoutedRequest { services, origin: Origin { address, peer, upgrade }, query, headers, .. } = request;
     services.rates.connection_from(address)?;
-    let admission = admit(services, query, headers, address).await?;
+    let admission = admit(&services, &query, &headers, address).await?;
     if services.connections.is_draining() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
     }
     let on_upgrade =
-        on_upgrade.ok_or_else(|| ApiError::new(ErrorCode::ValidationError, "this connection cannot be upgraded: use HTTP/1.1"))?;
+        upgrade.ok_or_else(|| ApiError::new(ErrorCode::ValidationError, "this connection cannot be upgraded: use HTTP/1.1"))?;
     let response = admission.handshake.response();
     let number = services.connections.number();
     let span = tracing::info_span!("ws", connection = number, sub = %admission.claims.sub, peer = peer.map(|p| p.0.to_string()));
-    let services = services.clone();
     let tasks = services.connections.tasks.clone();
     tasks.spawn(
         async move {

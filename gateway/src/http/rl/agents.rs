@@ -3,20 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::Engine as _;
-use bytes::Bytes;
-use http::Method;
 use serde_json::Value;
 use slipstream_actors::{AgentCommand, AgentView};
 use slipstream_engine::rl::{EnvironmentKind, agent::PlayedPolicy, policy, shield::Rule};
 use slipstream_protocol::{AgentId, ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     super::{
-        extract::{body, caller, with},
         fields::{Fields, id, string},
         paging::path_id,
-        reply::{self, ApiError, ApiResult, Response, answered},
+        reply::{self, ApiError, ApiResult, Response},
+        routing::Route,
     },
     attachment::attachment,
     may_drive, may_hear, whole,
@@ -31,30 +28,37 @@ const MAX_STEPS: u64 = 1_000;
 /// Longest pause between two steps that play by themselves.
 const MAX_EVERY_MS: u64 = 60_000;
 
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let root = warp::path!("api" / "rl" / "agents");
-    let list = root.and(warp::get()).and(with(services)).and(caller()).then(|services: Arc<Services>, claims: Arc<Claims>| async move {
-        answered(&services, async { Ok(list(&services, &claims)) }).await
-    });
-    let create =
-        root.and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, create(&services, &claims, &body)).await
-            },
-        );
-    let one = warp::path!("api" / "rl" / "agents" / String).and(warp::method()).and(with(services)).and(caller()).then(
-        |id: String, method: Method, services: Arc<Services>, claims: Arc<Claims>| async move {
-            answered(&services, one(&services, &claims, &id, &method)).await
-        },
-    );
-    let part =
-        warp::path!("api" / "rl" / "agents" / String / String).and(warp::method()).and(with(services)).and(caller()).and(body()).then(
-            |id: String, part: String, method: Method, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, change(&services, &claims, &id, &part, &method, &body)).await
-            },
-        );
-    list.or(create).unify().or(one).unify().or(part).unify().boxed()
-}
+/// Agents, and what is told to one.
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/rl/agents", |r| Box::pin(async move { Ok(list(&r.services, r.claims()?)) })),
+    Route::post("/api/rl/agents", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
+    Route::get("/api/rl/agents/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
+    Route::delete("/api/rl/agents/{id}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
+    Route::post("/api/rl/agents/{id}/episodes", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Episode, &r.body).await })
+    }),
+    Route::post("/api/rl/agents/{id}/steps", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Steps, &r.body).await })
+    }),
+    Route::post("/api/rl/agents/{id}/reset", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Reset, &r.body).await })
+    }),
+    Route::put("/api/rl/agents/{id}/policy", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Policy, &r.body).await })
+    }),
+    Route::put("/api/rl/agents/{id}/shadow", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shadow, &r.body).await })
+    }),
+    Route::put("/api/rl/agents/{id}/shield", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shield, &r.body).await })
+    }),
+    Route::put("/api/rl/agents/{id}/play", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Play, &r.body).await })
+    }),
+    Route::put("/api/rl/agents/{id}/vehicle", |r| {
+        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Vehicle, &r.body).await })
+    }),
+];
 
 fn list(services: &Services, claims: &Claims) -> Response {
     let views = services.router.views();
@@ -76,55 +80,61 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     Ok(reply::created(services.clock.now(), agent_json(&view), "agent made"))
 }
 
-async fn one(services: &Services, claims: &Claims, id: &str, method: &Method) -> ApiResult {
+/// The agent called `id`, when the caller may hear it.
+fn audible(claims: &Claims, id: &str) -> Result<AgentId, ApiError> {
     let agent: AgentId = path_id("id", id)?;
     may_hear(Some(claims), &agent)?;
-    let absent = || ApiError::not_found(format_args!("an agent '{agent}'"));
-    let now = services.clock.now();
-    match *method {
-        Method::GET => {
-            let view = services.router.views().agent(agent.as_str()).ok_or_else(absent)?;
-            Ok(reply::ok(now, agent_json(&view), "agent"))
-        }
-        Method::DELETE => {
-            may_drive(Some(claims))?;
-            let view = services.router.command(&agent, AgentCommand::Remove).await?;
-            services.trainings.forget(&agent);
-            Ok(reply::ok(now, agent_json(&view), "agent removed"))
-        }
-        _ => Err(wrong_method("GET or DELETE")),
-    }
+    Ok(agent)
 }
 
-pub(super) fn wrong_method(right: &str) -> ApiError {
-    ApiError::new(ErrorCode::MethodNotAllowed, format!("{right} is expected here"))
+fn present(services: &Services, agent: &AgentId) -> Result<Arc<AgentView>, ApiError> {
+    services.router.views().agent(agent.as_str()).ok_or_else(|| ApiError::not_found(format_args!("an agent '{agent}'")))
 }
 
-/// `episodes`, `steps`, `reset`, `policy`, `shadow`, `shield`, `play`, `vehicle` of an agent.
-async fn change(services: &Services, claims: &Claims, id: &str, part: &str, method: &Method, body: &[u8]) -> ApiResult {
+fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let view = present(services, &audible(claims, id)?)?;
+    Ok(reply::ok(services.clock.now(), agent_json(&view), "agent"))
+}
+
+async fn remove(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let agent = audible(claims, id)?;
     may_drive(Some(claims))?;
-    let agent: AgentId = path_id("id", id)?;
-    may_hear(Some(claims), &agent)?;
-    let absent = || ApiError::not_found(format_args!("an agent '{agent}'"));
-    let view = services.router.views().agent(agent.as_str()).ok_or_else(absent)?;
-    let expected = if matches!(part, "policy" | "shadow" | "shield" | "play" | "vehicle") { Method::PUT } else { Method::POST };
-    if *method != expected {
-        return Err(wrong_method(expected.as_str()));
-    }
+    let view = services.router.command(&agent, AgentCommand::Remove).await?;
+    services.trainings.forget(&agent);
+    Ok(reply::ok(services.clock.now(), agent_json(&view), "agent removed"))
+}
+
+/// What is told to one agent.
+#[derive(Clone, Copy)]
+enum Part {
+    Episode,
+    Steps,
+    Reset,
+    Policy,
+    Shadow,
+    Shield,
+    Play,
+    Vehicle,
+}
+
+async fn change(services: &Services, claims: &Claims, id: &str, part: Part, body: &[u8]) -> ApiResult {
+    may_drive(Some(claims))?;
+    let agent = audible(claims, id)?;
+    let view = present(services, &agent)?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;
     let command = match part {
-        "episodes" | "reset" => {
+        Part::Episode | Part::Reset => {
             let Some(seed) = fields.optional("seed", whole) else { return Err(fields.refusal()) };
-            if part == "reset" { AgentCommand::Reset { seed } } else { AgentCommand::Start { seed } }
+            if matches!(part, Part::Reset) { AgentCommand::Reset { seed } } else { AgentCommand::Start { seed } }
         }
-        "steps" => return steps(services, &agent, fields).await,
-        "policy" => AgentCommand::Swap(policy_of(services, &view, fields).await?),
-        "shadow" => AgentCommand::Shadow(policy_of(services, &view, fields).await?),
-        "shield" => {
+        Part::Steps => return steps(services, &agent, fields).await,
+        Part::Policy => AgentCommand::Swap(policy_of(services, &view, fields).await?),
+        Part::Shadow => AgentCommand::Shadow(policy_of(services, &view, fields).await?),
+        Part::Shield => {
             let rules = fields.required("rules", |v| serde_json::from_value::<Vec<Rule>>(v.clone()).map_err(|e| e.to_string()));
             AgentCommand::Shield(rules.ok_or_else(|| fields.refusal())?)
         }
-        "play" => {
+        Part::Play => {
             let every = fields.optional("every_ms", |value| {
                 let ms = whole(value)?;
                 (1..=MAX_EVERY_MS).contains(&ms).then_some(ms).ok_or_else(|| format!("1 to {MAX_EVERY_MS} is expected"))
@@ -136,8 +146,7 @@ async fn change(services: &Services, claims: &Claims, id: &str, part: &str, meth
                 Some(Some(ms)) => AgentCommand::Play { every: Duration::from_millis(ms) },
             }
         }
-        "vehicle" => AgentCommand::Attach(attachment(claims, fields)?),
-        _ => return Err(ApiError::not_found(format_args!("'{part}' of an agent"))),
+        Part::Vehicle => AgentCommand::Attach(attachment(claims, fields)?),
     };
     let view = services.router.command(&agent, command).await?;
     Ok(reply::ok(services.clock.now(), agent_json(&view), "done"))

@@ -3,43 +3,33 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use slipstream_actors::{AgentCommand, AgentView};
 use slipstream_engine::rl::{agent::AgentError, policy::Algorithm};
 use slipstream_protocol::{Timestamp, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     super::{
-        extract::{body, with},
         fields::{Fields, string},
-        reply::{self, ApiError, ApiResult, Response, answered},
+        reply::{self, ApiError, ApiResult, Response},
+        routing::Route,
     },
-    may_drive, may_hear, maybe_caller, whole,
+    may_drive, may_hear, whole,
 };
 use crate::{app::Services, rl, socketio};
 
-type Caller = Option<Arc<Claims>>;
-
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let step = warp::path!("api" / "step").and(warp::post()).and(with(services)).and(maybe_caller()).and(body()).then(
-        |services: Arc<Services>, caller: Caller, body: Bytes| async move { answered(&services, step(&services, caller, &body)).await },
-    );
-    let reset = warp::path!("api" / "reset")
-        .and(warp::post())
-        .and(with(services))
-        .and(maybe_caller())
-        .then(|services: Arc<Services>, caller: Caller| async move { answered(&services, reset(&services, caller)).await });
-    let load = warp::path!("api" / "load-model").and(warp::post()).and(with(services)).and(maybe_caller()).and(body()).then(
-        |services: Arc<Services>, caller: Caller, body: Bytes| async move { answered(&services, load(&services, caller, &body)).await },
-    );
-    let read = warp::path!("api" / Told).and(warp::get()).and(with(services)).and(maybe_caller()).then(
-        |told: Told, services: Arc<Services>, caller: Caller| async move { answered(&services, read(&services, caller, told)).await },
-    );
-    step.or(reset).unify().or(load).unify().or(read).unify().boxed()
-}
+/// What clients of the bus call.
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/step", |r| Box::pin(async move { step(&r.services, r.caller(), &r.body).await })),
+    Route::post("/api/reset", |r| Box::pin(async move { reset(&r.services, r.caller()).await })),
+    Route::post("/api/load-model", |r| Box::pin(async move { load(&r.services, r.caller(), &r.body).await })),
+    Route::get("/api/models", |r| Box::pin(async move { read(&r.services, r.caller(), Told::Models).await })),
+    Route::get("/api/environment-info", |r| Box::pin(async move { read(&r.services, r.caller(), Told::EnvironmentInfo).await })),
+    Route::get("/api/current-state", |r| Box::pin(async move { read(&r.services, r.caller(), Told::CurrentState).await })),
+    Route::get("/api/episode-data", |r| Box::pin(async move { read(&r.services, r.caller(), Told::EpisodeData).await })),
+    Route::get("/api/ws-status", |r| Box::pin(async move { read(&r.services, r.caller(), Told::WsStatus).await })),
+];
 
 /// What is read only.
 #[derive(Clone, Copy)]
@@ -49,21 +39,6 @@ enum Told {
     CurrentState,
     EpisodeData,
     WsStatus,
-}
-
-impl std::str::FromStr for Told {
-    type Err = ();
-
-    fn from_str(path: &str) -> Result<Self, ()> {
-        Ok(match path {
-            "models" => Self::Models,
-            "environment-info" => Self::EnvironmentInfo,
-            "current-state" => Self::CurrentState,
-            "episode-data" => Self::EpisodeData,
-            "ws-status" => Self::WsStatus,
-            _ => return Err(()),
-        })
-    }
 }
 
 /// `data`, in the envelope and at the top level.
@@ -90,8 +65,8 @@ fn state(view: &AgentView) -> Value {
     json!(rl::BusState::of(view))
 }
 
-async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
-    may_hear(caller.as_deref(), &services.bus.agent)?;
+async fn read(services: &Services, caller: Option<&Claims>, told: Told) -> ApiResult {
+    may_hear(caller, &services.bus.agent)?;
     let now = services.clock.now();
     Ok(match told {
         Told::Models => {
@@ -125,8 +100,8 @@ async fn read(services: &Services, caller: Caller, told: Told) -> ApiResult {
     })
 }
 
-async fn load(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
-    may_drive(caller.as_deref())?;
+async fn load(services: &Services, caller: Option<&Claims>, body: &[u8]) -> ApiResult {
+    may_drive(caller)?;
     let mut fields = Fields::of(body)?;
     let algorithm = fields.required("algorithm", |value| {
         let name = string(value)?;
@@ -140,15 +115,15 @@ async fn load(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
     Ok(both(services.clock.now(), json!({ "algorithm": algorithm.name(), "policy": policy }), &message))
 }
 
-async fn reset(services: &Services, caller: Caller) -> ApiResult {
-    may_drive(caller.as_deref())?;
+async fn reset(services: &Services, caller: Option<&Claims>) -> ApiResult {
+    may_drive(caller)?;
     let view = services.bus.command(AgentCommand::Reset { seed: None }).await?;
     let data = json!({ "observation": view.observation, "state": state(&view) });
     Ok(both(services.clock.now(), data, "the environment is reset"))
 }
 
-async fn step(services: &Services, caller: Caller, body: &[u8]) -> ApiResult {
-    may_drive(caller.as_deref())?;
+async fn step(services: &Services, caller: Option<&Claims>, body: &[u8]) -> ApiResult {
+    may_drive(caller)?;
     // Before the body is looked at: without a model no step is right.
     present(services)?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;

@@ -1,18 +1,14 @@
 //! `/api/rl/evaluations`: policies side by side.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use serde_json::Value;
 use slipstream_engine::rl::EnvironmentKind;
 use slipstream_protocol::{ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     super::{
-        extract::{body, caller, with},
         fields::{Fields, string},
-        reply::{self, ApiError, ApiResult, Response, answered},
+        reply::{self, ApiError, ApiResult, Response},
+        routing::Route,
     },
     may_drive, may_hear, whole,
 };
@@ -26,19 +22,11 @@ const EPISODES: u64 = 500;
 /// Longest name of a policy.
 const MAX_NAME: usize = 255;
 
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let root = warp::path!("api" / "rl" / "evaluations");
-    let list = root.and(warp::get()).and(with(services)).and(caller()).then(|services: Arc<Services>, claims: Arc<Claims>| async move {
-        answered(&services, async { Ok(list(&services, &claims)) }).await
-    });
-    let play =
-        root.and(warp::post()).and(with(services)).and(caller()).and(body()).then(
-            |services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, play(&services, &claims, &body)).await
-            },
-        );
-    list.or(play).unify().boxed()
-}
+/// Comparisons.
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/rl/evaluations", |r| Box::pin(async move { Ok(list(&r.services, r.claims()?)) })),
+    Route::post("/api/rl/evaluations", |r| Box::pin(async move { play(&r.services, r.claims()?, &r.body).await })),
+];
 
 impl From<EvaluationRefusal> for ApiError {
     fn from(refusal: EvaluationRefusal) -> Self {

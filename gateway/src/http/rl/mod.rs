@@ -6,15 +6,17 @@ mod bus;
 mod evaluations;
 mod trainings;
 
-use std::sync::Arc;
-
 use http::Method;
 use serde_json::Value;
 use slipstream_protocol::{Channel, ChannelKind, ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
-use super::reply::{ApiError, Response};
-use crate::{app::Services, rl::ModelError};
+use super::{reply::ApiError, routing::Route};
+use crate::rl::ModelError;
+
+pub(super) const BUS: &[Route] = bus::ROUTES;
+pub(super) const AGENTS: &[Route] = agents::ROUTES;
+pub(super) const TRAININGS: &[Route] = trainings::ROUTES;
+pub(super) const EVALUATIONS: &[Route] = evaluations::ROUTES;
 
 /// What anyone may call where `RL_OPEN` is set.
 const OPEN: [(&Method, &str); 8] = [
@@ -31,24 +33,6 @@ const OPEN: [(&Method, &str); 8] = [
 /// Whether a request needs no token where `RL_OPEN` is set.
 pub(super) fn is_open(method: &Method, path: &str) -> bool {
     OPEN.contains(&(method, path))
-}
-
-/// Every route.
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    bus::routes(services)
-        .or(evaluations::routes(services))
-        .unify()
-        .boxed()
-        .or(trainings::routes(services))
-        .unify()
-        .or(agents::routes(services))
-        .unify()
-        .boxed()
-}
-
-/// Who calls; nobody where the door is open and no token was shown.
-fn maybe_caller() -> impl Filter<Extract = (Option<Arc<Claims>>,), Error = std::convert::Infallible> + Copy {
-    warp::ext::optional::<Arc<Claims>>()
 }
 
 /// Refuses who may not hear an agent.

@@ -1,21 +1,15 @@
 //! `/api/rl/agents/<agent>/training`: learn a policy for an agent while it lives on; `/api/rl/trainings`: all of them.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::Method;
 use serde_json::{Value, json};
 use slipstream_protocol::{AgentId, ErrorCode, token::Claims};
-use warp::{Filter, filters::BoxedFilter};
 
 use super::{
     super::{
-        extract::{body, caller, query, with},
         fields::{Fields, flag, object, string},
         paging::path_id,
-        reply::{self, ApiError, ApiResult, Response, answered},
+        reply::{self, ApiError, ApiResult},
+        routing::Route,
     },
-    agents::wrong_method,
     may_drive, may_hear, whole,
 };
 use crate::{
@@ -26,20 +20,13 @@ use crate::{
 /// What is learnt by where nothing is said.
 const ALGORITHM: &str = "dqn";
 
-pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let one =
-        warp::path!("api" / "rl" / "agents" / String / "training").and(warp::method()).and(with(services)).and(caller()).and(body()).then(
-            |id: String, method: Method, services: Arc<Services>, claims: Arc<Claims>, body: Bytes| async move {
-                answered(&services, async { one(&services, &claims, &id, &method, &body) }).await
-            },
-        );
-    let all = warp::path!("api" / "rl" / "trainings").and(warp::get()).and(with(services)).and(caller()).and(query()).then(
-        |services: Arc<Services>, claims: Arc<Claims>, query: String| async move {
-            answered(&services, async { list(&services, &claims, &query) }).await
-        },
-    );
-    one.or(all).unify().boxed()
-}
+/// One agent's training, and all of them.
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/api/rl/agents/{id}/training", |r| Box::pin(async move { start(&r.services, r.claims()?, r.parameter(0), &r.body) })),
+    Route::get("/api/rl/agents/{id}/training", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
+    Route::delete("/api/rl/agents/{id}/training", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
+    Route::get("/api/rl/trainings", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query) })),
+];
 
 impl From<TrainingRefusal> for ApiError {
     fn from(refusal: TrainingRefusal) -> Self {
@@ -64,21 +51,27 @@ fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), data, "trainings"))
 }
 
-fn one(services: &Services, claims: &Claims, id: &str, method: &Method, body: &[u8]) -> ApiResult {
+/// The agent called `id`, when the caller may hear it.
+fn audible(claims: &Claims, id: &str) -> Result<AgentId, ApiError> {
     let agent: AgentId = path_id("id", id)?;
     may_hear(Some(claims), &agent)?;
-    if *method == Method::GET {
-        return Ok(reply::ok(services.clock.now(), services.trainings.status(&agent)?, "training"));
-    }
-    may_drive(Some(claims))?;
-    match *method {
-        Method::POST => start(services, &agent, body),
-        Method::DELETE => Ok(reply::ok(services.clock.now(), services.trainings.stop(&agent)?, "it stops")),
-        _ => Err(wrong_method("POST, GET or DELETE")),
-    }
+    Ok(agent)
 }
 
-fn start(services: &Services, agent: &AgentId, body: &[u8]) -> ApiResult {
+fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let agent = audible(claims, id)?;
+    Ok(reply::ok(services.clock.now(), services.trainings.status(&agent)?, "training"))
+}
+
+fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    let agent = audible(claims, id)?;
+    may_drive(Some(claims))?;
+    Ok(reply::ok(services.clock.now(), services.trainings.stop(&agent)?, "it stops"))
+}
+
+fn start(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    let agent = &audible(claims, id)?;
+    may_drive(Some(claims))?;
     let view = services.router.views().agent(agent.as_str()).ok_or_else(|| ApiError::not_found(format_args!("an agent '{agent}'")))?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;
     let resume = fields.optional("resume", flag).flatten().unwrap_or(false);
