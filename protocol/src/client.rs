@@ -111,6 +111,28 @@ pub struct TelemetryFrame {
     pub refused: Vec<Refusal>,
 }
 
+impl TelemetryFrame {
+    /// Refuses the samples that `flaw` finds fault with as well, each under its place in the sender's batch.
+    pub fn refuse_where(&mut self, mut flaw: impl FnMut(&Sample) -> Option<ProtocolError>) {
+        let mut places = self.places().into_iter();
+        let refused = &mut self.refused;
+        self.samples.retain(|sample| {
+            let place = places.next();
+            let Some(error) = flaw(sample) else { return true };
+            refused.extend(place.map(|index| Refusal { index, seq: sample.seq, error }));
+            false
+        });
+        refused.sort_by_key(|refusal| refusal.index);
+    }
+
+    /// Places in the sender's batch, from 0, of the good samples: those between the refused ones.
+    pub fn places(&self) -> Vec<usize> {
+        let mut refused = self.refused.iter().map(|r| r.index).peekable();
+        let between = (0..).filter(|place| refused.next_if_eq(place).is_none());
+        between.take(self.samples.len()).collect()
+    }
+}
+
 /// A video frame, its base64 already undone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoUpload {
@@ -199,5 +221,33 @@ pub struct DecodeError {
 impl From<ProtocolError> for DecodeError {
     fn from(error: ProtocolError) -> Self {
         Self { id: None, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_later_is_named_by_its_place_in_the_senders_batch() {
+        let sample = |vehicle: &str| Sample {
+            vehicle: VehicleId::new(vehicle).unwrap(),
+            session: None,
+            fleet: None,
+            seq: None,
+            source_time: Timestamp::default(),
+            received_at: Timestamp::default(),
+            quality: crate::Quality::Good,
+            signals: Vec::new(),
+            raw: None,
+        };
+        let refusal = |index| Refusal { index, seq: None, error: ProtocolError::new(ErrorCode::TimestampOutOfRange, "old") };
+        let mut frame = TelemetryFrame { samples: ["HAM", "ALB", "HAM", "ALB"].map(sample).into(), refused: [0, 2, 3].map(refusal).into() };
+        assert_eq!(frame.places(), [1, 4, 5, 6]);
+        frame.refuse_where(|s| (s.vehicle.as_str() == "HAM").then(|| ProtocolError::new(ErrorCode::Forbidden, "not yours")));
+        assert_eq!(frame.places(), [4, 6]);
+        let forbidden: Vec<_> = frame.refused.iter().filter(|r| r.error.code == ErrorCode::Forbidden).map(|r| r.index).collect();
+        assert_eq!(forbidden, [1, 5]);
+        assert!(frame.refused.is_sorted_by_key(|r| r.index));
     }
 }

@@ -104,6 +104,7 @@ fn check_telemetry(decoder: &mut Decoder, frame: &TelemetryFrame) {
     for sample in &frame.samples {
         assert!(sample.signals.len() <= limits.max_signals);
         assert!(sample.source_time <= NOW.plus(limits.max_future));
+        assert_eq!(crate::storable::check(sample), Ok(()));
         for signal in &sample.signals {
             assert!(signal.name.len() <= limits.max_name_bytes);
             match &signal.value {

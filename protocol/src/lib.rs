@@ -19,6 +19,7 @@ mod name;
 pub mod sample;
 pub mod server;
 pub mod signal;
+pub mod storable;
 pub mod time;
 pub mod token;
 pub mod ws;

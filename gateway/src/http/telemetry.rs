@@ -49,17 +49,12 @@ struct RefusedSample {
 
 async fn publish(services: &Arc<Services>, claims: &Claims, body: &Bytes) -> ApiResult {
     let now = services.clock.now();
-    let TelemetryFrame { mut samples, mut refused } = services.decoders.with(|decoder| decoder.decode_telemetry_body(body, now))?;
-    let mut index = 0;
-    samples.retain(|sample| {
-        let may = claims.may_publish(&sample.vehicle);
-        if !may {
-            let message = format!("this token may not publish for '{}'", sample.vehicle);
-            refused.push(Refusal { index, seq: sample.seq, error: ProtocolError::new(ErrorCode::Forbidden, message) });
-        }
-        index += 1;
-        may
+    let mut frame = services.decoders.with(|decoder| decoder.decode_telemetry_body(body, now))?;
+    frame.refuse_where(|sample| {
+        let message = || format!("this token may not publish for '{}'", sample.vehicle);
+        (!claims.may_publish(&sample.vehicle)).then(|| ProtocolError::new(ErrorCode::Forbidden, message()))
     });
+    let TelemetryFrame { samples, refused } = frame;
     for refusal in &refused {
         services.counters.refuse(refusal.error.code);
     }

@@ -1,15 +1,11 @@
 //! Samples as the points that stores keep.
 
 use slipstream_actors::ports::{Rejection, WriteReport};
-use slipstream_protocol::{Sample, Signal, SignalValue, Timestamp};
+pub(super) use slipstream_protocol::storable::{MAX_TIME, MIN_TIME, name_flaw, time_flaw};
+use slipstream_protocol::{Sample, Signal, SignalValue, Timestamp, storable};
 
 /// How many rejections a report spells out; the rest is counted.
 const MAX_TOLD_REJECTIONS: usize = 20;
-
-/// Earliest and latest times every store can keep: `InfluxDB` counts nanoseconds in 64 bits.
-pub(super) const MIN_TIME: Timestamp = Timestamp::from_micros(i64::MIN / 1_000 + 1);
-/// See [`MIN_TIME`].
-pub(super) const MAX_TIME: Timestamp = Timestamp::from_micros(i64::MAX / 1_000 - 1);
 
 /// One signal of one sample.
 #[derive(Clone, Copy, Debug)]
@@ -89,21 +85,9 @@ fn flaw(point: &Point<'_>) -> Option<&'static str> {
 /// Why no store may keep this value.
 pub(super) fn value_flaw(value: &PointValue<'_>) -> Option<&'static str> {
     match value {
-        PointValue::Number(n) if !n.is_finite() => Some("the value is not a finite number"),
-        PointValue::Text(text) if text.contains('\0') => Some("text may not hold NUL characters"),
-        _ => None,
+        PointValue::Number(number) => storable::number_flaw(*number),
+        PointValue::Text(text) => storable::text_flaw(text),
     }
-}
-
-/// Why no store may keep a point at this time.
-pub(super) fn time_flaw(time: Timestamp) -> Option<&'static str> {
-    (time < MIN_TIME || time > MAX_TIME).then_some("the time is outside the years 1677 to 2262")
-}
-
-/// Why no store may keep a signal of this name: line protocol has no way to write it in a tag.
-pub(super) fn name_flaw(signal: &str) -> Option<&'static str> {
-    let flawed = signal.is_empty() || signal.ends_with('\\') || signal.contains(char::is_control);
-    flawed.then_some("a signal's name may not be empty, hold control characters or end with a backslash")
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Telemetry frames: refuse what may not be, gather the rest, keep it, route it, and promise.
 
 use slipstream_actors::Sequence;
-use slipstream_protocol::{ErrorCode, ProtocolError, Sample, client::TelemetryFrame, server::AckLevel};
+use slipstream_protocol::{
+    ErrorCode, ProtocolError, Sample,
+    client::{Refusal, TelemetryFrame},
+    server::AckLevel,
+};
 
 use super::session::{End, Session};
 use crate::{
@@ -45,15 +49,20 @@ impl Session {
     ///
     /// May wait as [`Session::hand_in`] does.
     pub(super) async fn telemetry(&mut self, mut frame: TelemetryFrame, bytes: usize) -> Result<bool, End> {
-        let mut highest = frame.refused.iter().filter_map(|r| r.seq).max();
-        for refusal in frame.refused.drain(..) {
-            self.refuse(None, refusal.seq, &refusal.error);
+        let highest = frame.refused.iter().map(|r| r.seq).chain(frame.samples.iter().map(|s| s.seq)).flatten().max();
+        let is_batch = frame.samples.len() + frame.refused.len() > 1;
+        if !frame.samples.iter().all(|s| self.admission.claims.may_publish(&s.vehicle)) {
+            frame.refuse_where(|sample| {
+                let message = || format!("this token may not publish for '{}'", sample.vehicle);
+                (!self.admission.claims.may_publish(&sample.vehicle)).then(|| ProtocolError::new(ErrorCode::Forbidden, message()))
+            });
         }
-        highest = highest.max(frame.samples.iter().filter_map(|s| s.seq).max());
-        let forbidden: Vec<_> = frame.samples.extract_if(.., |s| !self.admission.claims.may_publish(&s.vehicle)).collect();
-        for sample in forbidden {
-            let message = format!("this token may not publish for '{}'", sample.vehicle);
-            self.refuse(None, sample.seq, &ProtocolError::new(ErrorCode::Forbidden, message));
+        for Refusal { index, seq, mut error } in frame.refused.drain(..) {
+            if seq.is_none() && is_batch {
+                // Without a number its place is all that names it.
+                error.message = format!("batch[{index}]: {}", error.message);
+            }
+            self.refuse(None, seq, &error);
         }
         let any_good = !frame.samples.is_empty();
         if !self.gathered.goes_with(&frame.samples, bytes) {

@@ -14,6 +14,7 @@ use crate::{
     sample::Sample,
     server::{Event, Reply},
     signal::{Quality, Signal, SignalName, SignalValue},
+    storable,
     time::Timestamp,
 };
 
@@ -347,7 +348,7 @@ impl SampleReader<'_> {
         if text.len() > self.limits.max_name_bytes {
             return Err(invalid(format!("a signal name of more than {} bytes", self.limits.max_name_bytes)));
         }
-        let name = self.interner.name(text);
+        let name = self.interner.client_name(text)?;
         self.names[place as usize] = Some(name.clone());
         Ok(name)
     }
@@ -413,7 +414,10 @@ impl SampleReader<'_> {
                 ArchivedWireValue::Text(t) if t.len() > self.limits.max_text_bytes => {
                     return Err(invalid(format!("'{name}' is text of more than {} bytes", self.limits.max_text_bytes)));
                 }
-                ArchivedWireValue::Text(t) => SignalValue::Text(t.as_str().into()),
+                ArchivedWireValue::Text(t) => {
+                    storable::check_text(&name, t)?;
+                    SignalValue::Text(t.as_str().into())
+                }
             };
             signals.push(Signal { name, value });
         }

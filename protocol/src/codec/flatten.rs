@@ -10,6 +10,7 @@ use crate::{
     error::{ErrorCode, ProtocolError},
     limits::Limits,
     signal::{Signal, SignalValue},
+    storable,
 };
 
 struct State<'a> {
@@ -22,7 +23,11 @@ struct State<'a> {
 
 impl State<'_> {
     fn fail<E: de::Error>(&mut self, code: ErrorCode, message: String) -> E {
-        self.fault = Some(ProtocolError::new(code, message));
+        self.refuse(ProtocolError::new(code, message))
+    }
+
+    fn refuse<E: de::Error>(&mut self, fault: ProtocolError) -> E {
+        self.fault = Some(fault);
         E::custom("refused")
     }
 
@@ -31,8 +36,10 @@ impl State<'_> {
             let max = self.limits.max_signals;
             return Err(self.fail(ErrorCode::TooManySignals, format!("more than {max} signals in one sample")));
         }
-        let name = self.interner.name(&self.path);
-        self.signals.push(Signal { name, value });
+        match self.interner.client_name(&self.path) {
+            Ok(name) => self.signals.push(Signal { name, value }),
+            Err(fault) => return Err(self.refuse(fault)),
+        }
         Ok(())
     }
 
@@ -140,6 +147,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 let max = state.limits.max_text_bytes;
                 let name = state.path.clone();
                 return Err(state.fail(ErrorCode::ValidationError, format!("'{name}' is text of more than {max} bytes")));
+            }
+            if let Err(fault) = storable::check_text(&state.path, value) {
+                return Err(state.refuse(fault));
             }
         }
         self.value(SignalValue::Text(value.into()))

@@ -6,6 +6,7 @@ use crate::{
     error::ProtocolError,
     id::{FleetId, SessionId, VehicleId},
     signal::SignalName,
+    storable,
 };
 
 /// A client that never repeats a name must not grow the table without bound.
@@ -20,6 +21,15 @@ pub(super) struct Interner {
 }
 
 impl Interner {
+    /// A name that a client sends; refused where no store can keep it. Names seen before were checked then.
+    pub(super) fn client_name(&mut self, text: &str) -> Result<SignalName, ProtocolError> {
+        if !self.names.contains(text) {
+            storable::check_name(text)?;
+        }
+        Ok(self.name(text))
+    }
+
+    /// A name as it is; an interner that serves clients takes them by [`Interner::client_name`] only.
     pub(super) fn name(&mut self, text: &str) -> SignalName {
         if let Some(name) = self.names.get(text) {
             return name.clone();

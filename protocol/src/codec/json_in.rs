@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{flatten::flatten, flatten::json_error, intern::Interner};
+use super::{bare_words::BareWords, flatten::flatten, flatten::json_error, intern::Interner};
 use crate::{
     channel::Channel,
     client::{ClientFrame, DecodeError, Delivery, OnSlow, Refusal, RequestId, Since, SubscribeRequest, TelemetryFrame, VideoUpload},
@@ -15,6 +15,7 @@ use crate::{
     limits::Limits,
     sample::Sample,
     signal::Quality,
+    storable,
     time::Timestamp,
 };
 
@@ -91,7 +92,19 @@ fn request_id(raw: Option<&RawValue>) -> Option<RequestId> {
 
 pub(super) fn decode(payload: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<ClientFrame, DecodeError> {
     let text = utf8(payload)?;
-    decode_text(text, payload, now, limits, interner, true)
+    let refused = match decode_text(text, payload, now, limits, interner, &BareWords::default(), true) {
+        Err(refused) if refused.error.code == ErrorCode::InvalidJson => refused,
+        decided => return decided,
+    };
+    // It costs no more than the samples it is about, where the rest can be read.
+    let Some((text, words)) = BareWords::replace(text) else { return Err(refused) };
+    let payload = Bytes::from(text);
+    match decode_text(utf8(&payload)?, &payload, now, limits, interner, &words, true) {
+        Ok(ClientFrame::Telemetry(frame)) => Ok(ClientFrame::Telemetry(frame)),
+        Ok(_) => Err(refused),
+        // The request's id may be readable now.
+        Err(again) => Err(DecodeError { id: refused.id.or(again.id), error: refused.error }),
+    }
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, ProtocolError> {
@@ -104,6 +117,7 @@ fn decode_text(
     now: Timestamp,
     limits: &Limits,
     interner: &mut Interner,
+    words: &BareWords,
     may_wrap: bool,
 ) -> Result<ClientFrame, DecodeError> {
     let raw: RawFrame<'_> = serde_json::from_str(text).map_err(|error| DecodeError {
@@ -115,7 +129,7 @@ fn decode_text(
         return Err(DecodeError { id, error: invalid("'type' is missing") });
     };
     let outcome = match &*kind.0 {
-        "telemetry" => telemetry(&raw, payload, now, limits, interner).map(ClientFrame::Telemetry),
+        "telemetry" => telemetry(&raw, text, payload, now, limits, interner, words).map(ClientFrame::Telemetry),
         "subscribe" => subscribe(&raw, id.clone()).map(ClientFrame::Subscribe),
         "unsubscribe" => channel(&raw).map(|channel| ClientFrame::Unsubscribe { channel, id: id.clone() }),
         "video" => video(&raw, now, limits, interner).map(ClientFrame::Video),
@@ -123,7 +137,7 @@ fn decode_text(
         "rl" => super::rl_in::command(text).map(|(agent, command)| ClientFrame::Rl { agent, command, id: id.clone() }),
         "config" => Ok(ClientFrame::Config(text.to_owned())),
         "message" if may_wrap => match raw.data {
-            Some(inner) => return decode_text(inner.get(), payload, now, limits, interner, false),
+            Some(inner) => return decode_text(inner.get(), payload, now, limits, interner, words, false),
             None => Err(invalid("'data' is missing: a message carries another frame there")),
         },
         other => {
@@ -175,16 +189,18 @@ fn parse_delivery(json: &str) -> Result<Delivery, ProtocolError> {
 
 fn telemetry(
     raw: &RawFrame<'_>,
+    text: &str,
     payload: &Bytes,
     now: Timestamp,
     limits: &Limits,
     interner: &mut Interner,
+    words: &BareWords,
 ) -> Result<TelemetryFrame, ProtocolError> {
     let mut frame = TelemetryFrame::default();
     let Some(batch) = &raw.batch else {
         match sample(raw, payload, now, limits, interner) {
             Ok(sample) => frame.samples.push(sample),
-            Err(error) => frame.refused.push(Refusal { index: 0, seq: raw.seq, error }),
+            Err(error) => frame.refused.push(Refusal { index: 0, seq: raw.seq, error: words.explain(text, error) }),
         }
         return Ok(frame);
     };
@@ -203,7 +219,7 @@ fn telemetry(
         };
         match outcome {
             Ok(sample) => frame.samples.push(sample),
-            Err(error) => frame.refused.push(Refusal { index, seq, error }),
+            Err(error) => frame.refused.push(Refusal { index, seq, error: words.explain(item.get(), error) }),
         }
     }
     Ok(frame)
@@ -248,6 +264,9 @@ pub fn check_source_time(time: Timestamp, now: Timestamp, limits: &Limits) -> Re
         let least = Timestamp::from_micros(limits.min_source_micros);
         return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, format!("{time} is too far in the past; from {least} on is taken")));
     }
+    if let Some(flaw) = storable::time_flaw(time) {
+        return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, flaw));
+    }
     if time > now.plus(limits.max_future) {
         let ahead = limits.max_future.as_secs();
         return Err(ProtocolError::new(
@@ -285,8 +304,18 @@ pub(super) fn decode_telemetry_body(
     limits: &Limits,
     interner: &mut Interner,
 ) -> Result<TelemetryFrame, ProtocolError> {
-    let raw: RawFrame<'_> = serde_json::from_str(utf8(body)?).map_err(|e| json_error(&e))?;
-    telemetry(&raw, body, now, limits, interner)
+    let text = utf8(body)?;
+    let error = match serde_json::from_str::<RawFrame<'_>>(text) {
+        Ok(raw) => return telemetry(&raw, text, body, now, limits, interner, &BareWords::default()),
+        Err(error) => json_error(&error),
+    };
+    let Some((text, words)) = BareWords::replace(text).filter(|_| error.code == ErrorCode::InvalidJson) else { return Err(error) };
+    let body = Bytes::from(text);
+    let text = utf8(&body)?;
+    match serde_json::from_str::<RawFrame<'_>>(text) {
+        Ok(raw) => telemetry(&raw, text, &body, now, limits, interner, &words),
+        Err(_) => Err(error),
+    }
 }
 
 pub(super) fn decode_video_body(

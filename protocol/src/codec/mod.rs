@@ -4,6 +4,7 @@
 //! replies into ready-to-send WebSocket frames. Both keep scratch space and are reused.
 
 mod archive;
+mod bare_words;
 mod flatten;
 mod intern;
 mod json_in;

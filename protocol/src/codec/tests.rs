@@ -139,6 +139,67 @@ fn a_bad_sample_in_a_batch_costs_the_good_ones_nothing() {
 }
 
 #[test]
+fn a_word_that_is_no_json_costs_its_sample_only() {
+    for word in ["NaN", "Infinity", "-Infinity", "nan", "-inf", "undefined", "1.#IND", ".5", "+1"] {
+        let code = if word.to_ascii_lowercase().contains(['n', 'f']) && !word.contains(['u', '#']) {
+            ErrorCode::InvalidNumber
+        } else {
+            ErrorCode::InvalidJson
+        };
+        let batch = format!(
+            r#"[{{"driverId":"a","seq":1,"data":{{"v":"NaN"}}}},{{"driverId":"a","seq":2,"data":{{"v":[1,{word}]}}}},{{"driverId":"a","seq":3,"data":{{"v":3}}}}]"#
+        );
+        let body = Bytes::from(format!(r#"{{"batch":{batch}}}"#));
+        let posted = Decoder::new(Limits::default()).decode_telemetry_body(&body, NOW).unwrap();
+        for frame in [
+            telemetry(&format!(r#"{{"type":"telemetry","batch":{batch}}}"#)),
+            telemetry(&format!(r#"{{"type":"message","data":{{"type":"telemetry","batch":{batch}}}}}"#)),
+            posted,
+        ] {
+            assert_eq!(frame.samples.iter().map(|s| s.seq).collect::<Vec<_>>(), [Some(1), Some(3)], "{word}");
+            assert_eq!(frame.samples[0].raw.as_deref(), Some(&br#"{"v":"NaN"}"#[..]));
+            assert_eq!(frame.places(), [0, 2]);
+            let refused = &frame.refused[0];
+            assert_eq!((refused.index, refused.seq, refused.error.code), (1, Some(2), code), "{word}: {}", refused.error.message);
+            assert!(refused.error.message.contains(word), "{}", refused.error.message);
+        }
+    }
+    let alone = telemetry(r#"{"type":"telemetry","driverId":"a","seq":9,"data":{"v":NaN}}"#);
+    assert_eq!((alone.refused[0].index, alone.refused[0].seq, alone.refused[0].error.code), (0, Some(9), ErrorCode::InvalidNumber));
+    // Elsewhere it is as bad as it was.
+    let error = decode(r#"{"type":"subscribe","channel":"ai:1","id":"r","delivery":{"max_rate":NaN}}"#).unwrap_err();
+    assert_eq!((error.id.unwrap().as_json(), error.error.code), ("\"r\"", ErrorCode::InvalidJson));
+    assert_eq!(code("NaN"), ErrorCode::InvalidJson);
+}
+
+#[test]
+fn what_no_store_can_keep_is_refused_in_either_format_with_its_place() {
+    let texts = [r#"{"":7}"#, r#"{"note":"a\u0000b"}"#, r#"{"x\\":1}"#, r#"{"tab\there":3}"#, r#"{"a":{"n\u0085l":true}}"#];
+    let batch: Vec<String> = texts.iter().map(|data| format!(r#"{{"driverId":"a","data":{data}}}"#)).collect();
+    let json = telemetry(&format!(r#"{{"type":"telemetry","batch":[{{"driverId":"a","data":{{"ok":1}}}},{}]}}"#, batch.join(",")));
+    let number = |name: &str| Signal { name: name.into(), value: SignalValue::Number(1.0) };
+    let bad = [
+        number(""),
+        Signal { name: "note".into(), value: SignalValue::Text("a\0b".into()) },
+        number("x\\"),
+        number("tab\there"),
+        number("n\u{85}l"),
+    ];
+    let samples: Vec<Sample> =
+        std::iter::once(number("ok")).chain(bad).map(|signal| Sample { signals: vec![signal], ..sample() }).collect();
+    let payload = Bytes::from(encode_telemetry(WireFormat::Rkyv, &samples));
+    let ClientFrame::Telemetry(rkyv) = Decoder::new(Limits::default()).decode(WireFormat::Rkyv, &payload, NOW).unwrap() else { panic!() };
+    for frame in [json, rkyv] {
+        assert_eq!(frame.samples.len(), 1);
+        let refused: Vec<_> = frame.refused.iter().map(|r| (r.index, r.error.code)).collect();
+        assert_eq!(refused, [1, 2, 3, 4, 5].map(|index| (index, ErrorCode::ValidationError)));
+    }
+    for (sample, flawed) in samples.iter().zip([false, true, true, true, true, true]) {
+        assert_eq!(crate::storable::check(sample).is_err(), flawed);
+    }
+}
+
+#[test]
 fn not_a_number_in_an_archive_is_refused_beside_good_samples() {
     let mut bad = sample();
     bad.signals[0].value = SignalValue::Number(f64::NAN);
