@@ -47,7 +47,8 @@ pub(crate) fn units(samples: &[Sample]) -> usize {
     samples.iter().map(bytes).sum::<usize>().div_ceil(UNIT)
 }
 
-fn bytes(sample: &Sample) -> usize {
+/// Memory a sample takes, bytes, roughly.
+pub(crate) fn bytes(sample: &Sample) -> usize {
     let texts = match &sample.raw {
         // Kept as it was sent beside the signals made of it.
         Some(raw) => 2 * raw.len(),

@@ -1,6 +1,7 @@
 //! A channel as its owner holds it: offsets, subscribers, history, and publications encoded once.
 
 mod bounds;
+mod budget;
 mod history;
 mod missed;
 mod wildcards;
@@ -22,10 +23,11 @@ use tokio::sync::oneshot;
 use crate::{
     outbox::Delivered,
     registry::Registry,
-    snapshot::{ChannelSnapshot, Fork, fork, later_epoch},
+    snapshot::{ChannelSnapshot, Fork, Remembered, fork, later_epoch},
     subscription::Subscription,
 };
 pub use bounds::{HistoryBound, HistoryBounds};
+pub(crate) use budget::HistoryBudget;
 use history::{Content, History};
 pub(crate) use missed::{Missed, Portion};
 pub(crate) use wildcards::Wildcards;
@@ -142,12 +144,12 @@ impl Broadcast {
     }
 
     /// The channel as it was saved.
-    pub(crate) fn restore(id: &Id, saved: ChannelSnapshot) -> Self {
+    pub(crate) fn restore(id: &Id, saved: ChannelSnapshot, registry: &Registry) -> Self {
         let mut channel = Self::new(saved.kind, id, Timestamp::default());
         channel.epoch = saved.epoch;
         channel.offset = saved.offset;
         channel.forks = (!saved.forks.is_empty()).then(|| Box::new(saved.forks));
-        channel.history = History::restore(saved.history);
+        channel.history = History::restore(saved.history, &registry.histories);
         channel
     }
 
@@ -172,7 +174,19 @@ impl Broadcast {
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {
-        !self.own.is_empty()
+        self.own.iter().any(|s| s.is_active() && s.outbox().closing().is_none())
+    }
+
+    /// Whether nothing was ever published on it: nobody misses it when it goes.
+    pub(crate) const fn is_blank(&self) -> bool {
+        self.offset == 0
+    }
+
+    /// Whether its owner may go: nobody subscribes, and nothing was ever published, or, for an `old` one that has been
+    /// idle for long, nothing published is remembered any more. The next owner begins a new epoch.
+    pub(crate) fn is_disposable(&mut self, old: bool, now: Timestamp, registry: &Registry) -> bool {
+        self.compact(now, registry);
+        !self.has_subscribers() && (self.is_blank() || (old && self.history.is_empty()))
     }
 
     /// Publishes samples, each at its own offset.
@@ -228,7 +242,7 @@ impl Broadcast {
     pub(crate) fn remember(&mut self, first: u64, samples: Vec<Sample>, now: Timestamp, registry: &Registry) {
         let at = samples.first().map_or(now, |s| s.received_at);
         let bound = registry.config.history.of(self.name.channel.kind);
-        self.history.push(first, Content::Samples(Arc::new(samples)), at, now, bound);
+        self.history.push(first, Content::Samples(Arc::new(samples)), at, now, bound, &registry.histories);
     }
 
     /// Begins a new epoch that goes on where this one is.
@@ -255,7 +269,8 @@ impl Broadcast {
         if !self.targets.is_empty() {
             self.fan_out(first, content, registry);
         }
-        self.history.push(first, content.clone(), at, now, registry.config.history.of(self.name.channel.kind));
+        let bound = registry.config.history.of(self.name.channel.kind);
+        self.history.push(first, content.clone(), at, now, bound, &registry.histories);
     }
 
     /// Takes in changes of the wildcard's list.
@@ -317,7 +332,9 @@ impl Broadcast {
         let (version, list) = registry.wildcards(self.name.channel.kind).snapshot();
         self.seen = version;
         self.retarget(&list);
-        let (from, recovered) = subscription.since().map_or((self.offset, false), |since| self.resume_from(since));
+        // As of one moment: what is remembered may go at any other.
+        let remembered = if subscription.since().is_some() { self.history.save() } else { Vec::new() };
+        let (from, recovered) = subscription.since().map_or((self.offset, false), |since| self.resume_from(since, &remembered));
         let reply = Reply::Subscribed {
             channel: self.name.channel.clone(),
             id: subscription.request().cloned(),
@@ -326,14 +343,14 @@ impl Broadcast {
             recovered,
         };
         subscription.outbox().open(subscription, &reply);
-        if let Some(missed) = Missed::behind(from, &self.name, self.history.after(from), subscription.take_permit()) {
+        if let Some(missed) = Missed::behind(from, &self.name, after(&remembered, from), subscription.take_permit()) {
             subscription.outbox().push_missed(subscription, missed);
         }
     }
 
     /// After which offset a client that stopped at `since` goes on, and whether that is all it missed.
-    fn resume_from(&self, since: Since) -> (u64, bool) {
-        let oldest = self.history.first_offset().map_or(self.offset, |first| first - 1);
+    fn resume_from(&self, since: Since, remembered: &[Remembered]) -> (u64, bool) {
+        let oldest = remembered.first().map_or(self.offset, |entry| entry.first - 1);
         let here = since.epoch == self.epoch && since.offset <= self.offset;
         let before = || self.forks().iter().any(|f| f.epoch == since.epoch && since.offset <= f.through);
         // Another life of the channel, or an offset it never had: what is remembered is what there is.
@@ -345,10 +362,11 @@ impl Broadcast {
 
     /// What is remembered after `since` (all of it where absent), oldest first, at most `limit` publications.
     pub(crate) fn history(&self, since: Option<Since>, limit: usize) -> ChannelHistory {
-        let oldest = self.history.first_offset().map_or(self.offset, |first| first - 1);
-        let (from, recovered) = since.map_or((oldest, false), |since| self.resume_from(since));
+        let remembered = self.history.save();
+        let oldest = remembered.first().map_or(self.offset, |entry| entry.first - 1);
+        let (from, recovered) = since.map_or((oldest, false), |since| self.resume_from(since, &remembered));
         let mut publications = Vec::new();
-        for (first, content) in self.history.after(from) {
+        for (first, content) in after(&remembered, from) {
             let skip = (from + 1).saturating_sub(first) as usize;
             for at in skip..content.len() {
                 if publications.len() == limit {
@@ -384,6 +402,11 @@ impl Broadcast {
         self.targets.retain(|s| s.is_active() && s.outbox().closing().is_none());
         self.targets.shrink_to_fit();
     }
+}
+
+/// Everything with publications beyond `offset`, oldest first, with its first offset.
+fn after(remembered: &[Remembered], offset: u64) -> impl Iterator<Item = (u64, &Content)> {
+    remembered.iter().filter(move |e| e.last() > offset).map(|e| (e.first, &e.content))
 }
 
 /// One publication as JSON text.

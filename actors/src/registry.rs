@@ -17,7 +17,7 @@ use slipstream_protocol::{AgentId, Channel, ChannelKind, Id, SessionId, Target, 
 use crate::{
     agent::{AgentSlot, Watchers},
     backlog::Backlog,
-    channel::Wildcards,
+    channel::{HistoryBudget, Wildcards},
     health::{Incident, PoisonedSample},
     outbox::Outbox,
     ports::Clock,
@@ -38,6 +38,7 @@ pub(crate) struct Registry {
     pub(crate) config: SystemConfig,
     pub(crate) stats: Arc<Stats>,
     pub(crate) backlog: Backlog,
+    pub(crate) histories: Arc<HistoryBudget>,
     pub(crate) vehicles: DashMap<VehicleId, Arc<VehicleSlot>>,
     pub(crate) rooms: DashMap<SessionId, Arc<RoomSlot>>,
     pub(crate) topics: DashMap<Channel, Arc<TopicSlot>>,
@@ -58,6 +59,7 @@ impl Registry {
     pub(crate) fn new(config: SystemConfig, clock: Arc<dyn Clock>, arbiters: Vec<ArbiterHandle>) -> Self {
         Self {
             backlog: Backlog::new(config.backlog_bytes),
+            histories: Arc::new(HistoryBudget::new(config.history_bytes)),
             config,
             stats: Arc::default(),
             vehicles: DashMap::new(),

@@ -76,9 +76,10 @@ impl RoomSlot {
     }
 
     /// A slot with the state of a system before this one.
-    pub(crate) fn restore(saved: RoomSnapshot) -> Self {
+    pub(crate) fn restore(saved: RoomSnapshot, now: Timestamp) -> Self {
         let slot = Self::new(saved.id.clone());
         slot.metrics.store(Some(Arc::new(saved.state.metrics())));
+        slot.handle.touch(now);
         *slot.dormant.lock() = Some(Box::new(saved));
         slot
     }
@@ -86,6 +87,19 @@ impl RoomSlot {
     /// The state of a room that is not resident.
     pub(crate) fn dormant(&self) -> Option<RoomSnapshot> {
         self.dormant.lock().as_deref().cloned()
+    }
+
+    /// Whether nothing ever happened in the room, as far as can be seen from outside its actor.
+    pub(crate) fn is_blank(&self) -> bool {
+        let nothing_saved = |saved: &RoomSnapshot| saved.through.is_empty() && saved.channel.as_ref().is_none_or(|c| c.offset == 0);
+        self.metrics.load().as_ref().is_none_or(|m| m.samples == 0) && self.dormant.lock().as_deref().is_none_or(nothing_saved)
+    }
+
+    /// Has the sweeper look at a room that nothing ever happened in when a subscriber leaves it.
+    fn look_again(&self, is_blank: bool, now: Timestamp) {
+        if is_blank {
+            self.handle.touch(now);
+        }
     }
 
     pub(crate) fn forget(&self, key: u64, stats: &Stats) {
@@ -119,7 +133,7 @@ impl SessionRoomActor {
     fn new(slot: Arc<RoomSlot>, registry: Arc<Registry>) -> Self {
         let (session, channel, through) = slot.dormant.lock().take().map_or_else(Default::default, |d| (d.state, d.channel, d.through));
         let channel = match channel {
-            Some(saved) => Broadcast::restore(slot.id.id(), saved),
+            Some(saved) => Broadcast::restore(slot.id.id(), saved, &registry),
             None => Broadcast::new(ChannelKind::Session, slot.id.id(), registry.now()),
         };
         Self { slot, registry, session, channel, through, told_at: Timestamp::default(), pending: None }
@@ -163,10 +177,16 @@ impl SessionRoomActor {
             return;
         }
         let slot = self.slot.clone();
-        if slot.handle.retire(|| *slot.dormant.lock() = Some(Box::new(self.snapshot(false)))) {
+        let kept = (!self.is_blank()).then(|| Box::new(self.snapshot(false)));
+        if slot.handle.retire(|| *slot.dormant.lock() = kept) {
             self.registry.stats.rooms.sub(1);
             actix::ActorContext::stop(ctx);
         }
+    }
+
+    /// Whether nothing ever happened in it: nobody misses it when it goes.
+    fn is_blank(&self) -> bool {
+        self.channel.is_blank() && self.through.is_empty()
     }
 
     fn snapshot(&self, with_history: bool) -> RoomSnapshot {
@@ -206,8 +226,14 @@ impl Handler<RoomMessage> for SessionRoomActor {
             RoomMessage::Processed(batch) => self.take(&batch, ctx),
             RoomMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
             RoomMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
-            RoomMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
-            RoomMessage::Forget(key) => self.channel.forget(key),
+            RoomMessage::Unsubscribe(subscription, request) => {
+                self.channel.unsubscribe(&subscription, request);
+                self.slot.look_again(self.is_blank(), self.registry.now());
+            }
+            RoomMessage::Forget(key) => {
+                self.channel.forget(key);
+                self.slot.look_again(self.is_blank(), self.registry.now());
+            }
             RoomMessage::History(request) => request.answer(&self.channel),
             RoomMessage::Snapshot(reply) => drop(reply.send(self.snapshot(true))),
             RoomMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),

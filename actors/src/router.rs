@@ -70,6 +70,24 @@ impl Router {
         self.registry.backlog.bytes()
     }
 
+    /// What all channels together remember: bytes, roughly, the most they may be, and how many publications were
+    /// given up to stay within that.
+    pub fn histories(&self) -> (usize, usize, u64) {
+        let histories = &self.registry.histories;
+        (histories.used(), histories.most(), histories.evicted())
+    }
+
+    /// How many owners of channels are known, in memory or not, by kind.
+    pub fn owners(&self) -> [(&'static str, usize); 4] {
+        let registry = &self.registry;
+        [
+            ("vehicle", registry.vehicles.len()),
+            ("session", registry.rooms.len()),
+            ("rl", registry.agents.len()),
+            ("topic", registry.topics.len()),
+        ]
+    }
+
     /// Publishes an event on its owner's channel (and the session's, when it has one).
     ///
     /// Fails with [`ErrorCode::Busy`] while draining.
@@ -368,6 +386,8 @@ fn by_vehicle(samples: Vec<Sample>) -> Vec<(VehicleId, Vec<Sample>)> {
     groups
 }
 
+#[cfg(test)]
+mod owner_tests;
 #[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]

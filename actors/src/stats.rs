@@ -54,6 +54,8 @@ pub struct Stats {
     pub rooms: Counter,
     /// Vehicles passivated for idleness.
     pub passivated: Counter,
+    /// Owners of channels that were forgotten, because nothing was published and nobody subscribed any more.
+    pub owners_forgotten: Counter,
     /// Agents there are now.
     pub rl_agents: Counter,
     /// Steps that agents took.

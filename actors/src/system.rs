@@ -49,6 +49,8 @@ pub struct SystemConfig {
     pub restart_backoff: Duration,
     /// How much each kind of channel remembers.
     pub history: HistoryBounds,
+    /// Bytes, roughly, that all channels together may remember.
+    pub history_bytes: usize,
     /// How often session rooms publish their numbers.
     pub metrics_every: Duration,
     /// Most subscriptions of one connection.
@@ -81,6 +83,7 @@ impl Default for SystemConfig {
             restart_window: Duration::from_secs(60),
             restart_backoff: Duration::from_millis(10),
             history: HistoryBounds::default(),
+            history_bytes: 256 << 20,
             metrics_every: Duration::from_millis(500),
             max_subscriptions: 4_096,
             outbox: OutboxLimits::default(),
@@ -147,11 +150,11 @@ impl ActorSystem {
             registry.vehicles.insert(saved.id.clone(), Arc::new(VehicleSlot::restore(saved, registry.now())));
         }
         for saved in snapshot.rooms {
-            registry.rooms.insert(saved.id.clone(), Arc::new(RoomSlot::restore(saved)));
+            registry.rooms.insert(saved.id.clone(), Arc::new(RoomSlot::restore(saved, registry.now())));
         }
         for saved in snapshot.topics {
             let channel = Channel::one(saved.channel.kind, saved.id.clone());
-            registry.topics.insert(channel, Arc::new(TopicSlot::restore(saved)));
+            registry.topics.insert(channel, Arc::new(TopicSlot::restore(saved, registry.now())));
         }
         for saved in snapshot.agents {
             let slot = Arc::new(AgentSlot::restore(saved));

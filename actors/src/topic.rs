@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, Supervised};
-use slipstream_protocol::{ChannelKind, Id, client::RequestId, server::Event};
+use actix::{Actor, ActorContext, Context, Handler, Message, Supervised};
+use slipstream_protocol::{ChannelKind, Id, Timestamp, client::RequestId, server::Event};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -29,6 +29,9 @@ pub(crate) enum TopicMessage {
     Forget(u64),
     History(HistoryRequest),
     Snapshot(oneshot::Sender<TopicSnapshot>),
+    Compact,
+    /// To end where nobody misses the channel; `true` for one that has been idle for long.
+    Leave(bool),
 }
 
 /// Outlives the generations of a topic's actor.
@@ -50,9 +53,10 @@ impl TopicSlot {
             let (slot, registry) = (self.clone(), registry.clone());
             let arbiter = registry.arbiter(self.id.as_str()).clone();
             let mailbox = registry.config.mailbox;
+            self.handle.touch(registry.now());
             spawn(&arbiter, mailbox, registry.clone(), move || {
                 let channel = match slot.saved.lock().take() {
-                    Some(saved) => Broadcast::restore(&slot.id, saved),
+                    Some(saved) => Broadcast::restore(&slot.id, saved, &registry),
                     None => Broadcast::new(slot.kind, &slot.id, registry.now()),
                 };
                 TopicActor { slot, registry, channel }
@@ -61,10 +65,16 @@ impl TopicSlot {
     }
 
     /// A slot with the channel of a system before this one.
-    pub(crate) fn restore(saved: TopicSnapshot) -> Self {
+    pub(crate) fn restore(saved: TopicSnapshot, now: Timestamp) -> Self {
         let slot = Self::new(saved.channel.kind, saved.id);
+        slot.handle.touch(now);
         *slot.saved.lock() = Some(saved.channel);
         slot
+    }
+
+    /// Whether nobody misses the slot; `old`: it has been idle for long.
+    pub(crate) fn is_disposable(&self, old: bool) -> bool {
+        !self.handle.is_resident() && self.saved.lock().as_ref().is_none_or(|saved| old || saved.offset == 0)
     }
 
     pub(crate) fn forget(&self, key: u64, stats: &Stats) {
@@ -103,14 +113,30 @@ impl Supervisable for TopicActor {
 impl Handler<TopicMessage> for TopicActor {
     type Result = ();
 
-    fn handle(&mut self, message: TopicMessage, _: &mut Context<Self>) {
+    fn handle(&mut self, message: TopicMessage, ctx: &mut Context<Self>) {
         let (slot, registry) = (self.slot.clone(), self.registry.clone());
         let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
         match message {
-            TopicMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
+            TopicMessage::Publish(event) => {
+                let now = self.registry.now();
+                self.slot.handle.touch(now);
+                self.channel.publish_event(event, now, &self.registry);
+            }
             TopicMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
-            TopicMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
-            TopicMessage::Forget(key) => self.channel.forget(key),
+            TopicMessage::Unsubscribe(subscription, request) => {
+                self.channel.unsubscribe(&subscription, request);
+                self.slot.handle.touch(self.registry.now());
+            }
+            TopicMessage::Forget(key) => {
+                self.channel.forget(key);
+                self.slot.handle.touch(self.registry.now());
+            }
+            TopicMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
+            TopicMessage::Leave(old) => {
+                if self.channel.is_disposable(old, self.registry.now(), &self.registry) && self.slot.handle.retire(|| {}) {
+                    ctx.stop();
+                }
+            }
             TopicMessage::Snapshot(reply) => {
                 drop(reply.send(TopicSnapshot { id: self.slot.id.clone(), channel: self.channel.save(true) }));
             }

@@ -8,6 +8,7 @@ mod slot;
 use std::{collections::VecDeque, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use bytes::{Bytes, BytesMut};
 use slipstream_engine::vehicle::{Output, Vehicle};
 use slipstream_protocol::{ChannelKind, Sample, SessionId, Timestamp, client::RequestId, codec::Numbering, server::Event};
 
@@ -95,7 +96,8 @@ impl VehicleActor {
     fn new(slot: Arc<VehicleSlot>, registry: Arc<Registry>) -> Self {
         let dormant = slot.wake();
         let vehicle = dormant.vehicle;
-        let mut others: ThinVec<_> = dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c))).collect();
+        let mut others: ThinVec<_> =
+            dormant.channels.into_iter().map(|c| (c.kind, Broadcast::restore(slot.id.id(), c, &registry))).collect();
         let telemetry = match others.iter().position(|(kind, _)| *kind == ChannelKind::Telemetry) {
             Some(at) => others.swap_remove(at).1,
             None => Broadcast::new(ChannelKind::Telemetry, slot.id.id(), Timestamp::from_micros(slot.counter.epoch() as i64)),
@@ -118,12 +120,14 @@ impl VehicleActor {
             flight.applied += 1;
         }
         let outputs = std::mem::take(&mut work.outputs);
-        let Some(InFlight { samples, held, first, silent, at, set_aside, .. }) = work.in_flight.take().filter(|f| !f.samples.is_empty())
+        let Some(InFlight { mut samples, held, first, silent, at, set_aside, .. }) =
+            work.in_flight.take().filter(|f| !f.samples.is_empty())
         else {
             return;
         };
         self.slot.handle.touch(now);
         self.registry.stats.samples.add(samples.len() as u64);
+        own_texts(&mut samples);
         let samples = Arc::new(samples);
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
@@ -285,8 +289,28 @@ impl VehicleActor {
         VehicleSnapshot { id: self.slot.id.clone(), state: self.vehicle.clone(), channels: self.channels(true) }
     }
 
+    /// Whether nothing was ever heard of the vehicle: nobody misses it when it goes.
+    fn is_blank(&self) -> bool {
+        self.vehicle.twin().samples == 0 && self.telemetry.is_blank() && self.others.iter().all(|(_, c)| c.is_blank())
+    }
+
+    /// Ends the subscription of a channel of which `end` is told, and has the sweeper look at a blank vehicle again.
+    fn subscriber_leaves(&mut self, kind: ChannelKind, end: impl FnOnce(&mut Broadcast)) {
+        end(self.channel(kind));
+        if self.is_blank() {
+            self.slot.handle.touch(self.registry.now());
+        }
+    }
+
     fn passivate(&mut self, ctx: &mut Context<Self>) {
         if self.telemetry.has_subscribers() || self.others.iter().any(|(_, c)| c.has_subscribers()) {
+            return;
+        }
+        if self.is_blank() {
+            if self.slot.handle.retire(|| {}) {
+                self.registry.stats.vehicles.sub(1);
+                ctx.stop();
+            }
             return;
         }
         self.vehicle.compact(self.registry.now());
@@ -301,6 +325,20 @@ impl VehicleActor {
 impl InFlight {
     const fn new(samples: Vec<Sample>, first: u64, at: Option<Timestamp>) -> Self {
         Self { samples, held: None, first, silent: 0, at, set_aside: Vec::new(), applied: 0, outputs: 0 }
+    }
+}
+
+/// Copies what was sent as `data` out of the frames it came in. A frame may hold samples of many vehicles, and
+/// would stay in memory whole as long as one of them is remembered.
+fn own_texts(samples: &mut [Sample]) {
+    let bytes = samples.iter().filter_map(|s| s.raw.as_ref()).map(Bytes::len).sum();
+    if bytes == 0 {
+        return;
+    }
+    let mut own = BytesMut::with_capacity(bytes);
+    for raw in samples.iter_mut().filter_map(|s| s.raw.as_mut()) {
+        own.extend_from_slice(raw);
+        *raw = own.split().freeze();
     }
 }
 
@@ -381,9 +419,9 @@ impl Handler<VehicleMessage> for VehicleActor {
                 self.channel(subscription.channel().kind).subscribe(&subscription, &registry);
             }
             VehicleMessage::Unsubscribe(subscription, request) => {
-                self.channel(subscription.channel().kind).unsubscribe(&subscription, request);
+                self.subscriber_leaves(subscription.channel().kind, |channel| channel.unsubscribe(&subscription, request));
             }
-            VehicleMessage::Forget(kind, key) => self.channel(kind).forget(key),
+            VehicleMessage::Forget(kind, key) => self.subscriber_leaves(kind, |channel| channel.forget(key)),
             VehicleMessage::History(kind, request) => request.answer(self.channel(kind)),
             VehicleMessage::Snapshot(reply) => drop(reply.send(self.snapshot())),
             VehicleMessage::Compact => self.compact(),

@@ -195,7 +195,6 @@ impl Reader {
     }
 
     /// What the remembered layout holds in memory, bytes.
-    #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
         self.layout.capacity() * size_of::<(SignalName, Option<Meaning>)>()
     }

@@ -69,6 +69,9 @@ pub enum Reply {
         seq: u64,
         /// What is promised.
         level: AckLevel,
+        /// Points that a time-series store will never have, among what was written together with these samples:
+        /// refused by the store for good, or given up. Above 0, `stored` does not hold for all of them.
+        unstored: u64,
     },
     /// Publications were dropped for this subscriber.
     Gap {

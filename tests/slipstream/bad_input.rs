@@ -65,7 +65,13 @@ async fn bad_text_frames_get_their_named_error_and_the_connection_stays() {
         (one(&json!({"timestamp": "1970-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
         (one(&json!({"timestamp": "2999-01-01T00:00:00Z"})).to_string(), "TIMESTAMP_OUT_OF_RANGE"),
         (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":1e999}}"#.into(), "INVALID_NUMBER"),
-        (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":NaN}}"#.into(), "INVALID_JSON"),
+        (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":NaN}}"#.into(), "INVALID_NUMBER"),
+        (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":[-Infinity]}}"#.into(), "INVALID_NUMBER"),
+        (r#"{"type":"telemetry","driverId":"ALB","data":{"rpm":undefined}}"#.into(), "INVALID_JSON"),
+        (one(&json!({"data": {"": 1}})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"data": {"x\\": 1}})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"data": {"tab\there": 1}})).to_string(), "VALIDATION_ERROR"),
+        (one(&json!({"data": {"note": "a\u{0}b"}})).to_string(), "VALIDATION_ERROR"),
         (json!({"type": "telemetry", "batch": vec![json!({}); 11]}).to_string(), "BATCH_TOO_LARGE"),
         (json!({"type": "video", "driverId": "ALB", "frameData": "***"}).to_string(), "INVALID_BASE64"),
         (json!({"type": "video", "driverId": "ALB", "frameData": "bm90IGFuIGltYWdl"}).to_string(), "INVALID_IMAGE"),
@@ -239,4 +245,51 @@ async fn a_connection_cut_in_the_middle_of_a_frame_harms_nobody() {
         bystanders.go_on().await;
     }
     gateway.stop().await;
+}
+
+/// One `NaN` costs its sample, and each refused sample is named by its place in what the sender sent.
+#[tokio::test]
+async fn refused_samples_are_named_by_their_place_whatever_else_is_refused() {
+    let gateway = Gateway::start().await;
+    let claims = Claims {
+        sub: "garage".into(),
+        exp: now_s() + 3_600,
+        iat: None,
+        role: Role::Relay,
+        channels: None,
+        publish: Some(vec!["ALB".into()]),
+    };
+    let token = gateway.token_of(&claims);
+    let old = r#"{"driverId":"ALB","timestamp":"1970-01-01T00:00:00Z","data":{"rpm":1}}"#;
+    let (good, foreign) = (r#"{"driverId":"ALB","data":{"rpm":1}}"#, r#"{"driverId":"HAM","data":{"rpm":1}}"#);
+    let (nan, nul) = (r#"{"driverId":"ALB","data":{"rpm":NaN}}"#, r#"{"driverId":"ALB","data":{"note":"a\u0000b"}}"#);
+    let batch = format!("[{old},{good},{foreign},{nan},{good},{nul},{foreign}]");
+    let expected = [(0, "TIMESTAMP_OUT_OF_RANGE"), (2, "FORBIDDEN"), (3, "INVALID_NUMBER"), (5, "VALIDATION_ERROR"), (6, "FORBIDDEN")];
+    let posting = reqwest::Client::new().post(gateway.url("/api/telemetry")).bearer_auth(&token);
+    let answer: Value = posting.body(format!(r#"{{"batch":{batch}}}"#)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["data"]["accepted"], 2, "{answer}");
+    let refused: Vec<_> =
+        answer["data"]["refused"].as_array().unwrap().iter().map(|r| (r["index"].as_u64().unwrap(), r["code"].as_str().unwrap())).collect();
+    assert_eq!(refused, expected);
+
+    let mut client = gateway.client_with(&format!("token={token}"), WireFormat::Json).await;
+    client.send_raw(Message::text(format!(r#"{{"type":"telemetry","batch":{batch}}}"#))).await;
+    for (place, code) in expected {
+        let error = client.message_of("error").await;
+        let message = error["message"].as_str().unwrap();
+        assert!(error["code"] == code && message.starts_with(&format!("batch[{place}]: ")), "{error}");
+    }
+    // Where they have numbers, those name them.
+    let numbered = batch.replace(r#"{"driverId""#, r#"{"seq":0,"driverId""#);
+    let numbered: String = numbered
+        .split("\"seq\":0")
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part.to_owned() } else { format!("\"seq\":{n}{part}") })
+        .collect();
+    client.send_raw(Message::text(format!(r#"{{"type":"telemetry","batch":{numbered}}}"#))).await;
+    for (place, code) in expected {
+        let error = client.message_of("error").await;
+        assert!(error["code"] == code && error["seq"] == place + 1, "{error}");
+    }
+    assert_eq!(client.message_of("ack").await["seq"], 7);
 }

@@ -206,3 +206,29 @@ async fn a_given_request_id_comes_back_and_a_malformed_one_does_not() {
     assert_ne!(ask("a b c").await.unwrap().headers()["x-request-id"], "a b c");
     gateway.stop().await;
 }
+
+/// A full disk, as the journal sees it: no segment can be made while its folder is elsewhere.
+#[tokio::test]
+async fn a_disk_that_takes_no_writes_degrades_health_until_it_does_again() {
+    let gateway = Gateway::start_with(|c| c.journal.segment_bytes = 1).await;
+    let relay = gateway.token(Role::Relay);
+    let sample = || Some(json!({"driverId": "ALB", "data": {"rpm": 1}}));
+    let health = async || -> Value { call(&gateway, Method::GET, "/health", None, None).await.json().await.unwrap() };
+    assert_eq!(call(&gateway, Method::POST, "/api/telemetry", Some(&relay), sample()).await.status(), StatusCode::CREATED);
+    assert_eq!(health().await["data"]["status"], "ok");
+    let journal = gateway.services().config.data_dir.join("journal");
+    let away = journal.with_file_name("away");
+    std::fs::rename(&journal, &away).unwrap();
+    assert_eq!(call(&gateway, Method::POST, "/api/telemetry", Some(&relay), sample()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let told = health().await;
+    assert_eq!(told["data"]["status"], "degraded", "{told}");
+    assert!(told["data"]["journal"]["writeError"].as_str().unwrap().contains("free disk space under DATA_DIR"), "{told}");
+    std::fs::rename(&away, &journal).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    // Nobody publishes meanwhile: who balances load sends nothing to a server that is degraded.
+    while health().await["data"]["status"] != "ok" {
+        assert!(Instant::now() < deadline);
+        sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(call(&gateway, Method::POST, "/api/telemetry", Some(&relay), sample()).await.status(), StatusCode::CREATED);
+}

@@ -13,7 +13,7 @@ mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised};
 use slipstream_engine::rl::agent::{Agent, AgentState, Update};
 use slipstream_protocol::{
     ChannelKind, Sample,
@@ -52,6 +52,9 @@ pub(crate) enum AgentMessage {
     Forget(u64),
     History(HistoryRequest),
     Snapshot(oneshot::Sender<AgentSnapshot>),
+    Compact,
+    /// To end where there is no agent and nobody misses the channel; `true` for one that has been idle for long.
+    Leave(bool),
 }
 
 pub(crate) struct RlAgentActor {
@@ -72,7 +75,7 @@ impl RlAgentActor {
     fn new(slot: Arc<AgentSlot>, registry: Arc<Registry>) -> Self {
         let saved = slot.take_saved();
         let channel = match saved.as_ref().map(|s| s.channel.clone()) {
-            Some(channel) => Broadcast::restore(slot.id.id(), channel),
+            Some(channel) => Broadcast::restore(slot.id.id(), channel, &registry),
             None => Broadcast::new(ChannelKind::Rl, slot.id.id(), registry.now()),
         };
         let playing = saved.as_ref().and_then(|s| s.play_every);
@@ -278,14 +281,34 @@ impl Handler<AgentMessage> for RlAgentActor {
         let _handled = OnDrop(move || slot.handle.handled(&registry.stats));
         match message {
             // Who asked and has gone needs no answer; a panic drops the sender, which is an answer, too.
-            AgentMessage::Command(command, reply) => drop(reply.send(self.execute(command, ctx))),
+            AgentMessage::Command(command, reply) => {
+                self.slot.handle.touch(self.registry.now());
+                drop(reply.send(self.execute(command, ctx)));
+            }
             AgentMessage::Samples(samples) => self.hear(&samples),
-            AgentMessage::Publish(event) => self.channel.publish_event(event, self.registry.now(), &self.registry),
+            AgentMessage::Publish(event) => {
+                let now = self.registry.now();
+                self.slot.handle.touch(now);
+                self.channel.publish_event(event, now, &self.registry);
+            }
             AgentMessage::Subscribe(subscription) => self.channel.subscribe(&subscription, &self.registry),
-            AgentMessage::Unsubscribe(subscription, request) => self.channel.unsubscribe(&subscription, request),
-            AgentMessage::Forget(key) => self.channel.forget(key),
+            AgentMessage::Unsubscribe(subscription, request) => {
+                self.channel.unsubscribe(&subscription, request);
+                self.slot.handle.touch(self.registry.now());
+            }
+            AgentMessage::Forget(key) => {
+                self.channel.forget(key);
+                self.slot.handle.touch(self.registry.now());
+            }
             AgentMessage::History(request) => request.answer(&self.channel),
             AgentMessage::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            AgentMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
+            AgentMessage::Leave(old) => {
+                let disposable = self.agent.is_none() && self.live.is_none();
+                if disposable && self.channel.is_disposable(old, self.registry.now(), &self.registry) && self.slot.handle.retire(|| {}) {
+                    ctx.stop();
+                }
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ impl AgentSlot {
             let (slot, registry) = (self.clone(), registry.clone());
             let arbiter = registry.arbiter(self.id.as_str()).clone();
             let mailbox = registry.config.mailbox;
+            self.handle.touch(registry.now());
             spawn(&arbiter, mailbox, registry.clone(), move || RlAgentActor::new(slot, registry))
         });
     }
@@ -55,6 +56,12 @@ impl AgentSlot {
     /// Leaves where the agent stands for readers; gives back where it stood.
     pub(super) fn show(&self, view: Option<AgentView>) -> Option<Arc<AgentView>> {
         self.view.swap(view.map(Arc::new))
+    }
+
+    /// Whether nobody misses the slot; `old`: it has been idle for long.
+    pub(crate) fn is_disposable(&self, old: bool) -> bool {
+        let nothing_saved = || self.saved.lock().as_ref().is_none_or(|saved| saved.state.is_none() && (old || saved.channel.offset == 0));
+        !self.handle.is_resident() && self.view.load().is_none() && nothing_saved()
     }
 
     pub(crate) fn forget(&self, key: u64, stats: &Stats) {

@@ -180,7 +180,7 @@ impl World {
             self.disconnect(who);
         }
         let saved = self.channel.save(with_history);
-        self.channel = Broadcast::restore(&Id::new("v").unwrap(), saved);
+        self.channel = Broadcast::restore(&Id::new("v").unwrap(), saved, &self.registry);
         if !with_history {
             self.forgotten = self.newest();
         }

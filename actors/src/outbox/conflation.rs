@@ -45,18 +45,58 @@ impl Conflation {
     /// Moves out what is due; tells when the next one is.
     pub(super) fn drain(&mut self, now: Instant, into: &mut Vec<Bytes>) -> Option<Instant> {
         let mut next: Option<Instant> = None;
-        for slot in self.slots.values_mut().filter(|s| s.newest.is_some()) {
-            if slot.not_before <= now {
+        // A channel of which nothing waits is remembered for its rate only: owners that leave memory and come back
+        // have another name each time, and would fill the map.
+        self.slots.retain(|_, slot| {
+            let due = slot.not_before <= now;
+            if slot.newest.is_none() {
+                return !due;
+            }
+            if due {
                 into.extend(slot.newest.take());
                 slot.not_before = now + slot.every;
-            } else {
-                next = Some(next.map_or(slot.not_before, |n| n.min(slot.not_before)));
+                return !slot.every.is_zero();
             }
-        }
+            next = Some(next.map_or(slot.not_before, |n| n.min(slot.not_before)));
+            true
+        });
         next
     }
 
     pub(super) fn forget(&mut self, subscription: u64) {
         self.slots.retain(|(key, _), _| *key != subscription);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipstream_protocol::{
+        Channel, ChannelKind, WireFormat,
+        client::{OnSlow, SubscribeRequest},
+    };
+
+    use super::*;
+    use crate::outbox::{Outbox, OutboxLimits};
+
+    /// It used to grow by one each time a vehicle left memory and came back.
+    #[tokio::test(start_paused = true)]
+    async fn channels_of_which_nothing_waits_are_forgotten() {
+        let outbox = Outbox::new(WireFormat::Json, OutboxLimits::default());
+        for delivery in [Delivery::Latest, Delivery::MaxRate(2.0)] {
+            let channel: Channel = "telemetry:*".parse().unwrap();
+            let request = SubscribeRequest { channel, id: None, since: None, delivery, on_slow: OnSlow::Disconnect };
+            let subscription = Subscription::new(1, 1, outbox.clone(), request);
+            let (mut conflation, mut told) = (Conflation::default(), Vec::new());
+            for n in 0..100_u64 {
+                let channel = Channel::one(ChannelKind::Telemetry, slipstream_protocol::Id::new("v").unwrap());
+                let name = Arc::new(ChannelName { text: channel.to_string().into(), channel });
+                let run = Run { name, first: n + 1, count: 1, bytes: Bytes::from_static(b"x"), last_start: 0 };
+                conflation.push(&subscription, &run);
+                conflation.drain(Instant::now(), &mut told);
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+            assert_eq!(told.len(), 100);
+            assert!(conflation.slots.len() <= 1, "{delivery:?}: {}", conflation.slots.len());
+        }
     }
 }

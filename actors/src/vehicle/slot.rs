@@ -140,6 +140,7 @@ impl VehicleSlot {
             slot.counter.set(channel.epoch, channel.offset);
         }
         slot.show(&saved.state);
+        slot.handle.touch(now);
         *slot.dormant.lock() = Some(Box::new(Dormant { vehicle: saved.state, channels: saved.channels }));
         slot
     }
@@ -158,6 +159,14 @@ impl VehicleSlot {
             channel.fork(now);
             self.counter.set(channel.epoch, channel.offset);
         }
+    }
+
+    /// Whether nothing was ever heard of the vehicle, as far as can be seen from outside its actor.
+    pub(crate) fn is_blank(&self) -> bool {
+        let nothing_kept = |d: &Dormant| d.vehicle.twin().samples == 0 && d.channels.iter().all(|c| c.offset == 0);
+        self.counter.offset() == 0
+            && self.twin.load().as_ref().is_none_or(|twin| twin.samples == 0)
+            && self.dormant.lock().as_deref().is_none_or(nothing_kept)
     }
 
     pub(crate) fn forget(&self, kind: ChannelKind, key: u64, stats: &Stats) {

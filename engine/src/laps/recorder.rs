@@ -95,6 +95,11 @@ impl Recorder {
         self.points.len()
     }
 
+    /// Memory held beside the value itself, bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.points.capacity() * size_of::<TracePoint>()
+    }
+
     /// How far the lap has come, m.
     pub(super) fn distance_m(&self) -> f64 {
         self.last.map_or(0.0, |(dist, _)| dist)

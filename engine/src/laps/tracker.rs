@@ -58,6 +58,11 @@ impl LapTracker {
         self.recorder = start.map(|at| Box::new(Recorder::new(at, self.expected)));
     }
 
+    /// Memory held beside the value itself, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.recorder.as_ref().map_or(0, |recorder| size_of::<Recorder>() + recorder.heap_bytes())
+    }
+
     /// Forgets the half-driven lap's trace; its time is still told.
     pub fn drop_partial(&mut self) {
         self.recorder = None;

@@ -213,6 +213,7 @@ fn journal_config(config: &Config) -> JournalConfig {
         commit_delay: config.journal.sync_delay,
         segment_bytes: config.journal.segment_bytes,
         retain_bytes: config.journal.retain_bytes,
+        unsent_bytes: config.journal.unsent_bytes,
         max_waiting_bytes: config.journal.queue_bytes,
         ..JournalConfig::new(config.data_dir.join("journal"))
     }

@@ -377,7 +377,9 @@ pub(super) fn run(args: &RelayArgs) -> Outcome {
 pub(super) fn words(report: &Report) -> String {
     let refused = report.refused_total();
     let mut words = format!("{} sent, {} acknowledged ({:.0}/s)", report.sent, report.acknowledged, report.rate());
-    for (count, what) in [(refused, "refused"), (report.skipped, "skipped"), (report.reconnects(), "reconnects")] {
+    for (count, what) in
+        [(refused, "refused"), (report.skipped, "skipped"), (report.unstored, "not stored"), (report.reconnects(), "reconnects")]
+    {
         if count > 0 {
             words.extend([", ", &count.to_string(), " ", what]);
         }
@@ -394,6 +396,6 @@ fn outcome(report: &Report) -> Outcome {
         anyhow::bail!("{reason}");
     }
     let kept_back = report.spool.map_or(0, |s| s.dropped + s.waiting());
-    let partial = report.refused_total() + report.skipped + report.unacknowledged + kept_back > 0;
+    let partial = report.refused_total() + report.skipped + report.unacknowledged + report.unstored + kept_back > 0;
     Ok(if partial { Exit::Partial } else { Exit::Done })
 }

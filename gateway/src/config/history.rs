@@ -18,9 +18,11 @@ pub struct HistoryLimit {
     pub age: Duration,
 }
 
-/// What channels remember, one bound for each kind.
+/// What channels remember: one bound for all together, and one for each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryConfig {
+    /// Most bytes, roughly, that all channels together remember; the oldest of the largest go first.
+    pub bytes: usize,
     /// `telemetry:<vehicle>`
     pub telemetry: HistoryLimit,
     /// `video:<vehicle>`
@@ -47,6 +49,7 @@ impl Default for HistoryConfig {
         let stream = HistoryLimit { len: 1_024, age: Duration::from_secs(60) };
         let now_and_then = HistoryLimit { len: 256, age: Duration::from_secs(300) };
         Self {
+            bytes: 256 << 20,
             telemetry: stream,
             video: now_and_then,
             ai: now_and_then,

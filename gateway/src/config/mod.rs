@@ -115,6 +115,8 @@ pub struct JournalConfig {
     pub segment_bytes: u64,
     /// Segments every consumer has passed are kept until all together are larger than this, bytes.
     pub retain_bytes: u64,
+    /// Most bytes kept for a time-series store that is away; beyond, the oldest that wait for it are given up.
+    pub unsent_bytes: u64,
     /// Bytes that may wait for the disk before publishers are slowed down and refused.
     pub queue_bytes: u64,
 }
@@ -253,6 +255,7 @@ impl Default for Config {
                 sync_delay: Duration::from_millis(5),
                 segment_bytes: 64 << 20,
                 retain_bytes: 256 << 20,
+                unsent_bytes: 8 << 30,
                 queue_bytes: 64 << 20,
             },
             limits: LimitsConfig {
@@ -292,6 +295,7 @@ impl Config {
             backlog_bytes: self.actors.backlog_bytes,
             passivate_after: self.actors.passivate_after,
             history: self.history.bounds(),
+            history_bytes: self.history.bytes,
             metrics_every: self.actors.metrics_every,
             outbox: self.outbox_limits(),
             ..slipstream_actors::SystemConfig::default()

@@ -224,7 +224,11 @@ const SERVER: &[Message] = &[
         summary: "An agent did as it was told; agent is where it stands",
         fields: &[("channel", "string"), ("id?", "any"), ("agent", "object")],
     },
-    Message { name: "ack", summary: "Samples up to and including seq reached level", fields: &[("seq", "integer"), ("level", "level")] },
+    Message {
+        name: "ack",
+        summary: "Samples up to and including seq reached level, but for unstored points of what was written together with them",
+        fields: &[("seq", "integer"), ("level", "level"), ("unstored?", "integer")],
+    },
     Message {
         name: "gap",
         summary: "Publications were dropped for this subscriber",

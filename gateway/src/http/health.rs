@@ -87,6 +87,8 @@ struct Sink {
     lag_s: f64,
     points_written: u64,
     points_rejected: u64,
+    /// Journal records given up because the store was behind by more than `journal.unsent_bytes`.
+    given_up_records: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     last_error: String,
 }
@@ -100,6 +102,7 @@ impl Sink {
             lag_s: stats.lag_seconds,
             points_written: stats.points_written,
             points_rejected: stats.points_rejected,
+            given_up_records: stats.given_up_records,
             last_error: stats.last_error.clone(),
         }
     }
@@ -114,6 +117,9 @@ struct JournalHealth {
     bytes: u64,
     waiting_bytes: u64,
     write_errors: u64,
+    /// What the disk says and what to do, where it takes no writes now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_error: Option<String>,
     corrupt_records: u64,
 }
 
@@ -126,6 +132,9 @@ impl JournalHealth {
             bytes: stats.segment_bytes,
             waiting_bytes: stats.waiting_bytes,
             write_errors: stats.write_errors,
+            write_error: stats.write_error.map(|error| {
+                format!("{error}: nothing can be kept, publishers are refused; free disk space under DATA_DIR or move it to a larger disk")
+            }),
             corrupt_records: stats.corrupt,
         }
     }
@@ -150,7 +159,12 @@ impl Health {
         let series = Part::of(services.series.name(), series.map(|r| r.map_err(|e| e.to_string())));
         let report = services.router.health();
         let sinks: Vec<Sink> = services.writers.iter().map(|writer| Sink::of(&writer.stats())).collect();
-        let degraded = report.given_up > 0 || !records.ok || !series.ok || sinks.iter().any(|s| !s.last_error.is_empty());
+        let journal = JournalHealth::of(services);
+        let degraded = report.given_up > 0
+            || journal.write_error.is_some()
+            || !records.ok
+            || !series.ok
+            || sinks.iter().any(|s| !s.last_error.is_empty());
         let incidents = report.incidents.into_iter().map(|i| Incident {
             at: i.at,
             actor: i.actor,
@@ -174,7 +188,7 @@ impl Health {
             records,
             series,
             sinks,
-            journal: JournalHealth::of(services),
+            journal,
             connections: services.connections.open(),
         }
     }
@@ -194,8 +208,28 @@ struct Overview<'a> {
     vehicles: u64,
     sessions: u64,
     connections: usize,
+    histories: Histories,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clients: Vec<Described>,
+}
+
+/// What all channels together remember.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Histories {
+    /// Bytes, roughly.
+    bytes: usize,
+    /// Most there may be, `history.bytes`.
+    most_bytes: usize,
+    /// Publications given up so far to stay within that, before they were too many or too old for their channel.
+    evicted: u64,
+}
+
+impl Histories {
+    pub(super) fn of(services: &Services) -> Self {
+        let (bytes, most_bytes, evicted) = services.router.histories();
+        Self { bytes, most_bytes, evicted }
+    }
 }
 
 #[derive(Serialize)]
@@ -224,6 +258,7 @@ impl<'a> Overview<'a> {
             vehicles: stats.vehicles.get(),
             sessions: stats.rooms.get(),
             connections: services.connections.open(),
+            histories: Histories::of(services),
             clients: if claims.may_manage() { services.connections.described() } else { Vec::new() },
         }
     }

@@ -147,6 +147,24 @@ impl Readings {
             services.rates.remembered() as f64,
         );
         self.gauge("publishers", "Numbered publishers known", services.ledger.len() as f64);
+        self.counter("publishers_forgotten", "Numbered publishers forgotten because there were too many", services.ledger.forgotten());
+        let (bytes, most_bytes, evicted) = services.router.histories();
+        self.gauge("history_bytes", "Bytes, roughly, that all channels together remember now", bytes as f64);
+        self.gauge("history_most_bytes", "Most bytes that all channels together may remember", most_bytes as f64);
+        self.counter("history_evicted", "Publications no longer remembered because all channels together remembered too much", evicted);
+        let owners = services.router.owners();
+        let owners = owners.into_iter().map(|(kind, count)| (vec![("kind", kind.to_owned())], count as f64)).collect();
+        self.0.push(Reading {
+            name: "channel_owners",
+            help: "Owners of channels known now, in memory or not",
+            counts: false,
+            values: owners,
+        });
+        self.counter(
+            "channel_owners_forgotten",
+            "Owners of channels forgotten because nothing was published and nobody subscribed any more",
+            stats.owners_forgotten.get(),
+        );
         let uptime = services.clock.now().since(services.started_at);
         self.gauge("uptime_seconds", "Seconds since the start", uptime.as_secs_f64());
     }
@@ -163,6 +181,12 @@ impl Readings {
         self.counter("journal_corrupt_records", "Records lost to damage on the disk", stats.corrupt);
         self.counter("journal_quarantined", "Pieces of damage set aside", stats.quarantined);
         self.counter("journal_quarantine_removed", "Pieces removed from quarantine to make room", stats.quarantine_removed);
+        self.counter(
+            "journal_given_up_records",
+            "Records given up for stores that were behind for too much, each once per store",
+            stats.given_up,
+        );
+        self.gauge("journal_writable", "Whether the journal's disk takes writes", f64::from(u8::from(stats.write_error.is_none())));
         self.gauge("journal_waiting_bytes", "Bytes that wait for the disk now", stats.waiting_bytes as f64);
         self.gauge("journal_segments", "Segment files now", stats.segments as f64);
         self.gauge("journal_segment_bytes", "Bytes in segment files now", stats.segment_bytes as f64);
@@ -198,6 +222,9 @@ impl Readings {
         by_store("sink_dead_letters_removed", "Dead letters removed to make room for newer ones", true, &|s| s.dead_letters_removed as f64);
         by_store("sink_dead_letter_errors", "Times the dead-letter file could not be written", true, &|s| s.dead_letter_errors as f64);
         by_store("sink_retries", "Writes that failed and are repeated", true, &|s| s.retries as f64);
+        by_store("sink_given_up_records", "Journal records given up because the store was behind for too much", true, &|s| {
+            s.given_up_records as f64
+        });
         by_store("sink_lag_records", "Journal records that wait for the store", false, &|s| s.lag_records as f64);
         by_store("sink_lag_seconds", "How long the oldest sample that waits for the store has waited; 0 when it has all", false, &|s| {
             s.lag_seconds

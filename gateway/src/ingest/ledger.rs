@@ -4,7 +4,14 @@
 //! duplicate: acknowledged again, applied never again. Where the journal could not keep a batch,
 //! its numbers are forgotten, so that the resend is taken.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
@@ -13,15 +20,35 @@ use slipstream_actors::ports::{JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 
 use super::stream_name;
-use crate::journal::PublisherWatch;
+use crate::journal::{PublisherWatch, subject_of};
 
 /// How often a duplicate looks whether its first sending has been synced.
 const SETTLE_POLL: Duration = Duration::from_millis(2);
 
+/// Most publishers known. Beyond it half of those of the subject that has most are forgotten, those first that
+/// have been silent for longest: nobody makes others' numbers forgotten by taking many names.
+const MOST: usize = 100_000;
+
 /// The high-water marks of every publisher. `None` is below every number.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    known: Arc<Known>,
+}
+
+/// Publishers of whom a numbered sample was taken in, now or before a restart.
+#[derive(Debug)]
+struct Known {
     publishers: DashMap<PublisherId, Arc<Mutex<Mark>>>,
+    most: usize,
+    /// Counts uses of marks: who has not been heard of for longest has the smallest.
+    uses: AtomicU64,
+    forgotten: AtomicU64,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { publishers: DashMap::new(), most: MOST, uses: AtomicU64::new(0), forgotten: AtomicU64::new(0) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,38 +61,78 @@ struct Mark {
     synced: Option<u64>,
     /// Grows whenever the journal fails a batch: tickets of an earlier run raise nothing.
     run: u64,
+    /// When it was used last, see [`Known::uses`].
+    used: u64,
+}
+
+impl Known {
+    /// The mark of `id`, made where there is none: for a publisher of whom a numbered sample has come.
+    ///
+    /// `bare` is the name that journals have which were written before names belonged to subjects: what was kept
+    /// then is still recognised. Nobody moves those marks any more.
+    fn mark(&self, id: &PublisherId, bare: Option<&PublisherId>) -> Arc<Mutex<Mark>> {
+        if let Some(mark) = self.publishers.get(id) {
+            return mark.clone();
+        }
+        let synced = bare.and_then(|bare| self.publishers.get(bare).map(|mark| mark.value().clone())).and_then(|mark| mark.lock().synced);
+        let mark = self.publishers.entry(id.clone()).or_insert_with(|| synced.map_or_else(Arc::default, known)).clone();
+        if self.publishers.len() > self.most {
+            self.forget_silent(id);
+        }
+        mark
+    }
+
+    /// Forgets half of the names of the subject that has most, but for `newest` and those that a connection uses.
+    fn forget_silent(&self, newest: &PublisherId) {
+        let mut by_subject: HashMap<String, Vec<(u64, PublisherId)>> = HashMap::new();
+        for entry in &self.publishers {
+            if Arc::strong_count(entry.value()) == 1 && entry.key() != newest {
+                let used = entry.value().lock().used;
+                by_subject.entry(subject_of(entry.key()).to_owned()).or_default().push((used, entry.key().clone()));
+            }
+        }
+        let Some(mut names) = by_subject.into_values().max_by_key(Vec::len) else { return };
+        names.sort_unstable();
+        names.truncate(names.len().div_ceil(2));
+        let count = names.len();
+        for (_, name) in names {
+            self.publishers.remove_if(&name, |_, mark| Arc::strong_count(mark) == 1);
+        }
+        self.forgotten.fetch_add(count as u64, Relaxed);
+        tracing::warn!(
+            count,
+            kept = self.publishers.len(),
+            "too many publishers: the longest silent of the subject with most are forgotten"
+        );
+    }
 }
 
 impl Ledger {
     /// The ledger as the journal remembers it.
     pub fn restore(marks: impl IntoIterator<Item = (PublisherId, u64)>) -> Self {
-        Self { publishers: marks.into_iter().map(|(id, seq)| (id, known(seq))).collect() }
+        let publishers = marks.into_iter().map(|(id, seq)| (id, known(seq))).collect();
+        Self { known: Arc::new(Known { publishers, ..Known::default() }) }
     }
 
-    /// The publisher that a token of `subject` calls `id`, known from then on. See [`stream_name`].
+    /// The publisher that a token of `subject` calls `id`; known from its first numbered sample on. See [`stream_name`].
     pub fn publisher_of(&self, subject: &str, id: &PublisherId) -> Publisher {
-        let name = stream_name(subject, id);
-        if !self.publishers.contains_key(&name) {
-            // Journals written before names belonged to subjects have bare ones: what was kept then is
-            // still recognised. Nobody moves those marks any more.
-            let bare = self.publishers.get(id).map(|mark| mark.value().clone());
-            if let Some(seq) = bare.and_then(|mark| mark.lock().synced) {
-                self.publishers.entry(name.clone()).or_insert_with(|| known(seq));
-            }
-        }
-        self.publisher(&name)
+        let (name, bare) = (stream_name(subject, id), Some(id.clone()));
+        Publisher { stream: Some(Stream { name, bare, known: self.known.clone() }), mark: OnceLock::new() }
     }
 
-    /// The publisher whose numbers are kept as `id`, known from then on.
+    /// The publisher whose numbers are kept as `id`; known from its first numbered sample on.
     pub fn publisher(&self, id: &PublisherId) -> Publisher {
-        let mark = self.publishers.entry(id.clone()).or_default().clone();
-        let run = mark.lock().run;
-        Publisher { id: Some(id.clone()), mark, run }
+        Publisher { stream: Some(Stream { name: id.clone(), bare: None, known: self.known.clone() }), mark: OnceLock::new() }
+    }
+
+    /// Publishers forgotten because there were too many.
+    pub fn forgotten(&self) -> u64 {
+        self.known.forgotten.load(Relaxed)
     }
 
     /// Changes a publisher's mark; the map is let go of before.
     fn mark(&self, publisher: &PublisherId, change: impl FnOnce(&mut Mark)) {
-        let mark = self.publishers.get(publisher).map(|entry| entry.value().clone());
+        let mark = self.known.publishers.get(publisher).map(|entry| entry.value().clone());
         if let Some(mark) = mark {
             change(&mut mark.lock());
         }
@@ -73,12 +140,12 @@ impl Ledger {
 
     /// Publishers known.
     pub fn len(&self) -> usize {
-        self.publishers.len()
+        self.known.publishers.len()
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        self.publishers.is_empty()
+        self.known.publishers.is_empty()
     }
 }
 
@@ -100,17 +167,25 @@ impl PublisherWatch for Ledger {
 
 /// The mark of a publisher whose numbers up to `seq` are kept.
 fn known(seq: u64) -> Arc<Mutex<Mark>> {
-    Arc::new(Mutex::new(Mark { routed: Some(seq), appended: Some(seq), synced: Some(seq), run: 0 }))
+    Arc::new(Mutex::new(Mark { routed: Some(seq), appended: Some(seq), synced: Some(seq), run: 0, used: 0 }))
 }
 
 /// One numbered stream of samples.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    id: Option<PublisherId>,
-    mark: Arc<Mutex<Mark>>,
-    /// The run it was opened in. Where the journal has failed a batch since, what is sent by it lies behind
-    /// a hole: only who comes anew knows from where to send again.
-    run: u64,
+    /// Absent where nobody can go on with the numbers.
+    stream: Option<Stream>,
+    /// Its mark, from the first numbered sample on, and the run it began in. Where the journal has failed a batch since,
+    /// what is sent by it lies behind a hole: only who comes anew knows from where to send again.
+    mark: OnceLock<(Arc<Mutex<Mark>>, u64)>,
+}
+
+/// Whose numbers they are.
+#[derive(Clone, Debug)]
+struct Stream {
+    name: PublisherId,
+    bare: Option<PublisherId>,
+    known: Arc<Known>,
 }
 
 /// What [`Publisher::admit`] made of a batch.
@@ -125,17 +200,39 @@ pub struct Admitted {
 
 impl Admitted {
     /// Of a batch that the journal can never keep. Its ticket changes no mark.
-    fn never(error: JournalError, publisher: &Publisher, duplicates: u64) -> Self {
+    fn never(error: JournalError, publisher: &Publisher, mark: &Arc<Mutex<Mark>>, duplicates: u64) -> Self {
         let append: JournalTicket = Box::pin(std::future::ready(Err(error)));
-        let ticket = Ticket { mark: publisher.mark.clone(), append: Some(append), highest: None, run: u64::MAX };
-        Self { batch: SampleBatch { publisher: publisher.id.clone(), samples: Vec::new() }, ticket, duplicates }
+        let ticket = Ticket { mark: mark.clone(), append: Some(append), highest: None, run: u64::MAX };
+        Self { batch: SampleBatch { publisher: publisher.name(), samples: Vec::new() }, ticket, duplicates }
     }
 }
 
 impl Publisher {
     /// A publisher that lives as long as its connection.
     pub fn anonymous() -> Self {
-        Self { id: None, mark: Arc::default(), run: 0 }
+        Self { stream: None, mark: OnceLock::new() }
+    }
+
+    /// The name its numbers are kept under.
+    fn name(&self) -> Option<PublisherId> {
+        self.stream.as_ref().map(|stream| stream.name.clone())
+    }
+
+    /// Its mark and the run it is in. Samples without numbers leave no mark.
+    fn mark(&self, numbered: bool) -> (Arc<Mutex<Mark>>, u64) {
+        if let Some((mark, run)) = self.mark.get() {
+            return (mark.clone(), *run);
+        }
+        if !numbered {
+            return (Arc::default(), 0);
+        }
+        let begun = || {
+            let mark = self.stream.as_ref().map_or_else(Arc::default, |stream| stream.known.mark(&stream.name, stream.bare.as_ref()));
+            let run = mark.lock().run;
+            (mark, run)
+        };
+        let (mark, run) = self.mark.get_or_init(begun);
+        (mark.clone(), *run)
     }
 
     /// Drops duplicates, appends the rest to the journal with `append`, which is told the highest number
@@ -149,11 +246,15 @@ impl Publisher {
         append: impl FnOnce(&SampleBatch, Option<u64>) -> JournalTicket,
     ) -> Result<Admitted, Refused> {
         let highest = samples.iter().filter_map(|s| s.seq).max();
-        let mut mark = self.mark.lock();
-        if mark.run != self.run {
+        let (held, begun) = self.mark(highest.is_some());
+        let mut mark = held.lock();
+        if let Some(stream) = &self.stream {
+            mark.used = stream.known.uses.fetch_add(1, Relaxed);
+        }
+        if mark.run != begun {
             let error =
                 JournalError::Storage("earlier samples of this connection were not kept; connect again and send from there".to_owned());
-            return Ok(Admitted::never(error, self, 0));
+            return Ok(Admitted::never(error, self, &held, 0));
         }
         let before = samples.len();
         let appended = mark.appended;
@@ -165,12 +266,12 @@ impl Publisher {
             fresh
         });
         let duplicates = (before - samples.len()) as u64;
-        let mut batch = SampleBatch { publisher: self.id.clone(), samples };
+        let mut batch = SampleBatch { publisher: self.name(), samples };
         let mut append = (!batch.samples.is_empty()).then(|| append(&batch, mark.routed.filter(|_| mark.routed > appended)));
         // A ticket that is ready at once is ready because it was refused: no disk is so fast.
         match append.as_mut().and_then(FutureExt::now_or_never) {
             Some(Err(JournalError::Overloaded { .. })) => return Err(Refused { samples: batch.samples, duplicates }),
-            Some(Err(error)) => return Ok(Admitted::never(error, self, duplicates)),
+            Some(Err(error)) => return Ok(Admitted::never(error, self, &held, duplicates)),
             // Polled to its end, it is not to be polled again.
             Some(Ok(position)) => append = Some(Box::pin(std::future::ready(Ok(position)))),
             None => {}
@@ -184,7 +285,7 @@ impl Publisher {
         }
         mark.routed = mark.routed.max(newest);
         drop(mark);
-        Ok(Admitted { batch, ticket: Ticket { mark: self.mark.clone(), append, highest, run }, duplicates })
+        Ok(Admitted { batch, ticket: Ticket { mark: held, append, highest, run }, duplicates })
     }
 }
 
@@ -323,6 +424,38 @@ mod tests {
         let again = ledger.publisher(&id).admit(samples(&[1, 2, 3]), |batch, _| book.append(batch)).ok().unwrap();
         assert_eq!((seqs(&again.batch), again.duplicates), (vec![3], 2));
         assert_eq!(*book.batches.lock(), [vec![Some(0), Some(1), Some(2)], vec![Some(3)]]);
+    }
+
+    #[tokio::test]
+    async fn a_publisher_is_known_from_its_first_numbered_sample_on() {
+        let (ledger, book) = (Ledger::default(), Book::default());
+        let id = PublisherId::new("garage").unwrap();
+        let (first, second) = (ledger.publisher_of("relay", &id), ledger.publisher_of("relay", &id));
+        assert!(ledger.is_empty(), "who only connects is not known");
+        drop(first.admit(Vec::new(), |batch, _| book.append(batch)));
+        let mut unnumbered = samples(&[1]);
+        unnumbered[0].seq = None;
+        let admitted = first.admit(unnumbered, |batch, _| book.append(batch)).ok().unwrap();
+        assert_eq!((admitted.batch.samples.len(), ledger.len()), (1, 0), "samples without numbers leave no mark");
+        first.admit(samples(&[1]), |batch, _| book.append(batch)).ok().unwrap().ticket.settled().await.unwrap();
+        assert_eq!(ledger.len(), 1);
+        let again = second.admit(samples(&[1, 2]), |batch, _| book.append(batch)).ok().unwrap();
+        assert_eq!((seqs(&again.batch), again.duplicates), (vec![2], 1), "two connections of one name share its numbers");
+    }
+
+    #[tokio::test]
+    async fn one_subjects_flood_of_names_makes_no_other_publisher_forgotten() {
+        let ledger = Ledger { known: Arc::new(Known { most: 50, ..Known::default() }) };
+        let book = Book::default();
+        let send = |subject: &str, name: &str| {
+            let publisher = ledger.publisher_of(subject, &PublisherId::new(name).unwrap());
+            publisher.admit(samples(&[7]), |batch, _| book.append(batch)).ok().unwrap().duplicates
+        };
+        (0..10).for_each(|n| assert_eq!(send("good", &format!("car-{n}")), 0));
+        (0..1_000).for_each(|n| assert_eq!(send("flood", &format!("name-{n}")), 0));
+        assert!(ledger.len() <= 50 && ledger.forgotten() > 900, "{} known, {} forgotten", ledger.len(), ledger.forgotten());
+        (0..10).for_each(|n| assert_eq!(send("good", &format!("car-{n}")), 1, "car-{n} is still known"));
+        assert_eq!(send("flood", "name-999"), 1, "the newest stay");
     }
 
     #[tokio::test]

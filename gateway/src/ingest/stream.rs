@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 use slipstream_protocol::PublisherId;
 
-/// Stands between subject and publisher; the first one separates, for a subject has no dot left in it.
-const SEPARATOR: &str = "..";
+use crate::journal::SUBJECT_SEPARATOR;
 
 /// The name under which numbers of `publisher`, used by a token of `subject`, are kept: no other pair
 /// has it, so nobody can move another one's mark. A new token of the same subject goes on with it.
 pub fn stream_name(subject: &str, publisher: &PublisherId) -> PublisherId {
-    let mut name = String::with_capacity(subject.len() + SEPARATOR.len() + publisher.len());
+    let mut name = String::with_capacity(subject.len() + SUBJECT_SEPARATOR.len() + publisher.len());
     for byte in subject.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' {
             name.push(char::from(byte));
@@ -20,7 +19,8 @@ pub fn stream_name(subject: &str, publisher: &PublisherId) -> PublisherId {
             let _ = write!(name, "_{byte:02x}");
         }
     }
-    name.push_str(SEPARATOR);
+    // The first one separates, for a subject has no dot left in it.
+    name.push_str(SUBJECT_SEPARATOR);
     name.push_str(publisher);
     PublisherId::new(&name).unwrap_or_else(|_| digest(subject, publisher))
 }

@@ -180,11 +180,15 @@ impl Committer {
         let waiting: usize = group.iter().map(|a| a.payload.len()).sum();
         counters.waiting_bytes.fetch_sub(waiting as u64, Ordering::Relaxed);
         match outcome {
-            Ok(()) => self.publish(group),
+            Ok(()) => {
+                counters.writes_again();
+                self.publish(group);
+            }
             Err(error) => {
                 // Whatever it was: room is what it may have been about.
                 self.shared.spare.give_up();
                 counters.write_errors.fetch_add(1, Ordering::Relaxed);
+                counters.cannot_write(&error);
                 tracing::error!(%error, batches = group.len(), "the journal cannot write");
                 self.fail(std::mem::take(group), &storage(&error));
             }

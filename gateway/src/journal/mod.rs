@@ -23,6 +23,7 @@ mod spare;
 mod state;
 mod stats;
 mod tail;
+mod unstored;
 mod walk;
 
 use std::{
@@ -50,6 +51,7 @@ pub use consumer::{ConsumedBatch, Consumer, ConsumerRole, NumberedRecord};
 pub(crate) use files::{read_replaced, replace};
 pub use inspect::{JournalReport, SegmentReport, dump, verify};
 pub use publisher_watch::PublisherWatch;
+pub use publishers::{SUBJECT_SEPARATOR, subject_of};
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
 pub use walk::Walk;
@@ -61,6 +63,7 @@ use spare::Spare;
 use state::{Shared, storage};
 use stats::Counters;
 use tail::Tail;
+use unstored::Unstored;
 
 /// Where and how the journal keeps records.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct JournalConfig {
     pub segment_age: Duration,
     /// Segments everyone has passed are kept until all of them together are larger than this.
     pub retain_bytes: u64,
+    /// Most bytes kept for a sink that is behind; beyond, its oldest records are given up.
+    pub unsent_bytes: u64,
     /// The newest records kept in memory for consumers that keep up.
     pub tail_bytes: usize,
     /// Damage set aside is kept up to this, the newest.
@@ -96,6 +101,7 @@ impl JournalConfig {
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(3_600),
             retain_bytes: 256 << 20,
+            unsent_bytes: u64::MAX,
             tail_bytes: 32 << 20,
             quarantine_bytes: 64 << 20,
             max_waiting_bytes: 64 << 20,
@@ -158,6 +164,7 @@ impl EmbeddedJournal {
             publishers_through: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             watch: OnceLock::new(),
+            unstored: Unstored::default(),
         });
         let (sender, receiver) = unbounded();
         let committer = Committer::new(shared.clone(), receiver, recovered.publishers, recovered.next).map_err(|e| storage(&e))?;
@@ -181,7 +188,7 @@ impl EmbeddedJournal {
     pub fn consumer(&self, name: &str, role: ConsumerRole) -> Consumer {
         let oldest = self.shared.oldest();
         let mut positions = self.shared.positions.lock();
-        let progress = positions.consumers.entry(name.to_owned()).or_insert(Progress { position: oldest.saturating_sub(1), sink: false });
+        let progress = positions.consumers.entry(name.to_owned()).or_insert(Progress::at(oldest.saturating_sub(1)));
         progress.sink = role == ConsumerRole::Sink;
         let next = progress.position + 1;
         positions.dirty = true;
@@ -226,6 +233,17 @@ impl EmbeddedJournal {
     /// Tells that `consumer` is done with every record up to `position`; see [`Consumer::commit`].
     pub fn commit(&self, consumer: &str, position: u64) {
         self.shared.commit(consumer, position);
+    }
+
+    /// Notes that a sink will never have `points` of the records `first..=last`; to be called before they are committed.
+    pub fn note_unstored(&self, first: u64, last: u64, points: u64) {
+        self.shared.unstored.note(first, last, points);
+    }
+
+    /// Points that a sink will never have among what was written together with the record at `position`: refused for
+    /// good by the store, or given up because it was away for too long.
+    pub fn unstored(&self, position: u64) -> u64 {
+        self.shared.unstored.among(position)
     }
 
     /// Bytes of the segments that hold records behind `position`.

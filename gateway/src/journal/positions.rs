@@ -10,6 +10,15 @@ const NAME: &str = "consumers";
 pub(super) struct Progress {
     pub(super) position: u64,
     pub(super) sink: bool,
+    /// Records passed over in this run because too much waited.
+    pub(super) given_up: u64,
+}
+
+impl Progress {
+    /// Of a consumer that is done with every record up to `position`.
+    pub(super) const fn at(position: u64) -> Self {
+        Self { position, sink: false, given_up: 0 }
+    }
 }
 
 /// Consumers by name. One that was there in an earlier run keeps its place, and the records behind it,
@@ -24,7 +33,7 @@ impl Positions {
     pub(super) fn load(dir: &Path) -> io::Result<Self> {
         let bytes = files::read_replaced(dir, NAME)?;
         let saved: BTreeMap<String, u64> = bytes.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
-        let consumers = saved.into_iter().map(|(name, position)| (name, Progress { position, sink: false })).collect();
+        let consumers = saved.into_iter().map(|(name, position)| (name, Progress::at(position))).collect();
         Ok(Self { consumers, dirty: false })
     }
 

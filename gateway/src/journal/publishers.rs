@@ -9,6 +9,14 @@ use super::files;
 
 const NAME: &str = "publishers";
 
+/// Stands between the subject of a token and what it calls its publisher.
+pub const SUBJECT_SEPARATOR: &str = "..";
+
+/// The subject in a publisher's name; the name itself where there is none.
+pub fn subject_of(name: &str) -> &str {
+    name.split_once(SUBJECT_SEPARATOR).map_or(name, |(subject, _)| subject)
+}
+
 /// Most publishers remembered; beyond, those not heard of for longest are forgotten.
 const MOST: usize = 100_000;
 
@@ -52,13 +60,23 @@ impl Publishers {
         self.marks.insert(publisher.clone(), HighWater { seq, position });
     }
 
+    /// Forgets half of the names of the subject that has most, those not heard of for longest.
     fn forget_oldest(&mut self) {
-        let mut positions: Vec<u64> = self.marks.values().map(|m| m.position).collect();
+        let mut by_subject: HashMap<&str, Vec<u64>> = HashMap::new();
+        for (publisher, mark) in &self.marks {
+            by_subject.entry(subject_of(publisher)).or_default().push(mark.position);
+        }
+        let Some((subject, mut positions)) = by_subject.into_iter().max_by_key(|(_, positions)| positions.len()) else { return };
+        let subject = subject.to_owned();
         let middle = positions.len() / 2;
         let (_, median, _) = positions.select_nth_unstable(middle);
         let median = *median;
-        self.marks.retain(|_, mark| mark.position >= median);
-        tracing::warn!(kept = self.marks.len(), "too many publishers: those not heard of for longest are forgotten");
+        self.marks.retain(|publisher, mark| mark.position > median || subject_of(publisher) != subject);
+        tracing::warn!(
+            kept = self.marks.len(),
+            subject,
+            "too many publishers: those of the subject with most are forgotten, the longest silent first"
+        );
     }
 
     /// Publisher to highest number.

@@ -23,6 +23,7 @@ use super::{
     spare::Spare,
     stats::{ConsumerStats, Counters, JournalStats},
     tail::Tail,
+    unstored::Unstored,
 };
 
 /// A segment file.
@@ -59,6 +60,8 @@ pub(super) struct Shared {
     pub(super) keeper: OnceLock<Thread>,
     /// Hears what became of publishers' numbers.
     pub(super) watch: OnceLock<Arc<dyn PublisherWatch>>,
+    /// What sinks will never have.
+    pub(super) unstored: Unstored,
 }
 
 impl Shared {
@@ -111,6 +114,7 @@ impl Shared {
             position: progress.position,
             lag: position.saturating_sub(progress.position),
             sink: progress.sink,
+            given_up: progress.given_up,
         };
         let consumers = self.positions.lock().consumers.iter().map(|(name, progress)| (name.clone(), progress_of(progress))).collect();
         JournalStats { segments, segment_bytes, position, oldest: self.oldest(), consumers, ..self.counters.read() }

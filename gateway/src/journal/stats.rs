@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 /// Upper bounds of the latency buckets, in microseconds; one more bucket takes the rest.
 const BOUNDS_US: [u64; 14] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 5_000_000];
@@ -63,6 +66,9 @@ pub(super) struct Counters {
     pub(super) bytes: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) write_errors: AtomicU64,
+    pub(super) given_up: AtomicU64,
+    /// What the newest write failed with; none where it worked.
+    write_error: Mutex<Option<String>>,
     pub(super) waiting_bytes: AtomicU64,
     pub(super) corrupt: AtomicU64,
     pub(super) quarantined: AtomicU64,
@@ -84,6 +90,8 @@ pub struct ConsumerStats {
     pub lag: u64,
     /// Whether the acknowledgement level `stored` waits for it.
     pub sink: bool,
+    /// Records given up in this run because the sink was behind by more than the bound.
+    pub given_up: u64,
 }
 
 /// What the journal is doing; counts are since the start unless said otherwise.
@@ -103,6 +111,10 @@ pub struct JournalStats {
     pub syncs: u64,
     /// Group commits that failed.
     pub write_errors: u64,
+    /// What the disk says, where it takes no writes now.
+    pub write_error: Option<String>,
+    /// Records given up for sinks that were behind by more than the bound, each once per sink.
+    pub given_up: u64,
     /// Bytes that wait for the disk now.
     pub waiting_bytes: u64,
     /// How long write and sync of a group took.
@@ -136,6 +148,21 @@ pub struct JournalStats {
 }
 
 impl Counters {
+    /// The disk takes no writes.
+    pub(super) fn cannot_write(&self, error: &io::Error) {
+        *self.write_error.lock() = Some(error.to_string());
+    }
+
+    /// The disk takes writes.
+    pub(super) fn writes_again(&self) {
+        *self.write_error.lock() = None;
+    }
+
+    /// What the disk says, where it takes no writes now.
+    pub(super) fn write_error(&self) -> Option<String> {
+        self.write_error.lock().clone()
+    }
+
     pub(super) fn read(&self) -> JournalStats {
         JournalStats {
             appends: self.appends.load(Relaxed),
@@ -145,6 +172,8 @@ impl Counters {
             bytes: self.bytes.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             write_errors: self.write_errors.load(Relaxed),
+            write_error: self.write_error(),
+            given_up: self.given_up.load(Relaxed),
             waiting_bytes: self.waiting_bytes.load(Relaxed),
             sync_latency: self.sync_latency.read(),
             append_latency: self.append_latency.read(),

@@ -83,7 +83,7 @@ async fn segments_go_when_every_consumer_has_passed_them_and_marks_stay() {
         append_all(&journal, start..start + 20).await;
     }
     read_to(&mut fast, 200).await;
-    housekeeping::round(&journal.shared);
+    housekeeping::Keeper::default().round(&journal.shared);
     assert_eq!((journal.stats().oldest, slow.lag(), fast.lag()), (1, 200, 0));
     assert_eq!(read_to(&mut slow, 200).await, (1..=200).collect::<Vec<_>>(), "from the disk, across segments");
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -176,4 +176,55 @@ async fn verify_and_dump_tell_what_is_there() {
     let mut consumer = journal.consumer("reader", ConsumerRole::Reader);
     assert_eq!(read_to(&mut consumer, 100).await.len(), 99);
     assert_eq!((journal.stats().corrupt, journal.stats().quarantined), (1, 1));
+}
+
+/// A store that is away for long must not fill the disk.
+#[tokio::test]
+async fn what_waits_for_a_sink_beyond_the_bound_is_given_up_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = JournalConfig { unsent_bytes: 10_000, ..small_segments(dir.path()) };
+    let (journal, _) = EmbeddedJournal::open(config).unwrap();
+    let mut away = journal.consumer("away", ConsumerRole::Sink);
+    let mut reader = journal.consumer("reader", ConsumerRole::Reader);
+    for start in (1..2_000).step_by(20) {
+        append_all(&journal, start..start + 20).await;
+        read_to(&mut reader, start + 19).await;
+    }
+    journal.tidy();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while journal.segment_bytes() > 14_000 {
+        assert!(Instant::now() < deadline, "{:?}", journal.stats());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let stats = journal.stats();
+    let given_up = stats.consumers["away"].given_up;
+    assert_eq!((stats.given_up, stats.consumers["reader"].given_up), (given_up, 0));
+    assert!(given_up > 500, "{given_up}");
+    let kept = read_to(&mut away, 2_000).await;
+    assert_eq!(kept.last(), Some(&2_000));
+    assert!(kept.first() <= Some(&(given_up + 1)), "the newest are kept: {:?} of {given_up}", kept.first());
+    // Whoever was promised that they are stored hears that they are not.
+    journal.stored(1).await.unwrap();
+    assert!(journal.unstored(1) > 0 && journal.unstored(2_000) == 0);
+}
+
+/// A full disk, as the committer sees it: no segment can be made while the folder is elsewhere.
+#[tokio::test]
+async fn a_disk_that_takes_no_writes_is_told_until_it_does_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, away) = (folder.path().join("journal"), folder.path().join("away"));
+    let (journal, _) = EmbeddedJournal::open(JournalConfig { segment_bytes: 1, ..JournalConfig::new(&dir) }).unwrap();
+    journal.append(&batch(1)).await.unwrap();
+    assert_eq!(journal.stats().write_error, None);
+    std::fs::rename(&dir, &away).unwrap();
+    assert!(journal.append(&batch(2)).await.is_err());
+    assert!(journal.stats().write_error.is_some_and(|error| !error.is_empty()));
+    std::fs::rename(&away, &dir).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while journal.stats().write_error.is_some() {
+        assert!(Instant::now() < deadline, "nobody writes, and it is noticed all the same");
+        journal.tidy();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    journal.append(&batch(2)).await.unwrap();
 }

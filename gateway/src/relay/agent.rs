@@ -263,7 +263,8 @@ impl Agent {
 
     fn hear(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
         match incoming {
-            Some(Incoming::Ack(seq)) => {
+            Some(Incoming::Ack { seq, unstored }) => {
+                self.report.unstored += unstored;
                 let acked = self.window.acknowledge(seq);
                 self.report.acknowledge(acked.from, acked.to, acked.missing);
                 if let Some(lane) = &self.lane {

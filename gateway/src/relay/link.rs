@@ -16,7 +16,12 @@ const OUTGOING: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// Everything up to and including this number reached the promised level.
-    Ack(u64),
+    Ack {
+        /// The number.
+        seq: u64,
+        /// Points a store will never have, among what was written together with these.
+        unstored: u64,
+    },
     /// A sample, or a whole frame where there is no number, was refused.
     Refused {
         /// The sample's number.
@@ -139,6 +144,7 @@ struct ServerFrame {
     seq: Option<u64>,
     code: Option<String>,
     message: Option<String>,
+    unstored: Option<u64>,
 }
 
 fn decode(format: WireFormat, payload: &[u8]) -> Incoming {
@@ -149,7 +155,7 @@ fn decode(format: WireFormat, payload: &[u8]) -> Incoming {
         return Incoming::Alive;
     };
     match (frame.kind.as_str(), frame.seq) {
-        ("ack", Some(seq)) => Incoming::Ack(seq),
+        ("ack", Some(seq)) => Incoming::Ack { seq, unstored: frame.unstored.unwrap_or(0) },
         ("error", seq) => Incoming::Refused { seq, code: frame.code.unwrap_or_default(), message: frame.message.unwrap_or_default() },
         _ => Incoming::Alive,
     }
@@ -173,8 +179,10 @@ mod tests {
     fn acknowledgements_and_refusals_are_understood_in_both_formats() {
         for format in WireFormat::ALL {
             let mut encoder = Encoder::new(format);
-            let ack = encoder.reply(&Reply::Ack { seq: 7, level: AckLevel::Durable });
-            assert_eq!(decode(format, payload(&ack)), Incoming::Ack(7));
+            for unstored in [0, 3] {
+                let ack = encoder.reply(&Reply::Ack { seq: 7, level: AckLevel::Stored, unstored });
+                assert_eq!(decode(format, payload(&ack)), Incoming::Ack { seq: 7, unstored });
+            }
             let error = Reply::Error { id: None, seq: Some(3), code: ErrorCode::Forbidden, message: "no".into() };
             let told = decode(format, payload(&encoder.reply(&error)));
             assert_eq!(told, Incoming::Refused { seq: Some(3), code: "FORBIDDEN".into(), message: "no".into() });

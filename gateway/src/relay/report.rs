@@ -82,6 +82,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// Samples the server refused, by code.
     pub refused: BTreeMap<String, Refusals>,
+    /// Points that the server's stores will never have, among what was written together with samples acknowledged as stored.
+    pub unstored: u64,
     /// Samples sent and neither acknowledged nor refused.
     pub unacknowledged: u64,
     /// Connections opened.
@@ -127,6 +129,7 @@ impl Report {
         self.bytes += other.bytes;
         self.connections += other.reconnects() + u64::from(self.connections == 0 && other.connections > 0);
         self.ack_latency.add(&other.ack_latency);
+        self.unstored += other.unstored;
         self.skipped += other.skipped;
         self.skipped_examples.extend(other.skipped_examples.iter().cloned());
         self.skipped_examples.truncate(EXAMPLES);
@@ -195,6 +198,13 @@ impl fmt::Display for Report {
         }
         if self.unacknowledged > 0 {
             writeln!(f, "unacknowledged{:>12}", self.unacknowledged)?;
+        }
+        if self.unstored > 0 {
+            writeln!(
+                f,
+                "not stored    {:>12} (points a store refused for good or that were given up; see the server's dead-letters)",
+                self.unstored
+            )?;
         }
         if let Some(spool) = &self.spool {
             writeln!(f, "spool         {spool}")?;

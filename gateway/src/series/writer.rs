@@ -34,7 +34,7 @@ pub struct SeriesWriterConfig {
     pub retry_most: Duration,
     /// Longest wait between repetitions while the store refuses until someone acts (wrong credentials, no such bucket).
     pub refused_retry: Duration,
-    /// Folder of the dead-letter files, `DATA_DIR/dead-letter`.
+    /// Folder of the dead-letter files, `DATA_DIR/dead-letters`.
     pub dead_letter_dir: PathBuf,
     /// A dead-letter file is rotated at this size; one older file is kept.
     pub dead_letter_bytes: u64,
@@ -90,6 +90,7 @@ impl SeriesWriter {
         counters.reached(consumer.position());
         let feed = Feed {
             consumer,
+            journal: journal.clone(),
             dead_letters: DeadLetters::new(&config.dead_letter_dir, store.name(), config.dead_letter_bytes),
             store,
             clock: clock.clone(),
@@ -103,8 +104,8 @@ impl SeriesWriter {
 
     /// What it is doing.
     pub fn stats(&self) -> SeriesWriterStats {
-        let lag = self.journal.stats().consumers.get(self.counters.store()).map_or(0, |c| c.lag);
-        self.counters.read(lag, self.clock.now())
+        let (lag, given_up) = self.journal.stats().consumers.get(self.counters.store()).map_or((0, 0), |c| (c.lag, c.given_up));
+        SeriesWriterStats { given_up_records: given_up, ..self.counters.read(lag, self.clock.now()) }
     }
 
     /// Writes what is in the journal now, then stops; at most until `deadline` has passed. True where
@@ -132,6 +133,7 @@ impl Drop for SeriesWriter {
 
 struct Feed {
     consumer: Consumer,
+    journal: Arc<EmbeddedJournal>,
     store: Arc<dyn SeriesStore>,
     clock: Arc<dyn Clock>,
     config: SeriesWriterConfig,
@@ -252,6 +254,7 @@ impl Feed {
         if report.rejected == 0 && report.rejections.is_empty() {
             return;
         }
+        self.journal.note_unstored(batch.first, batch.last, report.rejected);
         tracing::warn!(store = self.store.name(), rejected = report.rejected, "the time-series store refused points for good");
         match self.dead_letters.keep(report, batch.first, batch.last, self.clock.now()) {
             Ok(0) => {}

@@ -43,6 +43,14 @@ impl SmallDisk {
         Ok(())
     }
 
+    /// Takes what has become free since.
+    pub(super) fn fill_up(&self) -> Result<()> {
+        let mut file = File::options().append(true).create(true).open(self.filler())?;
+        let zeros = [0_u8; 4_096];
+        while file.write_all(&zeros).is_ok() {}
+        Ok(())
+    }
+
     /// Gives the space back.
     pub(super) fn free(&self) -> Result<()> {
         match fs::remove_file(self.filler()) {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     SoakOptions,
     disk::{self, SmallDisk},
+    health::{self, Journal},
     proxy::{Mode, Proxy},
     report::{Injected, Report},
     server::Server,
@@ -119,6 +120,11 @@ impl Stage {
     }
 }
 
+/// How often a full disk is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// So many failed writes take long enough for a look at health to see them.
+const WRITES_THAT_TELL: u64 = 20;
+
 /// Draws and injects faults.
 pub(super) struct Injector {
     rng: StdRng,
@@ -222,7 +228,7 @@ impl Injector {
             }
             Fault::SinkAway => self.away(stage, |s| s.sink.as_ref(), true).await?,
             Fault::DatabaseAway => self.away(stage, |s| s.database.as_ref(), false).await?,
-            Fault::DiskFull => self.fill(stage).await?,
+            Fault::DiskFull => self.fill(stage, report).await?,
             Fault::Cut => self.cut(stage).await,
             Fault::Stall => {
                 let length = self.millis(1_000..12_000);
@@ -279,12 +285,25 @@ impl Injector {
         Ok(format!("{mode:?} for {} ms{meanwhile}", length.as_millis()))
     }
 
-    async fn fill(&mut self, stage: &mut Stage) -> Result<String> {
+    async fn fill(&mut self, stage: &mut Stage, report: &mut Report) -> Result<String> {
         let length = self.millis(300..4_000);
         let kills = self.rng.random_bool(0.3);
         let Some(disk) = &stage.disk else { return Ok("no disk".to_owned()) };
+        let until = Instant::now() + length;
+        let errors = |health: Option<Journal>| health.map_or(0, |h| h.write_errors);
+        let before = errors(health::journal(&stage.server).await);
+        let mut seen = false;
         disk.fill()?;
-        sleep(length).await;
+        // What the server gives up to make space is taken at once, so that its writes go on failing.
+        while Instant::now() < until {
+            sleep(LOOK).await;
+            disk.fill_up()?;
+            seen |= health::journal(&stage.server).await.is_some_and(|h| h.is_degraded && h.write_error.is_some());
+        }
+        let failed = errors(health::journal(&stage.server).await).saturating_sub(before);
+        if failed >= WRITES_THAT_TELL && !seen {
+            report.violate("server", "health", format!("{failed} writes failed on a full disk, and /health never said so"));
+        }
         if kills {
             stage.server.kill().await;
         }
@@ -292,7 +311,10 @@ impl Injector {
         if kills {
             stage.server.start().await?;
         }
-        Ok(format!("for {} ms{}", length.as_millis(), if kills { ", then killed" } else { "" }))
+        if !health::writes_again(&stage.server).await {
+            report.violate("server", "health", "the disk has space again, and /health still says that it takes no writes".to_owned());
+        }
+        Ok(format!("for {} ms, {failed} writes failed{}", length.as_millis(), if kills { ", then killed" } else { "" }))
     }
 
     async fn cut(&mut self, stage: &Stage) -> String {

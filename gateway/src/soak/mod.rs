@@ -11,6 +11,7 @@ mod agents;
 mod databases;
 mod disk;
 mod faults;
+mod health;
 mod heard;
 mod identity;
 mod posts;

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     Admission,
-    acks::{Acks, Broken},
+    acks::{Acks, Broken, Kept},
     frames::{FrameReader, Incoming},
     level_of,
     telemetry::Gathered,
@@ -362,24 +362,22 @@ impl Session {
         self.outbox.reply(&Reply::Error { id, seq, code: error.code, message: error.message.clone() });
     }
 
-    /// Acknowledges everything up to `seq`.
-    pub(super) fn acknowledge(&self, seq: u64) {
+    /// Acknowledges everything up to the number kept.
+    pub(super) fn acknowledge(&self, kept: Kept) {
+        let Some(seq) = kept.seq else { return };
         self.services.counters.acks.inc();
-        self.outbox.reply(&Reply::Ack { seq, level: self.level });
+        self.outbox.reply(&Reply::Ack { seq, level: self.level, unstored: kept.unstored });
     }
 
-    fn promise_kept(&mut self, kept: Result<Option<u64>, Broken>) -> Result<(), End> {
+    fn promise_kept(&mut self, kept: Result<Kept, Broken>) -> Result<(), End> {
         let broken = match kept {
-            Ok(Some(seq)) => {
-                self.acknowledge(seq);
+            Ok(kept) => {
+                self.acknowledge(kept);
                 return Ok(());
             }
-            Ok(None) => return Ok(()),
             Err(broken) => broken,
         };
-        if let Some(seq) = broken.kept {
-            self.acknowledge(seq);
-        }
+        self.acknowledge(broken.kept);
         let retryable = broken.error.is_retryable() || matches!(broken.error, JournalError::Closed);
         let code = if retryable { ErrorCode::Unavailable } else { ErrorCode::TooLarge };
         self.refuse(None, broken.seq.filter(|_| !retryable), &ProtocolError::new(code, broken.error.to_string()));
@@ -389,9 +387,7 @@ impl Session {
             return Err(End::Close(CloseCode::Internal));
         }
         // It will never be kept: acknowledged past, as any refused sample.
-        if let Some(seq) = broken.seq {
-            self.acknowledge(seq);
-        }
+        self.acknowledge(Kept { seq: broken.seq, unstored: 0 });
         Ok(())
     }
 

@@ -7,7 +7,10 @@ use slipstream_protocol::{
     server::AckLevel,
 };
 
-use super::session::{End, Session};
+use super::{
+    acks::Kept,
+    session::{End, Session},
+};
 use crate::{
     app::Services,
     ingest::{Admitted, Pass, Refused},
@@ -119,8 +122,8 @@ impl Session {
             tracing::debug!("samples came in while the actors drained");
         }
         drop(pass);
-        if let (AckLevel::Received, Some(seq)) = (self.level, highest) {
-            self.acknowledge(seq);
+        if self.level == AckLevel::Received {
+            self.acknowledge(Kept { seq: highest, unstored: 0 });
         }
         Ok(())
     }

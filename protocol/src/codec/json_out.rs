@@ -191,11 +191,15 @@ pub(super) fn reply(out: &mut Vec<u8>, reply: &Reply) {
             subscription(out, "unsubscribed", &channel.to_string(), request.as_ref(), *epoch, *offset);
             out.extend_from_slice(b",\"recovered\":false");
         }
-        Reply::Ack { seq, level } => {
+        Reply::Ack { seq, level, unstored } => {
             out.extend_from_slice(b"{\"type\":\"ack\",\"seq\":");
             number(out, *seq);
             out.extend_from_slice(b",\"level\":");
             plain(out, level.as_str());
+            if *unstored > 0 {
+                out.extend_from_slice(b",\"unstored\":");
+                number(out, *unstored);
+            }
         }
         Reply::Gap { channel, dropped, from, to } => {
             out.extend_from_slice(b"{\"type\":\"gap\",\"channel\":");

@@ -57,6 +57,8 @@ pub struct SeriesWriterStats {
     pub position: u64,
     /// Records in the journal that wait for the store.
     pub lag_records: u64,
+    /// Records given up because the store was behind by more than the journal keeps for it.
+    pub given_up_records: u64,
     /// How long the oldest sample that waits has been waiting; 0 when nothing waits.
     pub lag_seconds: f64,
     /// What the last failure said; empty after a write that worked.
@@ -162,6 +164,7 @@ impl Counters {
             write_seconds: self.write_us.load(Relaxed) as f64 / 1e6,
             position: self.position(),
             lag_records,
+            given_up_records: 0,
             lag_seconds: lag.as_secs_f64(),
             last_error: condition.last_error.clone(),
         }

@@ -186,6 +186,7 @@ async fn rejected_points_go_to_the_dead_letters_once() {
     journal.stored(10).await.unwrap();
     assert_eq!((writer.stats().points_rejected, writer.stats().points_written), (3, 17));
     assert_eq!(store.seqs.lock().len(), 10, "sent once");
+    assert_eq!((1..=10).map(|position| journal.unstored(position)).max(), Some(3), "the acknowledgement can say so");
     let letters = std::fs::read_to_string(dir.path().join("dead-letter/s.jsonl")).unwrap();
     assert_eq!(letters.lines().count(), 2, "{letters}");
     assert!(letters.contains("type conflict") && letters.contains("2 more points"), "{letters}");
