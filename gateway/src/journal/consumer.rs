@@ -164,6 +164,11 @@ impl Consumer {
         self.disk = None;
     }
 
+    /// Notes that this sink will never have `points` of the records `first..=last`; to be called before they are committed.
+    pub fn note_unstored(&self, first: u64, last: u64, points: u64) {
+        self.shared.unstored.note(first, last, points);
+    }
+
     /// Tells that every record up to `position` is dealt with. Saved within a fraction of a second.
     pub fn commit(&self, position: u64) {
         self.shared.commit(&self.name, position);

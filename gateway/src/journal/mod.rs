@@ -235,11 +235,6 @@ impl EmbeddedJournal {
         self.shared.commit(consumer, position);
     }
 
-    /// Notes that a sink will never have `points` of the records `first..=last`; to be called before they are committed.
-    pub fn note_unstored(&self, first: u64, last: u64, points: u64) {
-        self.shared.unstored.note(first, last, points);
-    }
-
     /// Points that a sink will never have among what was written together with the record at `position`: refused for
     /// good by the store, or given up because it was away for too long.
     pub fn unstored(&self, position: u64) -> u64 {

@@ -90,7 +90,6 @@ impl SeriesWriter {
         counters.reached(consumer.position());
         let feed = Feed {
             consumer,
-            journal: journal.clone(),
             dead_letters: DeadLetters::new(&config.dead_letter_dir, store.name(), config.dead_letter_bytes),
             store,
             clock: clock.clone(),
@@ -133,7 +132,6 @@ impl Drop for SeriesWriter {
 
 struct Feed {
     consumer: Consumer,
-    journal: Arc<EmbeddedJournal>,
     store: Arc<dyn SeriesStore>,
     clock: Arc<dyn Clock>,
     config: SeriesWriterConfig,
@@ -254,7 +252,7 @@ impl Feed {
         if report.rejected == 0 && report.rejections.is_empty() {
             return;
         }
-        self.journal.note_unstored(batch.first, batch.last, report.rejected);
+        self.consumer.note_unstored(batch.first, batch.last, report.rejected);
         tracing::warn!(store = self.store.name(), rejected = report.rejected, "the time-series store refused points for good");
         match self.dead_letters.keep(report, batch.first, batch.last, self.clock.now()) {
             Ok(0) => {}

@@ -137,7 +137,7 @@ mod tests {
             tokio::task::yield_now().await;
             durable = journal.position();
         }
-        journal.note_unstored(2, 2, 5);
+        sink.note_unstored(2, 2, 5);
         sink.commit(2);
         assert_eq!(acks.next().await.unwrap(), Kept { seq: Some(2), unstored: 5 });
         sink.commit(3);
