@@ -5,8 +5,10 @@
 //! randomness: `now` and seeds are arguments, so a replayed stream gives the same answers twice.
 
 pub mod alarms;
+pub mod angle;
 pub mod anomaly;
 pub mod coach;
+pub mod exact;
 pub mod geo;
 pub mod geofence;
 pub mod laps;

@@ -14,12 +14,15 @@
 //! | `steer_deg` | ° | `steering_angle`, `steering_deg`, `steering_angle_deg`, `steer_rad` (rad) |
 //! | `lat_deg`, `lon_deg` | ° | `lat` `latitude`, `lon` `lng` `longitude`, `VBOX_Lat_Min`, `VBOX_Long_Minutes` |
 //! | `x_m`, `y_m`, `z_m` | m | `x`, `y`, `z`, `position.x` `.y` `.z`, `pos_x` `pos_y` `pos_z` |
-//! | `ax_g`, `ay_g` | g (long., lat.) | `accx_can`, `accy_can`, `ax_mps2` `ay_mps2` (m/s²) |
+//! | `ax_g`, `ay_g` | g (long., lat.) | `accx_can`, `accy_can`, `ax_mps2` `ay_mps2` (m/s²), `LongAccel` `LatAccel` (m/s²) |
+//! | `heading_deg` | °, north is 0, clockwise | `heading`, `course`, `bearing`, `cog`, `heading_rad` (rad) |
+//! | `lap_share` | share of the lap driven, 0 to 1 | `LapDistPct` |
 //!
-//! Upper and lower case, `_`, `-` and blanks make no difference: `speedKmh` is `speed_kmh`. Where a
-//! plain `speed` comes without a unit it is taken as m/s, the unit used inside.
+//! Upper and lower case, `_`, `-`, blanks and brackets make no difference: `speedKmh` is `speed_kmh`. Where a
+//! plain `speed` comes without a unit it is taken as m/s, the unit used inside. The whole table is in [`table`].
 
-use std::f64::consts::PI;
+pub mod direction;
+pub mod table;
 
 use slipstream_protocol::{Sample, Signal, SignalName, SignalValue};
 
@@ -63,10 +66,14 @@ pub enum Role {
     AccelLong,
     /// Lateral acceleration, g.
     AccelLat,
+    /// Where it heads, °, north is 0, clockwise.
+    Heading,
+    /// Share of the lap driven, 0 to 1.
+    LapShare,
 }
 
 /// Number of roles.
-pub const ROLES: usize = 17;
+pub const ROLES: usize = 19;
 
 /// How a source's signal becomes a role's SI value: `value * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,46 +94,11 @@ const LONGEST: usize = 24;
 pub fn meaning(name: &str) -> Option<Meaning> {
     let mut folded = [0_u8; LONGEST];
     let mut len = 0;
-    for byte in name.bytes().filter(|b| !matches!(b, b'_' | b'-' | b' ')) {
+    for byte in name.bytes().filter(|b| !matches!(b, b'_' | b'-' | b' ' | b'(' | b')' | b'[' | b']')) {
         *folded.get_mut(len)? = byte.to_ascii_lowercase();
         len += 1;
     }
-    let (role, scale) = table(&folded[..len])?;
-    Some(Meaning { role, scale })
-}
-
-fn table(folded: &[u8]) -> Option<(Role, f64)> {
-    const KPH: f64 = 1.0 / 3.6;
-    const MPH: f64 = 0.447_04;
-    const KNOT: f64 = 1_852.0 / 3_600.0;
-    const G: f64 = 9.806_65;
-    Some(match folded {
-        b"lap" | b"lapnumber" | b"currentlap" => (Role::Lap, 1.0),
-        b"laptimes" | b"currentlaptime" | b"currentlaptimes" => (Role::LapTime, 1.0),
-        b"laptimems" | b"currentlaptimems" => (Role::LapTime, 1e-3),
-        b"lapdistm" | b"lapdistance" | b"lapdistancem" | b"lapdist" | b"laptriggerlapdistdls" => (Role::LapDist, 1.0),
-        b"speedmps" | b"speed" | b"speedms" => (Role::Speed, 1.0),
-        b"speedkph" | b"speedkmh" | b"speedkmph" | b"speedkm/h" => (Role::Speed, KPH),
-        b"speedmph" => (Role::Speed, MPH),
-        b"speedknots" | b"speedkn" => (Role::Speed, KNOT),
-        b"throttlepct" | b"throttle" | b"throttleposition" | b"aps" => (Role::Throttle, 1.0),
-        b"brakepct" | b"brake" | b"brakeposition" => (Role::Brake, 1.0),
-        b"brakebar" | b"brakepressurebar" | b"pbrakef" => (Role::BrakePressure, 1.0),
-        b"rpm" | b"nmot" | b"enginerpm" | b"enginespeedrpm" => (Role::Rpm, 1.0),
-        b"gear" | b"currentgear" => (Role::Gear, 1.0),
-        b"steerdeg" | b"steeringangle" | b"steeringdeg" | b"steeringangledeg" => (Role::Steer, 1.0),
-        b"steerrad" | b"steeringrad" => (Role::Steer, 180.0 / PI),
-        b"latdeg" | b"lat" | b"latitude" | b"vboxlatmin" => (Role::Lat, 1.0),
-        b"londeg" | b"lon" | b"lng" | b"longitude" | b"vboxlongminutes" => (Role::Lon, 1.0),
-        b"xm" | b"x" | b"position.x" | b"posx" => (Role::X, 1.0),
-        b"ym" | b"y" | b"position.y" | b"posy" => (Role::Y, 1.0),
-        b"zm" | b"z" | b"position.z" | b"posz" => (Role::Z, 1.0),
-        b"axg" | b"accxcan" => (Role::AccelLong, 1.0),
-        b"ayg" | b"accycan" => (Role::AccelLat, 1.0),
-        b"axmps2" => (Role::AccelLong, 1.0 / G),
-        b"aymps2" => (Role::AccelLat, 1.0 / G),
-        _ => return None,
-    })
+    table::find(&folded[..len])
 }
 
 /// The roles' values in one sample, in SI.

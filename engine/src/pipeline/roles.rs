@@ -1,6 +1,9 @@
 //! What a row's signals mean to the engine (speed, latitude, lap ...), whatever the source calls them.
 
-use crate::signals::{Meaning, Reading, meaning};
+use crate::{
+    angle::Turn,
+    signals::{Meaning, Reading, direction::direction, meaning},
+};
 
 use super::{Row, Scope, SignalId};
 
@@ -45,6 +48,38 @@ impl Roles {
         match looked {
             Looked::Meant(meaning) => Some(*meaning),
             _ => None,
+        }
+    }
+}
+
+/// What looking a name up gave.
+#[derive(Clone, Copy, Debug)]
+enum LookedTurn {
+    /// Nobody has.
+    NotYet,
+    /// A full turn, where it is a direction.
+    Found(Option<Turn>),
+}
+
+/// Which signals are directions, looking each name up once.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    by_signal: Vec<LookedTurn>,
+}
+
+impl Turns {
+    /// How much a full turn of the signal is, where it is a direction.
+    pub(crate) fn of(&mut self, signal: SignalId, scope: &Scope) -> Option<Turn> {
+        if self.by_signal.len() <= signal.index() {
+            self.by_signal.resize(signal.index() + 1, LookedTurn::NotYet);
+        }
+        let looked = &mut self.by_signal[signal.index()];
+        if let LookedTurn::NotYet = looked {
+            *looked = LookedTurn::Found(direction(scope.signals.name(signal)));
+        }
+        match looked {
+            LookedTurn::Found(turn) => *turn,
+            LookedTurn::NotYet => None,
         }
     }
 }

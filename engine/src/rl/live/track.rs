@@ -6,9 +6,6 @@ use crate::{
     twin::Twin,
 };
 
-/// What sources call the direction a vehicle heads for, ° clockwise from north.
-const HEADINGS: [&str; 5] = ["heading_deg", "bearing_deg", "course_deg", "heading", "course"];
-
 /// A way shorter than this tells no direction, m.
 const SHORTEST_WAY_M: f64 = 0.5;
 
@@ -64,16 +61,14 @@ impl Track {
     }
 
     fn of(time: Timestamp, signals: &(impl Signals + ?Sized)) -> Self {
-        let (mut reading, mut heading) = (Reading::default(), None);
+        let mut reading = Reading::default();
         for (name, value) in signals.values() {
             if let Some(meaning) = meaning(name) {
                 reading.set(meaning, value);
-            } else if HEADINGS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-                heading = value.as_number().filter(|degrees| degrees.is_finite());
             }
         }
         let speed_mps = reading.get(Role::Speed).filter(|speed| *speed >= 0.0);
-        Self { time, position: reading.position(), speed_mps, heading_deg: heading, before: None }
+        Self { time, position: reading.position(), speed_mps, heading_deg: reading.get(Role::Heading), before: None }
     }
 
     /// Where it was at `time`, between its last two samples; `None` at any other time.

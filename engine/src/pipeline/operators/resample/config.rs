@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Method, Resample};
-use crate::pipeline::{Builder, Fields, Keyed, Operator};
+use crate::pipeline::{Builder, Fields, Keyed, Operator, roles::Turns};
 
 /// The most points one gap may be filled with.
 const MAX_FILL: u128 = 100_000;
@@ -18,5 +18,5 @@ pub(super) fn build(fields: &mut Fields<'_>, _: &mut Builder<'_>) -> Option<Box<
         fields.mistake("max_gap", format!("holds more than {MAX_FILL} points of every; a shorter one is expected"));
     }
     let (every, max_gap) = (every.as_micros() as i64, max_gap.as_micros() as i64);
-    Some(Box::new(Resample { every, method: method.unwrap_or(Method::Linear), max_gap, tracks: Keyed::default() }))
+    Some(Box::new(Resample { every, method: method.unwrap_or(Method::Linear), max_gap, turns: Turns::default(), tracks: Keyed::default() }))
 }

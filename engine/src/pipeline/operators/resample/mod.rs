@@ -1,6 +1,6 @@
 //! `resample`: numbers at a fixed rate, at whole multiples of `every` since 1970.
 //!
-//! - `linear`: between two samples the straight line between them; needs the later one, so the steps behind wait for it.
+//! - `linear`: between two samples the straight line between them, of directions (`heading_deg`) the shorter arc; needs the later one, so the steps behind wait for it.
 //! - `previous`: the last sample's value (also of switches and texts), as soon as the watermark has passed.
 //!
 //! Each signal goes its own way: samples that lack it do not interrupt it. Where a signal's samples are more than `max_gap` apart, nothing
@@ -13,9 +13,13 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use slipstream_protocol::{Quality, Timestamp};
 
-use crate::pipeline::{
-    Cell, Keyed, Operator, OperatorKind, Output, Row, SignalId, StateError, Value,
-    state::{load_version, save},
+use crate::{
+    angle::Turn,
+    pipeline::{
+        Cell, Keyed, Operator, OperatorKind, Output, Row, SignalId, StateError, Value,
+        roles::Turns,
+        state::{load_version, save},
+    },
 };
 
 /// As it stands in the table.
@@ -58,6 +62,7 @@ struct Resample {
     every: i64,
     method: Method,
     max_gap: i64,
+    turns: Turns,
     tracks: Keyed<Track>,
 }
 
@@ -75,12 +80,17 @@ impl Track {
     }
 
     /// Points between a signal's last sample and this one, this one's own moment included.
-    fn interpolate(&mut self, last: &Last, cell: &Cell, micros: i64, every: i64) {
+    fn interpolate(&mut self, last: &Last, cell: &Cell, turn: Option<Turn>, micros: i64, every: i64) {
         let (Some(from), Some(to)) = (last.value.as_number(), cell.value.as_number()) else { return };
         let mut at = next_after(last.micros, every);
         while at <= micros {
             let share = (at - last.micros) as f64 / (micros - last.micros) as f64;
-            let value = Value::finite(from + (to - from) * share);
+            let value = Value::finite(match turn {
+                // At its own moment a sample is its own point.
+                Some(turn) if at < micros => turn.between(from, to, share),
+                Some(_) => to,
+                None => from + (to - from) * share,
+            });
             self.add(at, Cell { signal: cell.signal, quality: last.quality.min(cell.quality), value });
             at += every;
         }
@@ -122,7 +132,8 @@ impl Operator for Resample {
             };
             let last = std::mem::replace(&mut track.last[at], new);
             if method == Method::Linear && micros > last.micros && micros - last.micros <= max_gap {
-                track.interpolate(&last, cell, micros, every);
+                let turn = self.turns.of(cell.signal, &out.scope);
+                track.interpolate(&last, cell, turn, micros, every);
             } else if method == Method::Linear && micros > last.micros && micros.rem_euclid(every) == 0 {
                 track.add(micros, cell.clone());
             }

@@ -23,6 +23,17 @@ fn linear_draws_lines_between_samples_that_are_near_enough() {
 }
 
 #[test]
+fn directions_go_the_shorter_way_round() {
+    let rows: [SampleOf<'static>; 3] =
+        [("v", 0.5, &[("heading_deg", 350.0)]), ("v", 2.5, &[("heading_deg", 10.0)]), ("v", 4.5, &[("heading_deg", 12.0)])];
+    let mut p = pipeline("0s", json!([{"op": "resample", "every": "1s"}]));
+    assert_eq!(run(&mut p, &rows), ["v 1 heading_deg=355", "v 2 heading_deg=5", "v 3 heading_deg=10.5", "v 4 heading_deg=11.5"]);
+    let rows: [SampleOf<'static>; 2] = [("v", 0.5, &[("yaw_deg", -175.0)]), ("v", 2.5, &[("yaw_deg", 175.0)])];
+    let mut p = pipeline("0s", json!([{"op": "resample", "every": "1s"}]));
+    assert_eq!(run(&mut p, &rows), ["v 1 yaw_deg=-177.5", "v 2 yaw_deg=177.5"]);
+}
+
+#[test]
 fn previous_holds_the_last_value() {
     let mut p = pipeline("0s", json!([{"op": "resample", "every": "1s", "method": "previous", "max_gap": "1500ms"}]));
     assert_eq!(

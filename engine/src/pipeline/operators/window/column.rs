@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 use slipstream_protocol::Quality;
 
-use super::sketch::Sketch;
-use crate::pipeline::{SignalId, Value};
+use super::{plan::ColumnPlan, sketch::Sketch};
+use crate::{
+    angle::Directions,
+    exact::{ExactMoments, ExactSum},
+    pipeline::{SignalId, Value},
+};
 
 /// What is told about a signal of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +39,10 @@ pub(super) enum Aggregate {
     TimeMean,
     /// Sum of trapezoids over another signal, which is to grow (distance).
     IntegralOver(SignalId),
+    /// The mean of directions as unit vectors.
+    CircularMean,
+    /// The spread of directions, `sqrt(-2 ln R)`.
+    CircularDeviation,
 }
 
 /// What a column must keep for its aggregates.
@@ -46,9 +54,20 @@ pub(super) struct Needs {
     pub(super) sketch: bool,
     /// Needs the samples in order: kept in the key's track, not in the column.
     pub(super) track: bool,
+    /// Needs the values as directions.
+    pub(super) directions: bool,
 }
 
 impl Aggregate {
+    /// What it is of a signal whose values are directions.
+    pub(super) const fn of_directions(self) -> Self {
+        match self {
+            Self::Mean => Self::CircularMean,
+            Self::StandardDeviation => Self::CircularDeviation,
+            other => other,
+        }
+    }
+
     pub(super) fn needs(self) -> Needs {
         let none = Needs::default();
         match self {
@@ -57,6 +76,7 @@ impl Aggregate {
             Self::StandardDeviation => Needs { moments: true, ..none },
             Self::Quantile(_) => Needs { sketch: true, ..none },
             Self::Integral | Self::TimeMean | Self::IntegralOver(_) => Needs { track: true, ..none },
+            Self::CircularMean | Self::CircularDeviation => Needs { directions: true, ..none },
         }
     }
 }
@@ -68,26 +88,25 @@ impl Needs {
             moments: self.moments || other.moments,
             sketch: self.sketch || other.sketch,
             track: self.track || other.track,
+            directions: self.directions || other.directions,
         }
     }
 }
 
-/// First and last value with their times in microseconds; mean and sum of squares about it.
+/// First and last value with their times in microseconds; moments and directions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Extra {
     first: Option<(i64, f64)>,
     last: Option<(i64, f64)>,
-    mean: f64,
-    squares: f64,
+    moments: ExactMoments,
+    directions: Directions,
 }
 
-/// Running sums of one signal in one window. Order of arrival makes no difference beyond the last bits of a sum, which is
-/// compensated (Neumaier).
+/// Running sums of one signal in one window. They lose nothing, so order of arrival makes no difference at all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Column {
     count: u64,
-    sum: f64,
-    lost: f64,
+    sum: ExactSum,
     min: f64,
     max: f64,
     quality: Quality,
@@ -99,8 +118,7 @@ impl Default for Column {
     fn default() -> Self {
         Self {
             count: 0,
-            sum: 0.0,
-            lost: 0.0,
+            sum: ExactSum::default(),
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             quality: Quality::Good,
@@ -113,34 +131,27 @@ impl Default for Column {
 impl Column {
     /// Takes a value in. `micros` is its event time.
     #[inline]
-    pub(super) fn add(&mut self, needs: Needs, bits: u8, micros: i64, value: f64, quality: Quality) {
+    pub(super) fn add(&mut self, plan: &ColumnPlan, bits: u8, micros: i64, value: f64, quality: Quality) {
+        let needs = plan.needs;
         self.count += 1;
-        self.add_to_sum(value);
+        self.sum.add(value);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.quality = self.quality.min(quality);
         if needs.sketch {
             self.sketch.get_or_insert_with(|| Sketch::new(bits)).add(value);
         }
-        if needs.ends || needs.moments {
-            self.add_extra(micros, value);
+        if needs.ends || needs.moments || needs.directions {
+            let extra = self.extra.get_or_insert_with(Box::default);
+            extra.first = earlier(extra.first, (micros, value));
+            extra.last = later(extra.last, (micros, value));
+            if needs.moments {
+                extra.moments.add(value);
+            }
+            if needs.directions {
+                extra.directions.add(plan.turn, value, 1.0);
+            }
         }
-    }
-
-    #[inline]
-    fn add_to_sum(&mut self, value: f64) {
-        let sum = self.sum + value;
-        self.lost += if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
-        self.sum = sum;
-    }
-
-    fn add_extra(&mut self, micros: i64, value: f64) {
-        let extra = self.extra.get_or_insert_with(Box::default);
-        extra.first = earlier(extra.first, (micros, value));
-        extra.last = later(extra.last, (micros, value));
-        let off = value - extra.mean;
-        extra.mean += off / self.count as f64;
-        extra.squares += off * (value - extra.mean);
     }
 
     /// Takes up another column of the same signal.
@@ -149,17 +160,14 @@ impl Column {
             return;
         }
         if let Some(theirs) = &other.extra {
-            let (n, m) = (self.count as f64, other.count as f64);
             let ours = self.extra.get_or_insert_with(Box::default);
             ours.first = theirs.first.map_or(ours.first, |f| earlier(ours.first, f));
             ours.last = theirs.last.map_or(ours.last, |l| later(ours.last, l));
-            let off = theirs.mean - ours.mean;
-            ours.squares += theirs.squares + off * off * n * m / (n + m);
-            ours.mean += off * m / (n + m);
+            ours.moments.merge(&theirs.moments);
+            ours.directions.merge(&theirs.directions);
         }
         self.count += other.count;
-        self.add_to_sum(other.sum);
-        self.lost += other.lost;
+        self.sum.merge(&other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.quality = self.quality.min(other.quality);
@@ -170,13 +178,14 @@ impl Column {
         }
     }
 
-    /// Empty again, keeping the sketch's memory.
+    /// Empty again, keeping the memory of the sum and of the sketch.
     pub(super) fn clear(&mut self) {
-        let mut sketch = self.sketch.take();
+        let (mut sum, mut sketch) = (std::mem::take(&mut self.sum), self.sketch.take());
+        sum.clear();
         if let Some(sketch) = &mut sketch {
             sketch.clear();
         }
-        *self = Self { sketch, ..Self::default() };
+        *self = Self { sum, sketch, ..Self::default() };
     }
 
     pub(super) const fn count(&self) -> u64 {
@@ -188,23 +197,25 @@ impl Column {
     }
 
     /// The aggregate's value; those over tracks are told elsewhere and null here.
-    pub(super) fn value(&self, aggregate: Aggregate) -> Value {
+    pub(super) fn value(&self, aggregate: Aggregate, plan: &ColumnPlan) -> Value {
         let ends = || {
             let extra = self.extra.as_ref()?;
             Some((extra.first?, extra.last?))
         };
         let number = match aggregate {
             Aggregate::Count => Some(self.count as f64),
-            Aggregate::Sum => Some(self.sum + self.lost),
+            Aggregate::Sum => Some(self.sum.value()),
             _ if self.count == 0 => None,
-            Aggregate::Mean => Some((self.sum + self.lost) / self.count as f64),
+            Aggregate::Mean => Some(self.sum.value() / self.count as f64),
             Aggregate::Min => Some(self.min),
             Aggregate::Max => Some(self.max),
             Aggregate::First => ends().map(|(first, _)| first.1),
             Aggregate::Last => ends().map(|(_, last)| last.1),
-            Aggregate::Rate => ends().filter(|(f, l)| l.0 > f.0).map(|(f, l)| (l.1 - f.1) * 1e6 / (l.0 - f.0) as f64),
-            Aggregate::StandardDeviation if self.count < 2 => None,
-            Aggregate::StandardDeviation => self.extra.as_ref().map(|e| (e.squares.max(0.0) / (self.count - 1) as f64).sqrt()),
+            Aggregate::Rate => ends().filter(|(f, l)| l.0 > f.0).map(|(f, l)| plan.way(f.1, l.1) * 1e6 / (l.0 - f.0) as f64),
+            Aggregate::StandardDeviation => self.extra.as_ref().and_then(|e| e.moments.standard_deviation(self.count)),
+            Aggregate::CircularMean => self.extra.as_ref().and_then(|e| e.directions.mean(plan.turn)),
+            Aggregate::CircularDeviation if self.count < 2 => None,
+            Aggregate::CircularDeviation => self.extra.as_ref().and_then(|e| e.directions.standard_deviation(plan.turn)),
             // The extremes are known exactly.
             Aggregate::Quantile(q) => self.sketch.as_ref().and_then(|s| s.quantile(q)).map(|v| v.clamp(self.min, self.max)),
             Aggregate::Integral | Aggregate::TimeMean | Aggregate::IntegralOver(_) => None,
@@ -213,7 +224,8 @@ impl Column {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.extra.as_ref().map_or(0, |_| size_of::<Extra>()) + self.sketch.as_ref().map_or(0, Sketch::heap_bytes)
+        let extra = |e: &Extra| size_of::<Extra>() + e.moments.heap_bytes() + e.directions.heap_bytes();
+        self.sum.heap_bytes() + self.extra.as_deref().map_or(0, extra) + self.sketch.as_ref().map_or(0, Sketch::heap_bytes)
     }
 }
 

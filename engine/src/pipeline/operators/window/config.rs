@@ -24,6 +24,8 @@ const PLAIN: &[(&str, Aggregate)] = &[
     ("rate", Aggregate::Rate),
     ("integral", Aggregate::Integral),
     ("time_mean", Aggregate::TimeMean),
+    ("circular_mean", Aggregate::CircularMean),
+    ("circular_stddev", Aggregate::CircularDeviation),
 ];
 
 /// The most windows a row may be in.

@@ -81,7 +81,7 @@ impl Window {
                     Aggregate::Integral | Aggregate::TimeMean | Aggregate::IntegralOver(_) => {
                         self.over_track(*aggregate, plan, state, window)
                     }
-                    plain => column.value(*plain),
+                    plain => column.value(*plain, plan),
                 };
                 row.cells.push(Cell { signal: *signal, quality: column.quality(), value });
             }
@@ -95,6 +95,10 @@ impl Window {
         let until = if matches!(self.shape, Shape::Time { .. }) { window.end } else { window.end + 1 };
         // What led to a session is no part of it.
         let from = if matches!(self.shape, Shape::Session { .. }) { window.start + 1 } else { window.start };
+        if aggregate == Aggregate::TimeMean && plan.directions {
+            let mean = track.directions(plan.turn, from, until, self.plan.max_gap).mean(plan.turn);
+            return mean.map_or(Value::Null, Value::finite);
+        }
         let Area { sum, covered, segments } = track.area(from, until, self.plan.max_gap, over.is_some());
         match aggregate {
             _ if segments == 0 => Value::Null,

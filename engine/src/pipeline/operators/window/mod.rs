@@ -13,7 +13,8 @@
 //! aggregate. Early results (`early`) tell a period still open; a late row within `time.allowed_lateness` makes a correction
 //! of a closed one (time windows and sessions); what comes later still is late. A session that late rows join to an earlier one
 //! ends as a correction with `rows` 0 under its old start. Windows by count, lap and distance need order: the pipeline sees to it,
-//! and what is too late for that is late. When the stream ends, their unfinished period is told with `complete` false.
+//! and what is too late for that is late. Signals that are directions by their names (`heading_deg`, `wind_dir_deg`, `yaw_rad`) are
+//! averaged as unit vectors: `mean`, `stddev`, `time_mean` and `rate` of them go round. When the stream ends, their unfinished period is told with `complete` false.
 
 mod column;
 mod config;
@@ -125,7 +126,7 @@ impl Operator for Window {
     }
 
     fn state_version(&self) -> u16 {
-        2
+        3
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<(), StateError> {

@@ -3,16 +3,31 @@
 use slipstream_protocol::Quality;
 
 use super::column::{Aggregate, Needs};
-use crate::pipeline::{Output, Row, SignalId, Symbols, source::matches};
+use crate::{
+    angle::Turn,
+    pipeline::{Output, Row, SignalId, Symbols, source::matches},
+    signals::direction::{direction, turn_of},
+};
 
 /// One signal and what is told about it.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnPlan {
     pub(super) signal: SignalId,
     pub(super) needs: Needs,
+    /// Its values are directions.
+    pub(super) directions: bool,
+    /// How much a full turn is, where they are, or somebody asks for them as such.
+    pub(super) turn: Turn,
     /// Where its samples are kept in order, if anywhere: one track per signal integrated over, and one over time.
     pub(super) tracks: Vec<TrackPlan>,
     pub(super) aggregates: Vec<(Aggregate, SignalId)>,
+}
+
+impl ColumnPlan {
+    /// From one value to another: the shorter way round, where they are directions.
+    pub(super) fn way(&self, from: f64, to: f64) -> f64 {
+        if self.directions { self.turn.difference(from, to) } else { to - from }
+    }
 }
 
 /// One track.
@@ -96,6 +111,8 @@ impl Plan {
     }
 
     fn add_column(&mut self, signal: SignalId, name: &str, aggregates: &[(Aggregate, String)], signals: &mut Symbols<SignalId>) {
+        let directions = direction(name).is_some();
+        let of_name = |aggregate: Aggregate| if directions { aggregate.of_directions() } else { aggregate };
         let mut tracks: Vec<TrackPlan> = Vec::new();
         for (aggregate, _) in aggregates.iter().filter(|(a, _)| a.needs().track) {
             let over = if let Aggregate::IntegralOver(over) = aggregate { Some(*over) } else { None };
@@ -106,9 +123,11 @@ impl Plan {
         }
         self.columns.push(ColumnPlan {
             signal,
-            needs: aggregates.iter().fold(Needs::default(), |needs, (a, _)| needs.and(a.needs())),
+            needs: aggregates.iter().fold(Needs::default(), |needs, (a, _)| needs.and(of_name(*a).needs())),
+            directions,
+            turn: turn_of(name),
             tracks,
-            aggregates: aggregates.iter().map(|(a, suffix)| (*a, signals.intern(&format!("{name}.{suffix}")))).collect(),
+            aggregates: aggregates.iter().map(|(a, suffix)| (of_name(*a), signals.intern(&format!("{name}.{suffix}")))).collect(),
         });
     }
 

@@ -20,8 +20,7 @@ impl Open {
             self.columns.resize_with(plan.columns.len(), Column::default);
         }
         for reading in readings {
-            let needs = plan.columns[reading.column].needs;
-            self.columns[reading.column].add(needs, plan.bits, micros, reading.value, reading.quality);
+            self.columns[reading.column].add(&plan.columns[reading.column], plan.bits, micros, reading.value, reading.quality);
         }
     }
 }

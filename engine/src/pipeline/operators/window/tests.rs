@@ -27,6 +27,37 @@ fn tumbling_windows_tell_each_aggregate() {
 }
 
 #[test]
+fn directions_are_averaged_as_directions() {
+    let of =
+        json!({"heading_deg": ["mean", "stddev", "rate", "time_mean", "first", "last"], "x": ["circular_mean", "circular_stddev", "mean"]});
+    let mut p = pipeline("0s", json!([{"op": "window", "kind": "tumbling", "size": "10s", "of": of}]));
+    let both = |t: f64, v: &'static [(&'static str, f64)]| ("v", t, v);
+    let samples = [
+        both(0.5, &[("heading_deg", 350.0), ("x", 350.0)]),
+        both(2.5, &[("heading_deg", 10.0), ("x", 10.0)]),
+        both(4.5, &[("heading_deg", 12.0), ("x", 12.0)]),
+        both(20.0, &[("heading_deg", 12.0)]),
+    ];
+    let told = run(&mut p, &samples);
+    let number = |name: &str| -> f64 { told[0].split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap() };
+    assert!((number("heading_deg.mean") - 4.04).abs() < 0.05, "{told:?}");
+    assert!((number("heading_deg.stddev") - 9.97).abs() < 0.1, "{told:?}");
+    assert!((number("heading_deg.rate") - 5.5).abs() < 1e-9, "{told:?}");
+    assert!((number("heading_deg.time_mean") - 5.5).abs() < 0.05, "{told:?}");
+    assert!((number("x.circular_mean") - 4.04).abs() < 0.05 && (number("x.mean") - 124.0).abs() < 1e-9, "{told:?}");
+    assert!((number("x.circular_stddev") - 9.97).abs() < 0.1, "{told:?}");
+}
+
+#[test]
+fn opposite_directions_have_no_mean() {
+    let mut p = pipeline("0s", json!([{"op": "window", "kind": "count", "rows": 2, "of": {"bearing": "mean"}}]));
+    assert_eq!(
+        run(&mut p, &[("v", 0.0, &[("bearing", 10.0)]), ("v", 1.0, &[("bearing", 190.0)])]),
+        ["v 0..1 bearing.mean=null complete=true duration_s=1 rows=2"]
+    );
+}
+
+#[test]
 fn hopping_windows_overlap() {
     let mut p = pipeline("0s", json!([{"op": "window", "kind": "hopping", "size": "10s", "every": "5s", "of": {"x": "sum"}}]));
     let told = run(&mut p, &[("v", 1.0, &[("x", 1.0)]), ("v", 7.0, &[("x", 2.0)]), ("v", 11.0, &[("x", 4.0)])]);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::angle::{Directions, Turn};
+
 /// One sample: event time in microseconds, value, and the value of the signal integrated over.
 type Sample = (i64, f64, f64);
 
@@ -52,6 +54,22 @@ impl Track {
             }
         }
         sum
+    }
+
+    /// Directions over `[from, until)` in microseconds: of each segment the middle of its arc, for as long as it lasts.
+    pub(super) fn directions(&self, turn: Turn, from: i64, until: i64, max_gap: i64) -> Directions {
+        let begin = self.0.partition_point(|s| s.0 < from);
+        let mut directions = Directions::default();
+        for at in begin.max(1)..self.0.len() {
+            let ((t0, v0, _), (t1, v1, _)) = (self.0[at - 1], self.0[at]);
+            if t1 >= until {
+                break;
+            }
+            if t1 - t0 <= max_gap && t1 > t0 {
+                directions.add(turn, turn.between(v0, v1, 0.5), (t1 - t0) as f64 / 1e6);
+            }
+        }
+        directions
     }
 
     /// Forgets what lies before `micros`, but the last sample of it.

@@ -101,6 +101,36 @@ fn compare(told: &Results, expected: &Results) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What a window of all `values` tells of them, in this order of arrival.
+fn told_of(values: &[(i64, f64)]) -> Vec<(String, u64)> {
+    let aggregates = ["sum", "mean", "stddev", "circular_mean", "circular_stddev", "rate", "first", "last", "integral", "time_mean"];
+    let document = json!({"name": "test", "time": {"delay": "1000s", "every": "1us", "idle": "100d"},
+        "steps": [{"op": "window", "kind": "tumbling", "size": "1000s", "max_gap": "1000s", "of": {"x": aggregates, "heading_deg": aggregates}}]});
+    let mut p = Pipeline::build(&document).unwrap();
+    for (ms, x) in values {
+        p.feed(&sample("v", *ms as f64 / 1e3, &[("x", *x), ("heading_deg", *x)]));
+    }
+    p.finish();
+    let row = p.next_result().unwrap();
+    let name = |c: &crate::pipeline::Cell| p.scope().signals.name(c.signal).to_owned();
+    row.cells.iter().map(|c| (name(c), c.value.as_number().map_or(0, f64::to_bits))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_order_of_arrival_gives_the_same_bits(
+        values in prop::collection::vec(prop_oneof![-400.0..400.0_f64, 1e8..1e9_f64, Just(0.1)], 2..40),
+        order in prop::collection::vec(any::<u32>(), 40),
+    ) {
+        let values: Vec<(i64, f64)> = values.iter().enumerate().map(|(i, x)| (i as i64 * 1_000, *x)).collect();
+        let mut shuffled: Vec<_> = order.iter().zip(&values).collect();
+        shuffled.sort_by_key(|s| s.0);
+        let shuffled: Vec<_> = shuffled.into_iter().map(|s| *s.1).collect();
+        prop_assert_eq!(told_of(&values), told_of(&shuffled));
+    }
+}
+
 proptest! {
     #[test]
     fn any_arrival_within_the_delay_gives_what_the_batch_gives(cut in cuts(), (rows, late) in streams(2_000), early in any::<bool>()) {
