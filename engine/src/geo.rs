@@ -42,8 +42,8 @@ pub struct LatLon {
 }
 
 impl LatLon {
-    /// A place. `None` beyond the poles or the date line, for what is no number, and for 0/0, which
-    /// receivers without a fix tell (a place in the sea off Ghana that no vehicle visits).
+    /// A place. `None` beyond the poles or the date line, for what is no number, and for 0/0 and what lies within
+    /// 0.01° (1.1 km) of it, which receivers without a fix tell (a place in the sea off Ghana that no vehicle visits).
     pub fn new(lat_deg: f64, lon_deg: f64) -> Option<Self> {
         let real = (-90.0..=90.0).contains(&lat_deg) && (-180.0..=180.0).contains(&lon_deg);
         let fix = lat_deg.abs() > NO_FIX_DEG || lon_deg.abs() > NO_FIX_DEG;
@@ -60,8 +60,8 @@ impl LatLon {
     }
 }
 
-/// Nearer to 0/0 than this is no fix, °.
-const NO_FIX_DEG: f64 = 1e-6;
+/// Nearer to 0/0 than this is no fix, °: receivers that have lost theirs tell zero and a little noise.
+pub const NO_FIX_DEG: f64 = 0.01;
 
 /// A plane that touches the Earth at `origin`: good to 0.1 % within 50 km of it outside the polar
 /// circles.
@@ -130,10 +130,11 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_none() {
-        for (lat, lon) in [(0.0, 0.0), (91.0, 0.0), (f64::NAN, 1.0), (-583.2, -35.2), (1.0, 181.0)] {
+        for (lat, lon) in [(0.0, 0.0), (0.0001, 0.0002), (-0.004, 0.009), (91.0, 0.0), (f64::NAN, 1.0), (-583.2, -35.2), (1.0, 181.0)] {
             assert_eq!(LatLon::new(lat, lon), None, "{lat}/{lon}");
         }
         assert!(LatLon::new(0.0, 9.45).is_some(), "the equator has towns");
+        assert!(LatLon::new(51.48, 0.0).is_some(), "and so has the meridian of Greenwich");
     }
 
     proptest! {

@@ -68,6 +68,11 @@ impl<S> Keyed<S> {
         keys.in_order().filter(|k| self.get(*k).is_some()).collect()
     }
 
+    /// Keys with state, in the order they came.
+    pub fn keys(&self) -> Vec<Key> {
+        (0..self.slots.len()).filter(|i| self.slots[*i].is_some()).map(Key::from_index).collect()
+    }
+
     /// Every state, in the order the keys first came: only for sums and the like, where order cannot be seen.
     pub fn values(&self) -> impl Iterator<Item = &S> {
         self.slots.iter().flatten()

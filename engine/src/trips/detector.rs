@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-use super::fix::{Bounds, Fix, Odometer};
+use super::fix::{Bounds, Fix, Odometer, Taken};
 use crate::geo::Position;
 
 /// What is a stop, and what is not.
@@ -142,10 +142,17 @@ enum State {
     /// Near where it was first seen: it may stand, or be on its way.
     Seen {
         first: Fix,
+        /// Highest speed since then.
+        max_speed_mps: f64,
+        away: Option<Away>,
     },
     Moving {
         began: Fix,
         max_speed_mps: f64,
+    },
+    /// It fell silent on its way, and its trip is told.
+    Silent {
+        last: Fix,
     },
     Stopped {
         /// The place it is measured from, and when the vehicle came.
@@ -154,8 +161,22 @@ enum State {
         last: Fix,
         /// Highest speed since then.
         max_speed_mps: f64,
+        away: Option<Away>,
     },
 }
+
+/// Farther away than a stop reaches: it may be a stray position, and the vehicle be back at once.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Away {
+    /// Where it was first.
+    first: Fix,
+    /// Nobody could have driven there.
+    relocated: bool,
+}
+
+/// A vehicle that is away for so long has set off, µs; in a third of it, where it has gone on. Where a stop takes less than three
+/// times as long, a third of a stop.
+const AWAY_FOR: i64 = 60_000_000;
 
 /// Fixes nearer in time are not kept beside each other, µs.
 const KEPT_EVERY: i64 = 1_000_000;
@@ -170,10 +191,11 @@ impl TripDetector {
         }
         let silent = before.filter(|b| at - b.at > micros(config.max_gap_s));
         if silent.is_some() {
+            self.fall_silent(told);
             self.odometer.interrupt();
         }
         let bounds = Bounds { max_speed_mps: config.max_speed_mps, slack_m: config.radius_m };
-        let Some((fix, speed)) = self.odometer.take(at, position, speed, &bounds) else { return };
+        let Some(Taken { fix, speed_mps, relocated }) = self.odometer.take(at, position, speed, &bounds) else { return };
         if let Some(before) = silent {
             self.after_silence(config, &before, &fix, told);
         }
@@ -181,8 +203,39 @@ impl TripDetector {
         while self.near.front().is_some_and(|first| first.distance_m(&fix) > config.radius_m) {
             self.near.pop_front();
         }
-        self.step(config, &fix, speed, told);
+        self.step(config, &fix, speed_mps, relocated, told);
         self.thin();
+    }
+
+    /// From when on nobody waits for the vehicle, which is on its way, µs: [`TripDetector::pass`] then tells its trip.
+    pub fn deadline(&self, config: &TripConfig) -> Option<i64> {
+        let State::Moving { .. } = self.state else { return None };
+        Some(self.odometer.last()?.at + micros(config.max_gap_s))
+    }
+
+    /// Time has come to `now`, µs, without a sample: a trip whose vehicle has been silent for too long is over.
+    pub fn pass(&mut self, config: &TripConfig, now: i64, told: &mut Vec<TripEvent>) {
+        if self.deadline(config).is_some_and(|deadline| now > deadline) {
+            self.fall_silent(told);
+        }
+    }
+
+    /// There is no more: the trip or the stop that goes on is told as far as it has come.
+    pub fn finish(&mut self, told: &mut Vec<TripEvent>) {
+        self.fall_silent(told);
+        if let State::Stopped { at, last, .. } = self.state {
+            self.leave(&at, &last, told);
+        }
+        self.state = State::Unknown;
+    }
+
+    fn fall_silent(&mut self, told: &mut Vec<TripEvent>) {
+        if let State::Moving { began, max_speed_mps } = self.state
+            && let Some(last) = self.odometer.last().copied()
+        {
+            self.trip(&began, &last, max_speed_mps, Ended::Silence, told);
+            self.state = State::Silent { last };
+        }
     }
 
     /// Samples that came later than a newer one (or repeat it), and were left out.
@@ -206,82 +259,87 @@ impl TripDetector {
         self.near.capacity() * size_of::<Fix>()
     }
 
-    fn step(&mut self, config: &TripConfig, fix: &Fix, speed: f64, told: &mut Vec<TripEvent>) {
+    fn step(&mut self, config: &TripConfig, fix: &Fix, speed: f64, relocated: bool, told: &mut Vec<TripEvent>) {
         let arrived = self.near.front().copied().filter(|first| fix.at - first.at >= micros(config.stop_after_s));
         match self.state {
-            State::Unknown => self.state = State::Seen { first: *fix },
-            State::Seen { first } => match arrived {
-                Some(first) => self.stop_at(first, *fix, told),
-                None if first.distance_m(fix) > config.radius_m => self.set_off(first, speed, told),
-                None => {}
-            },
-            State::Moving { began, max_speed_mps } => match arrived {
-                Some(first) => {
+            State::Unknown | State::Silent { .. } => self.state = seen(*fix),
+            State::Seen { .. } if relocated => self.state = seen(*fix),
+            State::Seen { first, max_speed_mps, away } => {
+                if let Some(first) = arrived {
+                    return self.stop_at(first, *fix, told);
+                }
+                let max_speed_mps = max_speed_mps.max(speed);
+                let away = (first.distance_m(fix) > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
+                // The first position may have been the stray one: it has to go on from where it is now.
+                if away.is_some_and(|a| a.is_sure(config, fix) && a.first.distance_m(fix) > config.radius_m) {
+                    return self.set_off(first, max_speed_mps, told);
+                }
+                self.state = State::Seen { first, max_speed_mps, away };
+            }
+            State::Moving { began, max_speed_mps } => {
+                let max_speed_mps = max_speed_mps.max(speed);
+                self.state = State::Moving { began, max_speed_mps };
+                if let Some(first) = arrived {
                     self.trip(&began, &first, max_speed_mps, Ended::Stop, told);
                     self.stop_at(first, *fix, told);
                 }
-                None => self.state = State::Moving { began, max_speed_mps: max_speed_mps.max(speed) },
-            },
-            State::Stopped { at, last, max_speed_mps } => {
-                let away = at.distance_m(fix);
-                if away <= config.radius_m {
-                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 };
+            }
+            State::Stopped { at, last, max_speed_mps, away } => {
+                let way = at.distance_m(fix);
+                if way <= config.radius_m || (way <= config.leave_m && arrived.is_some()) {
+                    // There, or it has moved a little and stands there: the same stop.
+                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0, away: None };
                     return;
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
-                self.state = State::Stopped { at, last, max_speed_mps };
-                if arrived.is_some() && away <= config.leave_m {
-                    // It has moved a little, and stands there: the same stop.
-                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 };
-                    return;
-                }
-                if away > config.leave_m {
-                    self.leave(&at, &last, told);
+                let away = (way > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
+                self.state = State::Stopped { at, last, max_speed_mps, away };
+                let Some(away) = away.filter(|a| a.is_sure(config, fix)) else { return };
+                self.leave(&at, &last, told);
+                if away.relocated {
+                    self.state = seen(away.first);
+                } else {
                     self.set_off(last, max_speed_mps, told);
                 }
+                // It may have arrived already, where positions are rare.
+                self.step(config, fix, speed, false, told);
             }
         }
     }
 
-    /// Whether the vehicle, silent between the two, stood there or went on unseen.
+    /// Whether the vehicle, silent between the two, stood there or went on unseen. Nobody saw it drive, so no trip is told.
     fn after_silence(&mut self, config: &TripConfig, before: &Fix, fix: &Fix, told: &mut Vec<TripEvent>) {
         let last_place = before.place.or(match self.state {
             State::Stopped { at, .. } => at.place,
             _ => None,
         });
-        let stayed = match (last_place, fix.place) {
-            (Some(a), Some(b)) => a.distance_m(b).is_some_and(|d| d <= config.radius_m),
+        let way = last_place.zip(fix.place).map(|(a, b)| a.distance_m(b).unwrap_or(f64::INFINITY));
+        let stayed = match way {
+            Some(way) => way <= config.radius_m,
             // Without places nobody knows; engines are silent where they are switched off.
-            _ => last_place.is_none() && fix.place.is_none(),
+            None => last_place.is_none() && fix.place.is_none(),
         };
         let long_enough = fix.at - before.at >= micros(config.stop_after_s);
         self.near.clear();
         match self.state {
-            State::Stopped { at, .. } if stayed => self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0 },
+            State::Stopped { at, .. } if stayed => self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0, away: None },
+            // It has moved a little, or its receiver has no place yet: the next samples tell.
+            State::Stopped { at, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
+                self.state = State::Stopped { at, last, max_speed_mps: 0.0, away: None };
+            }
             State::Stopped { at, last, .. } => {
                 self.leave(&at, &last, told);
-                self.set_off(*fix, 0.0, told);
+                self.state = seen(*fix);
             }
-            State::Moving { began, max_speed_mps } => {
-                let ended = if stayed && long_enough { Ended::Stop } else { Ended::Silence };
-                self.trip(&began, before, max_speed_mps, ended, told);
-                self.after_trip(stayed && long_enough, before, fix, told);
-            }
-            State::Unknown | State::Seen { .. } => self.after_trip(stayed && long_enough, before, fix, told),
-        }
-    }
-
-    fn after_trip(&mut self, stood: bool, before: &Fix, fix: &Fix, told: &mut Vec<TripEvent>) {
-        if stood {
-            self.stop_at(*before, *fix, told);
-        } else {
-            self.set_off(*fix, 0.0, told);
+            State::Silent { last } if stayed && long_enough => self.stop_at(last, *fix, told),
+            State::Unknown | State::Seen { .. } if stayed && long_enough => self.stop_at(*before, *fix, told),
+            _ => self.state = seen(*fix),
         }
     }
 
     fn stop_at(&mut self, first: Fix, now: Fix, told: &mut Vec<TripEvent>) {
         let at = Fix { place: first.place.or(now.place), ..first };
-        self.state = State::Stopped { at, last: now, max_speed_mps: 0.0 };
+        self.state = State::Stopped { at, last: now, max_speed_mps: 0.0, away: None };
         told.push(TripEvent::Stopped { from: at.at, place: at.place });
     }
 
@@ -324,6 +382,19 @@ impl TripDetector {
             self.near.remove(n - 2);
         }
     }
+}
+
+impl Away {
+    /// Whether it has been away for so long, or gone on so far, that it is no stray position.
+    fn is_sure(&self, config: &TripConfig, now: &Fix) -> bool {
+        let (elapsed, enough) = (now.at - self.first.at, AWAY_FOR.min(micros(config.stop_after_s) / 3));
+        elapsed >= enough || (elapsed >= enough / 3 && self.first.distance_m(now) > config.leave_m)
+    }
+}
+
+/// It is first seen.
+const fn seen(first: Fix) -> State {
+    State::Seen { first, max_speed_mps: 0.0, away: None }
 }
 
 fn micros(s: f64) -> i64 {

@@ -27,6 +27,9 @@ impl Fix {
     }
 }
 
+/// A speed by positions is measured over at least this long, µs: over less it is a receiver's noise.
+const PACE_OVER: i64 = 5_000_000;
+
 /// Slower is standing, m/s.
 const STANDING_MPS: f64 = 1.0;
 
@@ -38,7 +41,18 @@ pub(super) struct Odometer {
     filter: JumpFilter,
     /// Where the last way by positions ended, and the odometer there.
     placed: Option<(Position, f64)>,
+    /// Since when the speed by positions is measured, µs, and the odometer then.
+    pace: Option<(i64, f64)>,
     outliers: u64,
+}
+
+/// What a sample made of it.
+pub(super) struct Taken {
+    pub(super) fix: Fix,
+    /// A speed that the vehicle reached, m/s; 0 where none was measured just now.
+    pub(super) speed_mps: f64,
+    /// Its place lies where nobody could have driven to: it was brought there, or the places before were wrong.
+    pub(super) relocated: bool,
 }
 
 /// What cannot be, at most.
@@ -56,15 +70,17 @@ impl Odometer {
         self.outliers
     }
 
-    /// Takes a sample in; the fix it makes, and its speed, unless it tells nothing or is not to be believed.
-    pub(super) fn take(&mut self, at: i64, position: Option<Position>, speed: Option<f64>, bounds: &Bounds) -> Option<(Fix, f64)> {
+    /// Takes a sample in; nothing where it tells nothing or is not to be believed.
+    pub(super) fn take(&mut self, at: i64, position: Option<Position>, speed: Option<f64>, bounds: &Bounds) -> Option<Taken> {
         let speed = speed.filter(|v| (0.0..=bounds.max_speed_mps).contains(v));
-        let position = position.filter(|p| self.believes(at, *p, bounds));
+        let mut relocated = false;
+        let position = position.filter(|p| self.believes(at, *p, bounds, &mut relocated));
         if position.is_none() && speed.is_none() {
             return None;
         }
         let Some(before) = self.last else {
-            return Some((self.set(Fix { at, place: position, odometer_m: 0.0, idle: 0 }, speed, position), speed.unwrap_or(0.0)));
+            let fix = self.set(Fix { at, place: position, odometer_m: 0.0, idle: 0 }, speed, position);
+            return Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), relocated });
         };
         let elapsed_s = (at - before.at) as f64 / 1e6;
         let by_speed = speed.zip(self.speed).map_or(0.0, |(a, b)| f64::midpoint(a, b) * elapsed_s);
@@ -77,12 +93,24 @@ impl Odometer {
         }
         let mean = speed.unwrap_or_else(|| if elapsed_s > 0.0 { (odometer_m - before.odometer_m) / elapsed_s } else { 0.0 });
         let idle = before.idle + if mean < STANDING_MPS { at - before.at } else { 0 };
-        Some((self.set(Fix { at, place: position, odometer_m, idle }, speed, position), mean))
+        let fix = self.set(Fix { at, place: position, odometer_m, idle }, speed, position);
+        Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), relocated })
+    }
+
+    /// A speed that was reached: the one told, or else by positions over a while. Faster than anybody is noise.
+    fn reached(&mut self, fix: &Fix, told: Option<f64>, bounds: &Bounds) -> f64 {
+        let (since, then) = *self.pace.get_or_insert((fix.at, fix.odometer_m));
+        let mut by_positions = 0.0;
+        if fix.at - since >= PACE_OVER {
+            by_positions = (fix.odometer_m - then) / ((fix.at - since) as f64 / 1e6);
+            self.pace = Some((fix.at, fix.odometer_m));
+        }
+        told.unwrap_or(if by_positions <= bounds.max_speed_mps { by_positions } else { 0.0 })
     }
 
     /// The vehicle was silent for long: what happened then counts nowhere.
     pub(super) fn interrupt(&mut self) {
-        (self.speed, self.placed) = (None, None);
+        (self.speed, self.placed, self.pace) = (None, None, None);
         self.filter.forget();
         if let Some(last) = &mut self.last {
             last.place = None;
@@ -97,7 +125,7 @@ impl Odometer {
         fix
     }
 
-    fn believes(&mut self, at: i64, position: Position, bounds: &Bounds) -> bool {
+    fn believes(&mut self, at: i64, position: Position, bounds: &Bounds, relocated: &mut bool) -> bool {
         match self.filter.judge(at, position, bounds.max_speed_mps, bounds.slack_m) {
             Verdict::Believed => true,
             Verdict::Held => false,
@@ -107,7 +135,8 @@ impl Odometer {
             }
             Verdict::Relocated { .. } => {
                 // The way to the new place was not driven.
-                self.placed = None;
+                (self.placed, self.pace) = (None, None);
+                *relocated = true;
                 true
             }
         }

@@ -5,6 +5,12 @@ use crate::geo::{Point, Position};
 
 type Sample = (i64, Option<Position>, Option<f64>);
 
+/// A drive, as [`drive`] makes it, somewhere else and later.
+fn moved(samples: &[Sample], seconds: i64, metres: f64) -> Vec<Sample> {
+    let place = |p: Position| if let Position::Track(p) = p { Position::Track(Point::new(p.x_m + metres, p.y_m)) } else { p };
+    samples.iter().map(|(t, p, s)| (t + seconds * 1_000_000, p.map(place), *s)).collect()
+}
+
 fn found(config: &TripConfig, samples: &[Sample]) -> Vec<TripEvent> {
     let (mut detector, mut told) = (TripDetector::default(), Vec::new());
     for (at, position, speed) in samples {
@@ -67,19 +73,104 @@ fn noise_around_a_parked_vehicle_makes_no_trips() {
 fn silence_where_it_stands_is_a_stop_and_silence_on_the_road_ends_the_trip() {
     let parked = drive(&[(300, 15.0), (10, 0.0), (30_000, f64::NAN), (300, 15.0), (300, 0.0), (300, 15.0)], 5);
     let told = found(&TripConfig::default(), &parked);
-    assert_eq!(trips(&told).iter().map(|t| t.ended).collect::<Vec<_>>(), [Ended::Stop; 2], "{told:?}");
+    assert_eq!(trips(&told).iter().map(|t| t.ended).collect::<Vec<_>>(), [Ended::Silence, Ended::Stop], "{told:?}");
     let overnight = stops(&told)[0];
     assert!(overnight.to - overnight.from >= 30_000_000_000 - 5_000_000, "{overnight:?}");
 
-    let mut moved = drive(&[(300, 15.0)], 5);
-    let later = drive(&[(300, 15.0), (300, 0.0)], 5).into_iter().map(|(t, p, s)| {
-        let p = p.map(|p| if let Position::Track(p) = p { Position::Track(Point::new(p.x_m + 90_000.0, 0.0)) } else { p });
-        (t + 7_200_000_000, p, s)
-    });
-    moved.extend(later);
-    let told = found(&TripConfig::default(), &moved);
+    let mut samples = drive(&[(300, 15.0)], 5);
+    samples.extend(moved(&drive(&[(300, 15.0), (300, 0.0)], 5), 7_200, 90_000.0));
+    let told = found(&TripConfig::default(), &samples);
     let ends: Vec<_> = trips(&told).iter().map(|t| (t.ended, t.distance_m < 4_600.0)).collect();
     assert_eq!(ends, [(Ended::Silence, true), (Ended::Stop, true)], "nothing is counted across the silence");
+}
+
+#[test]
+fn a_vehicle_that_falls_silent_has_its_trip_told_when_nobody_waits_any_longer() {
+    let config = TripConfig::default();
+    let (mut detector, mut told) = (TripDetector::default(), Vec::new());
+    let samples = drive(&[(300, 0.0), (600, 10.0)], 5);
+    for (at, position, speed) in &samples {
+        detector.apply(&config, *at, *position, *speed, &mut told);
+    }
+    let last = samples.last().unwrap().0;
+    assert_eq!(detector.deadline(&config), Some(last + 600_000_000));
+    detector.pass(&config, last + 600_000_000, &mut told);
+    assert!(trips(&told).is_empty(), "a sample may still come");
+    detector.pass(&config, last + 600_000_001, &mut told);
+    let trip = trips(&told)[0].clone();
+    assert_eq!((trip.ended, trip.to), (Ended::Silence, last));
+    assert!((trip.distance_m - 5_950.0).abs() < 60.0, "{trip:?}");
+    // It speaks again where it fell silent: it has stood there since.
+    detector.apply(&config, last + 3_600_000_000, samples.last().unwrap().1, None, &mut told);
+    assert_eq!(trips(&told).len(), 1, "{told:?}");
+    assert!(matches!(told.last(), Some(TripEvent::Stopped { from, .. }) if *from == last), "{told:?}");
+}
+
+#[test]
+fn what_goes_on_at_the_end_is_told_as_far_as_it_has_come() {
+    let config = TripConfig::default();
+    for (legs, expected) in [([(300, 0.0), (600, 10.0)], (1, 1)), ([(600, 10.0), (300, 0.0)], (1, 1)), ([(300, 0.0), (300, 0.0)], (0, 1))] {
+        let (mut detector, mut told) = (TripDetector::default(), Vec::new());
+        for (at, position, speed) in drive(&legs, 5) {
+            detector.apply(&config, at, position, speed, &mut told);
+        }
+        detector.finish(&mut told);
+        assert_eq!((trips(&told).len(), stops(&told).len()), expected, "{legs:?}: {told:?}");
+        let before = told.len();
+        detector.finish(&mut told);
+        assert_eq!(told.len(), before, "once");
+    }
+}
+
+#[test]
+fn a_place_reached_in_silence_makes_no_trip() {
+    // Five minutes here, fifty of silence, five minutes 180 m away.
+    let mut samples = drive(&[(300, 0.0)], 5);
+    samples.extend(moved(&drive(&[(300, 0.0)], 5), 3_300, 180.0));
+    let told = found(&TripConfig::default(), &samples);
+    assert!(trips(&told).is_empty() && !told.iter().any(|e| matches!(e, TripEvent::SetOff { .. })), "{told:?}");
+    assert_eq!(stops(&told).len(), 1, "{told:?}");
+}
+
+#[test]
+fn stray_positions_and_jumps_back_make_no_trips() {
+    // Standing; for 36 s nothing; one position 418 m away; back again. And the same for longer, and twice over.
+    for strays in [1, 2, 8] {
+        let mut samples = drive(&[(600, 0.0)], 4);
+        samples.retain(|(at, ..)| !(300_000_000..336_000_000).contains(at));
+        for sample in samples.iter_mut().filter(|s| s.0 >= 336_000_000).take(strays) {
+            sample.1 = Some(Position::Track(Point::new(418.0, 0.0)));
+        }
+        let told = found(&TripConfig::default(), &samples);
+        assert_eq!(told.len(), 1, "stopped, and no more: {told:?}");
+    }
+    // The first position of all is the stray one.
+    let mut samples = drive(&[(900, 0.0)], 30);
+    samples[0].1 = Some(Position::Track(Point::new(418.0, 0.0)));
+    let told = found(&TripConfig::default(), &samples);
+    assert!(trips(&told).is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_way_nobody_can_drive_is_no_trip() {
+    // Parked; for eight minutes the receiver says another continent; back.
+    let mut samples = drive(&[(1_800, 0.0)], 30);
+    for sample in samples.iter_mut().filter(|s| (600_000_000..1_080_000_000).contains(&s.0)) {
+        sample.1 = Some(Position::Track(Point::new(6_700_000.0, 40.0)));
+    }
+    let told = found(&TripConfig::default(), &samples);
+    assert!(trips(&told).is_empty() && !told.iter().any(|e| matches!(e, TripEvent::SetOff { .. })), "{told:?}");
+}
+
+#[test]
+fn a_real_short_drive_is_a_trip_however_rarely_it_is_told() {
+    for every in [1, 5, 20, 60, 150] {
+        let told = found(&TripConfig::default(), &drive(&[(900, 0.0), (300, 10.0), (900, 0.0)], every));
+        let trips = trips(&told);
+        assert_eq!(trips.len(), 1, "each {every} s: {told:?}");
+        assert!((trips[0].distance_m - 3_000.0).abs() < 10.0 * f64::from(every) + 130.0, "each {every} s: {trips:?}");
+        assert!(trips[0].max_speed_mps <= 10.0 + 1e-9, "each {every} s: {trips:?}");
+    }
 }
 
 #[test]
@@ -144,6 +235,20 @@ proptest! {
         let whole = found(&config, &samples);
         let part = found(&config, &samples[..(share * samples.len() as f64) as usize]);
         prop_assert_eq!(&whole[..part.len()], &part[..]);
+    }
+
+    /// Nobody is faster than the limit, whatever receivers tell.
+    #[test]
+    fn no_trip_is_faster_than_the_limit(samples in any_drive(), limit in 2.0..40.0_f64) {
+        let config = TripConfig { max_speed_mps: limit, ..TripConfig::default() };
+        let mut told = found(&config, &samples);
+        let mut detector = TripDetector::default();
+        for (at, position, speed) in &samples {
+            detector.apply(&config, *at, *position, *speed, &mut told);
+        }
+        for trip in trips(&told).into_iter().chain(detector.running().as_ref()) {
+            prop_assert!(trip.max_speed_mps <= limit, "{:?}", trip);
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn geolife_trips_are_those_of_a_person_in_a_city() {
     for trip in &found.trips {
         assert!(trip.to - trip.from < 4 * 3_600_000_000 && trip.distance_m < 40_000.0, "{trip:?}");
     }
+    assert!(found.trips.iter().all(|t| t.distance_m > 100.0 && t.max_speed_mps <= 70.0), "no trip out of strays");
     let driven: f64 = found.trips.iter().map(|t| t.distance_m).sum();
     assert!((200_000.0..260_000.0).contains(&driven), "{driven}");
 }

@@ -1,8 +1,10 @@
 //! Fields of `find_trips`.
 
+use slipstream_protocol::Timestamp;
+
 use super::{FindTrips, Names};
 use crate::{
-    pipeline::{Builder, Fields, Keyed, Operator, roles::Roles},
+    pipeline::{Builder, Fields, Keyed, Operator, Timers, roles::Roles},
     trips::TripConfig,
 };
 
@@ -36,5 +38,14 @@ pub(super) fn build(fields: &mut Fields<'_>, builder: &mut Builder<'_>) -> Optio
         end,
         place,
     };
-    Some(Box::new(FindTrips { config, names, roles: Roles::default(), vehicles: Keyed::default(), told: Vec::new() }))
+    Some(Box::new(FindTrips {
+        config,
+        names,
+        roles: Roles::default(),
+        vehicles: Keyed::default(),
+        timers: Timers::default(),
+        awaited: Keyed::default(),
+        newest: Timestamp::from_micros(i64::MIN),
+        told: Vec::new(),
+    }))
 }

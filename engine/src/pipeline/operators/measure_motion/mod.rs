@@ -1,7 +1,8 @@
 //! `measure_motion`: distance and speed so far, of players and vehicles.
 //!
 //! One row out per row in (or at most one per `every`): `distance_m`, `speed_mps` (of the newest step), `max_speed_mps`, `moving_s`, and per
-//! threshold `over_<v>_m`, `over_<v>_s`, `over_<v>_count`; `jumps`, `outliers`, `gaps`. With `smooth` they run half a window behind.
+//! threshold `over_<v>_m`, `over_<v>_s`, `over_<v>_count`; `jumps`, `outliers`, `gaps`. With `smooth` they run half a window behind; at
+//! the end of a recording a last row tells the rest.
 //!
 //! A position that nobody reaches in the time (`max_speed_mps`) is held until the next one tells whether it was wrong (dropped, an
 //! outlier) or the track went on there (a jump). A jump adds no distance and no speed, and neither does a silence longer than `max_gap`.
@@ -48,6 +49,8 @@ struct Track {
     tracker: MotionTracker,
     speed_mps: Option<f64>,
     told: Option<Timestamp>,
+    /// The newest row.
+    newest: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -89,12 +92,43 @@ impl Operator for MeasureMotion {
         if let Some(step) = self.steps.drain(..).next_back() {
             track.speed_mps = Some(step.speed_mps);
         }
+        track.newest = Some(row.time);
         if track.told.is_none_or(|told| row.time - told >= self.every_micros) {
             track.told = Some(row.time);
             let result = self.names.row(row.key, row.time, track.speed_mps, &track.tracker.kpis(), out);
             out.emit(result);
         }
         out.recycle(row);
+    }
+
+    fn advance(&mut self, watermark: Timestamp, out: &mut Output) {
+        if watermark.micros() != i64::MAX {
+            return;
+        }
+        let mut last = Vec::new();
+        for key in self.tracks.in_order(&out.scope.keys) {
+            let Some(track) = self.tracks.get_mut(key) else { continue };
+            track.tracker.finish(&self.config, &mut self.steps);
+            let step = self.steps.drain(..).next_back();
+            if let Some(step) = step {
+                track.speed_mps = Some(step.speed_mps);
+            }
+            if let Some(time) = track.newest.filter(|newest| step.is_some() || track.told.is_none_or(|told| told < *newest)) {
+                last.push((time, key));
+            }
+        }
+        // The sort keeps the order of names.
+        last.sort_by_key(|(time, _)| *time);
+        for (time, key) in last {
+            let Some(track) = self.tracks.get_mut(key) else { continue };
+            track.told = Some(time);
+            let result = self.names.row(key, time, track.speed_mps, &track.tracker.kpis(), out);
+            out.emit(result);
+        }
+    }
+
+    fn state_version(&self) -> u16 {
+        2
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<(), StateError> {

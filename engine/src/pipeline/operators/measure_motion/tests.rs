@@ -16,6 +16,21 @@ fn distance_adds_up_and_a_jump_does_not() {
 }
 
 #[test]
+fn the_end_of_a_recording_tells_what_waits_in_the_smoothing_window_and_between_rows() {
+    let xs: Vec<[(&str, f64); 2]> = (0..20).map(|i| [("x_m", 2.5 * f64::from(i)), ("y_m", 0.0)]).collect();
+    let samples: Vec<Told<'_>> = xs.iter().enumerate().map(|(i, s)| ("p", i as f64 * 0.5, &s[..])).collect();
+    for step in [
+        json!({"op": "measure_motion", "max_speed_mps": 12, "smooth": 9}),
+        json!({"op": "measure_motion", "max_speed_mps": 12, "every": "60s"}),
+    ] {
+        let told = run(&mut pipeline("0s", json!([step])), &samples);
+        let last = told.last().unwrap();
+        let distance: f64 = last.split("distance_m=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!(last.starts_with("p 9.5 ") && (distance - 47.5).abs() < 1e-6, "{last}");
+    }
+}
+
+#[test]
 fn mistakes_are_located() {
     let told = mistakes(json!([{"op": "measure_motion", "smooth": 4, "from": "sped"}]));
     for expected in ["steps[0].max_speed_mps: is missing", "steps[0].smooth: an odd number", "steps[0].from: 'sped' is not known"] {
