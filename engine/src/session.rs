@@ -1,5 +1,7 @@
 //! A session: its leaderboard and its numbers.
 
+mod distance;
+
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -8,21 +10,19 @@ use slipstream_protocol::{
     server::{SessionMetrics, Standing},
 };
 
+use self::distance::Distance;
 use crate::{
     signals::{Reader, Role},
     vehicle::Output,
 };
-
-/// Distance is not integrated over a longer silence, s.
-pub const DISTANCE_GAP_S: f64 = 30.0;
 
 /// A greater speed is a broken value, m/s.
 pub const MAX_SPEED_MPS: f64 = 200.0;
 
 /// Everything known about one session.
 ///
-/// Speeds count once per member and source time, in the order of source time: late and repeated
-/// samples change neither distance, nor mean or top speed.
+/// Speeds and positions count once per member and source time, in the order of source time: late and repeated
+/// samples change neither distance, nor mean or top speed. Where speed is missing or rare, distance is that of positions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Session {
     members: BTreeMap<VehicleId, Member>,
@@ -42,27 +42,8 @@ struct Member {
     laps: u32,
     best_s: Option<f64>,
     last_s: Option<f64>,
-    speed: Option<(Timestamp, f64)>,
     top_mps: f64,
-    distance_m: f64,
-}
-
-impl Member {
-    /// Takes a speed in; returns whether it counted.
-    fn speed(&mut self, time: Timestamp, speed: f64) -> bool {
-        if let Some((before, last)) = self.speed {
-            if time <= before {
-                return false;
-            }
-            let dt = (time - before) as f64 / 1e6;
-            if dt <= DISTANCE_GAP_S {
-                self.distance_m += f64::midpoint(speed, last) * dt;
-            }
-        }
-        self.speed = Some((time, speed));
-        self.top_mps = self.top_mps.max(speed);
-        true
-    }
+    distance: Distance,
 }
 
 impl Session {
@@ -80,9 +61,13 @@ impl Session {
             member.newest = Some(time);
             member.lap = reading.lap_number().or(member.lap);
         }
+        if let Some(position) = reading.position() {
+            member.distance.position(time.micros(), position, MAX_SPEED_MPS);
+        }
         if let Some(speed) = reading.get(Role::Speed).filter(|v| (0.0..=MAX_SPEED_MPS).contains(v))
-            && member.speed(time, speed)
+            && member.distance.speed(time.micros(), speed)
         {
+            member.top_mps = member.top_mps.max(speed);
             self.speed_sum += speed;
             self.speed_count += 1;
         }
@@ -117,7 +102,7 @@ impl Session {
             best_lap_vehicle: leader.map(|(id, _)| id),
             top_speed_mps: self.members.values().map(|m| m.top_mps).fold(0.0, f64::max),
             mean_speed_mps: if self.speed_count == 0 { 0.0 } else { self.speed_sum / self.speed_count as f64 },
-            distance_m: self.members.values().map(|m| m.distance_m).sum(),
+            distance_m: self.members.values().map(|m| m.distance.metres()).sum(),
         }
     }
 
@@ -129,7 +114,7 @@ impl Session {
 
 fn rank(a: &Member, b: &Member) -> Ordering {
     let best = |m: &Member| m.best_s.unwrap_or(f64::INFINITY);
-    best(a).total_cmp(&best(b)).then_with(|| b.laps.cmp(&a.laps)).then_with(|| b.distance_m.total_cmp(&a.distance_m))
+    best(a).total_cmp(&best(b)).then_with(|| b.laps.cmp(&a.laps)).then_with(|| b.distance.metres().total_cmp(&a.distance.metres()))
 }
 
 fn standing(i: usize, id: &VehicleId, m: &Member, leader: Option<f64>) -> Standing {
@@ -141,9 +126,9 @@ fn standing(i: usize, id: &VehicleId, m: &Member, leader: Option<f64>) -> Standi
         best_lap_s: m.best_s,
         last_lap_s: m.last_s,
         gap_s: m.best_s.zip(leader).map(|(best, leader)| best - leader),
-        speed_mps: m.speed.map(|(_, v)| v),
+        speed_mps: m.distance.speed_mps(),
         top_speed_mps: m.top_mps,
-        distance_m: m.distance_m,
+        distance_m: m.distance.metres(),
     }
 }
 
@@ -193,6 +178,20 @@ mod tests {
         assert!((metrics.distance_m - 50.0).abs() < 1e-9);
         assert!((metrics.mean_speed_mps - 12.5).abs() < 1e-9);
         assert!((metrics.top_speed_mps - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_member_that_tells_positions_only_covers_distance() {
+        let mut session = Session::default();
+        for s in 0..=60_i32 {
+            let mut told = sample("gps", i64::from(s) * 1_000, 0.0);
+            let place = [("lat", 48.0), ("lon", 11.0 + f64::from(s) * 40.0 / (111_194.926_644 * 48.0_f64.to_radians().cos()))];
+            told.signals = place.iter().map(|(name, v)| Signal { name: (*name).into(), value: SignalValue::Number(*v) }).collect();
+            session.apply(&told);
+        }
+        let metrics = session.metrics();
+        assert!((metrics.distance_m - 2_400.0).abs() < 1.0, "{}", metrics.distance_m);
+        assert!((metrics.leaderboard[0].distance_m - metrics.distance_m).abs() < 1e-9);
     }
 
     proptest! {

@@ -23,7 +23,7 @@ use crate::whole_file;
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
 pub(super) const CONSUMER: &str = "actors";
 
-const MAGIC: &[u8; 8] = b"SLIPSNP4";
+const MAGIC: &[u8; 8] = b"SLIPSNP5";
 /// Magic, whether the system had drained, journal position, CRC-32 of the body.
 const HEAD: usize = 8 + 1 + 8 + 4;
 /// Samples routed at once while catching up.
