@@ -89,6 +89,11 @@ impl Vehicle {
         }
         let reading = driving.reader.read(sample);
         if let Some(lap) = driving.tracker.take(sample.source_time, &reading, &mut self.laps) {
+            if let (Some(book), Some(session)) = (&mut self.laps, &sample.session)
+                && book.session() != Some(session)
+            {
+                Arc::make_mut(book).drive_in(session.clone());
+            }
             outputs.push(Output::LapCompleted { session: sample.session.clone(), lap });
         }
     }

@@ -9,8 +9,11 @@ const BRAKE_ON: f64 = 0.1;
 /// Without a brake signal: deceleration from which the car is braking, m/s².
 const BRAKING_MPS2: f64 = 3.0;
 
-/// The throttle is picked up at, %.
-const THROTTLE_ON: f64 = 30.0;
+/// The throttle is picked up at this share of its whole way.
+const THROTTLE_ON: f64 = 0.3;
+
+/// The whole way of a throttle told in %; sources that never tell more than 1 tell a share.
+const WHOLE_PCT: f64 = 100.0;
 
 /// Without a throttle signal: acceleration from which the throttle is on, m/s².
 const DRIVING_MPS2: f64 = 0.7;
@@ -106,9 +109,10 @@ fn brake_point(lap: &ByPlace<'_>, corner: &Corner, apex_m: f64) -> Option<f64> {
 
 /// The first place around the apex from which the throttle stays on; none where it was never off.
 fn pickup(lap: &ByPlace<'_>, corner: &Corner, apex_m: f64) -> Option<f64> {
-    let measured = lap.lap.points.iter().any(|p| p.throttle_pct > 0.0);
+    let greatest = lap.lap.points.iter().map(|p| f64::from(p.throttle_pct)).filter(|t| t.is_finite()).fold(0.0, f64::max);
+    let whole = if greatest <= 1.0 { 1.0 } else { WHOLE_PCT };
     let on = |place: f64| {
-        if measured { f64::from(lap.at(place).throttle_pct) >= THROTTLE_ON } else { lap.accel(place) >= DRIVING_MPS2 }
+        if greatest > 0.0 { f64::from(lap.at(place).throttle_pct) >= THROTTLE_ON * whole } else { lap.accel(place) >= DRIVING_MPS2 }
     };
     let from_m = (apex_m - PICKUP_BEFORE_M).max(corner.from_m);
     if on(from_m) {

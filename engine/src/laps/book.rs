@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc};
 
+use slipstream_protocol::SessionId;
+
 /// Most laps a book remembers beside the reference lap.
 pub const MAX_LAPS: usize = 12;
 
@@ -69,11 +71,23 @@ pub(super) fn between(a: &TracePoint, b: &TracePoint, f: f32) -> TracePoint {
 /// of at most [`super::MAX_POINTS`] points (24 bytes each).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LapBook {
+    /// The session they were driven in, where it was told.
+    session: Option<SessionId>,
     laps: VecDeque<Arc<LapTrace>>,
     reference: Option<Arc<LapTrace>>,
 }
 
 impl LapBook {
+    /// The session the laps were driven in, where it was told.
+    pub const fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
+    }
+
+    /// Says in which session the laps were driven.
+    pub fn drive_in(&mut self, session: SessionId) {
+        self.session = Some(session);
+    }
+
     /// The recent laps, oldest first.
     pub fn laps(&self) -> impl DoubleEndedIterator<Item = &Arc<LapTrace>> + ExactSizeIterator {
         self.laps.iter()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use slipstream_actors::{Router, ports::PortFuture};
 use slipstream_engine::coach::{self, LapBook};
-use slipstream_protocol::Timestamp;
+use slipstream_protocol::{SessionId, Timestamp};
 
 use super::{Coach, CoachError, CoachRequest};
 
@@ -30,6 +30,9 @@ impl Coach for BuiltInCoach {
     fn advise<'a>(&'a self, request: &'a CoachRequest, now: Timestamp) -> PortFuture<'a, Result<Value, CoachError>> {
         Box::pin(async move {
             let laps = self.router.views().laps(request.driver.as_str()).unwrap_or_default();
+            if let Some(other) = laps.session().filter(|driven| request.session.as_ref().is_some_and(|asked| asked != *driven)) {
+                return Ok(elsewhere(other, request));
+            }
             // Fitting a model takes milliseconds to seconds: not on a thread that serves others.
             let advice = tokio::task::spawn_blocking(move || advise(&laps, now)).await;
             let advice = advice.map_err(|ended| CoachError::Unavailable(format!("the coach stopped: {ended}")))?;
@@ -42,6 +45,15 @@ impl Coach for BuiltInCoach {
 fn advise(laps: &LapBook, now: Timestamp) -> Result<Value, coach::CoachError> {
     let advice = coach::advise(laps, now)?;
     Ok(serde_json::to_value(&advice).unwrap_or_else(|_| json!({ "text": advice.text })))
+}
+
+/// Says that the laps known were driven in another session: what they show is no answer to what was asked.
+fn elsewhere(driven: &SessionId, request: &CoachRequest) -> Value {
+    let asked = request.session.as_ref().map_or("", |session| session.as_str());
+    let driver = &request.driver;
+    let text =
+        format!("No advice for {driver} in session '{asked}': no laps of {driver} in it are known. Those known are of session '{driven}'.");
+    json!({ "text": text, "lapsKnown": 0, "lapsNeeded": coach::LAPS_NEEDED, "lapsOfSession": driven })
 }
 
 /// Says that there are not enough laps, and what the given telemetry does say.
