@@ -87,7 +87,8 @@ impl SeriesQuery {
 }
 
 /// What a window yields. Windows without points yield nothing. Text signals have no numbers, so they
-/// answer to `Count` alone.
+/// answer to `Count` alone. The mean of a signal that is a direction by its name (`heading_deg`) is that of
+/// unit vectors, as [`Aggregate::CircularMean`] is of any; opposite directions have none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregate {
     /// Arithmetic mean.
@@ -105,11 +106,13 @@ pub enum Aggregate {
     First,
     /// Latest value.
     Last,
+    /// Mean of directions: 350° and 10° give 0°.
+    CircularMean,
 }
 
 impl Aggregate {
     /// Every aggregate.
-    pub const ALL: [Self; 7] = [Self::Mean, Self::Min, Self::Max, Self::Sum, Self::Count, Self::First, Self::Last];
+    pub const ALL: [Self; 8] = [Self::Mean, Self::Min, Self::Max, Self::Sum, Self::Count, Self::First, Self::Last, Self::CircularMean];
 
     /// The word in queries.
     pub const fn as_str(self) -> &'static str {
@@ -121,6 +124,7 @@ impl Aggregate {
             Self::Count => "count",
             Self::First => "first",
             Self::Last => "last",
+            Self::CircularMean => "circular_mean",
         }
     }
 }

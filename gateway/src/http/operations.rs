@@ -104,7 +104,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ("to?", "string", "as from; now where absent"),
             ("signals?", "string", "comma-separated names; all where absent"),
             ("window?", "string", "length of the aggregation windows, as in 100ms, 1s or 1m; raw points where absent"),
-            ("aggregate?", "string", "mean, min, max, sum, count, first or last"),
+            (
+                "aggregate?",
+                "string",
+                "mean (of directions such as heading_deg as directions), min, max, sum, count, first, last or circular_mean",
+            ),
             ("session?", "id", "only of this session"),
             ("limit?", "integer", "most points in the answer"),
         ],

@@ -31,7 +31,7 @@ pub(super) fn parse(vehicle: VehicleId, query: &HashMap<String, String>, now: Ti
     let window = get("window").map_or(Some(None), |w| duration::parse(w).filter(|d| !d.is_zero()).map(Some));
     take("window", "a length of time such as 100ms, 1s or 1m", window.is_some());
     let aggregate = get("aggregate").map_or(Some(Aggregate::default()), |a| Aggregate::ALL.into_iter().find(|known| known.as_str() == a));
-    take("aggregate", "one of mean, min, max, sum, count, first, last", aggregate.is_some());
+    take("aggregate", "one of mean, min, max, sum, count, first, last, circular_mean", aggregate.is_some());
     let session = get("session").map_or(Some(None), |s| SessionId::new(s).ok().map(Some));
     take("session", "a session id", session.is_some());
     let limit = get("limit").map_or(Some(DEFAULT_LIMIT.min(most)), |l| l.parse().ok().filter(|n| (1..=most).contains(n)));

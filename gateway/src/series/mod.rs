@@ -5,6 +5,7 @@
 
 mod answer;
 mod delivery;
+mod directions;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod influxdb1;
@@ -12,6 +13,7 @@ mod influxdb2;
 mod line_protocol;
 mod point;
 mod sqlite;
+mod window;
 pub mod writer;
 
 use std::{path::PathBuf, sync::Arc};

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_engine::angle::{Directions, Turn};
 use slipstream_protocol::{FleetId, Quality, Sample, SessionId, Signal, SignalValue, Timestamp, VehicleId};
 
 /// 2026-09-10, a moment as good as any.
@@ -14,6 +15,7 @@ pub(crate) async fn check(store: &dyn SeriesStore) {
     numbers_are_read_back_bit_for_bit(store).await;
     a_point_written_again_overwrites_itself(store).await;
     text_has_no_value_and_switches_are_one_and_zero(store).await;
+    directions_are_averaged_as_directions(store).await;
     windows_equal_a_naive_computation(store).await;
     windows_align_to_the_epoch_whatever_the_range(store).await;
     a_session_is_read_alone_and_told_apart(store).await;
@@ -181,10 +183,35 @@ fn naive(samples: &[Sample], query: &SeriesQuery, window: Duration) -> Vec<(Stri
             Aggregate::Count => held.len() as f64,
             Aggregate::First => held[0].1,
             Aggregate::Last => held[held.len() - 1].1,
+            Aggregate::CircularMean => {
+                let mut directions = Directions::default();
+                for value in values {
+                    directions.add(Turn::Degrees, value, 1.0);
+                }
+                let Some(mean) = directions.mean(Turn::Degrees) else { continue };
+                mean
+            }
         };
         out.push((signal, start, value));
     }
     out
+}
+
+async fn directions_are_averaged_as_directions(store: &dyn SeriesStore) {
+    let headings = [350.0, 10.0, 12.0];
+    let samples: Vec<Sample> = headings
+        .iter()
+        .enumerate()
+        .map(|(i, h)| sample("compass", T0 + i as i64 * 1_000_000, &[("heading_deg", number(*h)), ("x", number(*h))]))
+        .collect();
+    write(store, &samples).await;
+    let query = |aggregate| SeriesQuery { window: Some(Duration::from_secs(86_400)), aggregate, ..everything("compass") };
+    let means = store.query(&query(Aggregate::Mean)).await.unwrap();
+    let told: Vec<(&str, f64)> = flat(&means).into_iter().map(|(s, _, v, _)| (s, v.unwrap())).collect();
+    assert!(told[0].0 == "heading_deg" && (told[0].1 - 4.04).abs() < 0.05, "{}: {told:?}", store.name());
+    assert!(told[1].0 == "x" && (told[1].1 - 124.0).abs() < 1e-9, "{}: {told:?}", store.name());
+    let asked = store.query(&query(Aggregate::CircularMean)).await.unwrap();
+    assert!(flat(&asked).iter().all(|(_, _, v, _)| (v.unwrap() - 4.04).abs() < 0.05), "{}: {asked:?}", store.name());
 }
 
 async fn windows_equal_a_naive_computation(store: &dyn SeriesStore) {

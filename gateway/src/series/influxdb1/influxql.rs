@@ -60,7 +60,8 @@ fn micros(window: Duration) -> u128 {
 fn function(aggregate: Aggregate) -> &'static str {
     match aggregate {
         // Divided here: the server's MEAN() is a running one, and differs in the last bits.
-        Aggregate::Mean => "COUNT(\"value\") AS \"count\", SUM(\"value\")",
+        // Directions are averaged by `series::directions`, which asks for no other mean.
+        Aggregate::Mean | Aggregate::CircularMean => "COUNT(\"value\") AS \"count\", SUM(\"value\")",
         Aggregate::Min => "MIN(\"value\")",
         Aggregate::Max => "MAX(\"value\")",
         Aggregate::Sum => "SUM(\"value\")",

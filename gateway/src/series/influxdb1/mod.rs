@@ -10,6 +10,7 @@ use slipstream_protocol::{Sample, VehicleId};
 
 use super::{
     delivery::{self, Post, REQUEST_DEADLINE, Reply},
+    directions::{self, Asked},
     line_protocol::{Lines, Precision},
     point,
 };
@@ -93,6 +94,18 @@ impl Post for InfluxDb1Series {
     }
 }
 
+impl Asked for InfluxDb1Series {
+    fn ask_series<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
+        Box::pin(async move {
+            if query.from >= query.to {
+                return Ok(SeriesAnswer::default());
+            }
+            let results = self.ask(&influxql::select(query)).await?;
+            results.answer(query).map_err(refused)
+        })
+    }
+}
+
 impl SeriesStore for InfluxDb1Series {
     fn name(&self) -> &'static str {
         NAME
@@ -108,13 +121,7 @@ impl SeriesStore for InfluxDb1Series {
     }
 
     fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
-        Box::pin(async move {
-            if query.from >= query.to {
-                return Ok(SeriesAnswer::default());
-            }
-            let results = self.ask(&influxql::select(query)).await?;
-            results.answer(query).map_err(refused)
-        })
+        Box::pin(directions::answer(self, query))
     }
 
     fn vehicles(&self) -> PortFuture<'_, Result<Vec<VehicleId>, SeriesError>> {

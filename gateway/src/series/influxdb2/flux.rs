@@ -82,7 +82,8 @@ pub(super) fn select(bucket: &str, query: &SeriesQuery) -> String {
                  |> aggregateWindow(every: {}us, fn: {}, createEmpty: false, timeSrc: \"_start\")\n  \
                  |> keep(columns: [\"_time\", \"_value\", \"sensor_type\"])\n  |> limit(n: {limit})\n",
                 window.as_micros().max(1),
-                query.aggregate.as_str()
+                // Directions are averaged by `series::directions`, which asks for no other mean.
+                if query.aggregate == Aggregate::CircularMean { "mean" } else { query.aggregate.as_str() }
             );
         }
     }

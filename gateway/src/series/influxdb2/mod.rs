@@ -16,6 +16,7 @@ use slipstream_protocol::{Sample, VehicleId};
 
 use super::{
     delivery::{self, Post, REQUEST_DEADLINE, Reply},
+    directions::{self, Asked},
     line_protocol::{Lines, Precision},
     point,
 };
@@ -82,6 +83,18 @@ impl Post for InfluxDb2Series {
     }
 }
 
+impl Asked for InfluxDb2Series {
+    fn ask_series<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
+        Box::pin(async move {
+            if query.from >= query.to {
+                return Ok(SeriesAnswer::default());
+            }
+            let records = self.ask(flux::select(&self.bucket, query)).await?;
+            Ok(flux::answer(&records, query))
+        })
+    }
+}
+
 impl SeriesStore for InfluxDb2Series {
     fn name(&self) -> &'static str {
         NAME
@@ -97,13 +110,7 @@ impl SeriesStore for InfluxDb2Series {
     }
 
     fn query<'a>(&'a self, query: &'a SeriesQuery) -> PortFuture<'a, Result<SeriesAnswer, SeriesError>> {
-        Box::pin(async move {
-            if query.from >= query.to {
-                return Ok(SeriesAnswer::default());
-            }
-            let records = self.ask(flux::select(&self.bucket, query)).await?;
-            Ok(flux::answer(&records, query))
-        })
+        Box::pin(directions::answer(self, query))
     }
 
     fn vehicles(&self) -> PortFuture<'_, Result<Vec<VehicleId>, SeriesError>> {

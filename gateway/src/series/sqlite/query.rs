@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery};
+use slipstream_actors::ports::{SeriesAnswer, SeriesPoint, SeriesQuery};
 use slipstream_protocol::{Timestamp, VehicleId};
 use sqlx::SqlitePool;
 
-use super::scan::{Found, Scan, Value};
-use crate::series::answer::assemble;
+use super::scan::{Scan, Value};
+use crate::series::{
+    answer::assemble,
+    window::{Averaging, Window},
+};
 
 pub(super) async fn query(pool: &SqlitePool, query: &SeriesQuery) -> Result<SeriesAnswer, sqlx::Error> {
     let scan = Scan::start(pool, query).await?;
@@ -48,67 +51,27 @@ async fn raw(mut scan: Scan<'_>, query: &SeriesQuery) -> Result<SeriesAnswer, sq
     Ok(assemble(rows, query.limit, false))
 }
 
-/// What a window has so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    points: u64,
-    numbers: u64,
-    sum: f64,
-    min: f64,
-    max: f64,
-    first: f64,
-    last: f64,
-}
-
-impl Window {
-    /// Points come in order of time.
-    fn add(&mut self, point: &Found) {
-        self.points += 1;
-        let Value::Number(number) = point.value else { return };
-        if self.numbers == 0 {
-            (self.min, self.max, self.first) = (number, number, number);
-        }
-        self.numbers += 1;
-        self.sum += number;
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
-        self.last = number;
-    }
-
-    /// `None` where there is nothing to tell: text has no numbers.
-    fn value(&self, aggregate: Aggregate) -> Option<f64> {
-        if aggregate == Aggregate::Count {
-            return Some(self.points as f64);
-        }
-        (self.numbers > 0).then(|| match aggregate {
-            Aggregate::Mean => self.sum / self.numbers as f64,
-            Aggregate::Min => self.min,
-            Aggregate::Max => self.max,
-            Aggregate::Sum => self.sum,
-            Aggregate::First => self.first,
-            Aggregate::Last => self.last,
-            Aggregate::Count => self.points as f64,
-        })
-    }
-}
-
 /// Adds up window by window; stops when the limit's worth of windows is complete.
 async fn windows(mut scan: Scan<'_>, query: &SeriesQuery, window: Duration) -> Result<SeriesAnswer, sqlx::Error> {
     // By start, then signal.
     let mut open: BTreeMap<(Timestamp, i64), Window> = BTreeMap::new();
+    // By signal.
+    let mut averaging: BTreeMap<i64, Averaging> = BTreeMap::new();
     let mut rows = Vec::new();
     loop {
         let found = scan.next().await?;
         let ended = found.is_none();
         for point in found.unwrap_or_default() {
             let start = SeriesQuery::window_start(Timestamp::from_micros(point.time), window);
-            open.entry((start, point.signal)).or_default().add(&point);
+            let number = if let Value::Number(number) = point.value { Some(number) } else { None };
+            let how = *averaging.entry(point.signal).or_insert_with(|| Averaging::of(query.aggregate, scan.name(point.signal)));
+            open.entry((start, point.signal)).or_default().add(number, how);
         }
         // Nothing is to come before this: windows that begin earlier than the one that holds it are complete.
         let frontier = SeriesQuery::window_start(Timestamp::from_micros(scan.frontier()), window);
         let still_open = if ended { BTreeMap::new() } else { open.split_off(&(frontier, i64::MIN)) };
         for ((time, signal), window) in std::mem::replace(&mut open, still_open) {
-            if let Some(value) = window.value(query.aggregate) {
+            if let Some(value) = averaging.get(&signal).and_then(|how| window.value(query.aggregate, *how)) {
                 rows.push((scan.name(signal).to_owned(), SeriesPoint { time, value: Some(value), ..SeriesPoint::default() }));
             }
         }
