@@ -9,15 +9,19 @@ import { wantedChannels } from '../../gateway/console/js/feed.js';
 import { gap, lapTime, number } from '../../gateway/console/js/format.js';
 import { Freshness } from '../../gateway/console/js/freshness.js';
 import { History } from '../../gateway/console/js/history.js';
-import { Laps } from '../../gateway/console/js/laps.js';
+import { chooseFrame } from '../../gateway/console/js/frames.js';
+import { Latency } from '../../gateway/console/js/latency.js';
+import { vehicleColor } from '../../gateway/console/js/colors.js';
 import { Projection } from '../../gateway/console/js/position.js';
 import { cellOf } from '../../gateway/console/js/rl/bus.js';
 import { contestants, nameOf } from '../../gateway/console/js/rl/comparison.js';
 import { ticks } from '../../gateway/console/js/rl/curve.js';
 import { Episode } from '../../gateway/console/js/rl/episode.js';
 import { words } from '../../gateway/console/js/rl/stage.js';
-import { describe, flatten } from '../../gateway/console/js/signals.js';
+import { describe, flatten, isFavourite, meaning, read } from '../../gateway/console/js/signals.js';
 import { Store } from '../../gateway/console/js/store.js';
+import { standings } from '../../gateway/console/js/timing.js';
+import { Track } from '../../gateway/console/js/track.js';
 
 const kept = (history, name) => [...history.column(name).subarray(history.start, history.end)];
 const times = (history) => [...history.time.subarray(history.start, history.end)];
@@ -100,28 +104,89 @@ test('close codes say whether to come back', () => {
   assert.match(closing(4999).why, /4999/);
 });
 
-test('laps are timed from the source\'s own lap clock, joined laps only where it is known', () => {
-  const laps = new Laps();
-  laps.add(100_000, { lap: 3, lap_time_s: 40 });
-  laps.add(150_000, { lap: 4, lap_time_s: 0.5 });
-  assert.ok(Math.abs(laps.last - 89.5) < 1e-9);
-  laps.add(229_500, { lap: 5, lap_time_s: 0 });
-  assert.deepEqual([laps.lap, laps.last, laps.best], [5, 80, 80]);
-  const unknown = new Laps();
-  unknown.add(0, { lap: 1 });
-  unknown.add(50_000, { lap: 2 });
-  assert.equal(unknown.last, null, 'nobody saw lap 1 begin');
-  unknown.add(130_000, { lap: 3 });
-  assert.equal(unknown.last, 80);
+test('laps and their times are the server\'s alone', () => {
+  const store = new Store();
+  for (let second = 0; second < 200; second += 1) {
+    const data = { lap: 1 + Math.floor(second / 60), lap_time_s: second % 60, x_m: second, y_m: 0 };
+    store.telemetry({ driverId: 'a', sessionId: 's', data, timestamp: new Date(1_780_000_000_000 + second * 1_000).toISOString() }, second);
+  }
+  const [guess] = standings(store.inView(''), null, store.sessions);
+  assert.deepEqual([guess.lap, guess.last, guess.best], [4, null, null], 'the counter is the source\'s, times are not guessed');
+  store.metrics({ sessionId: 's', metrics: { leaderboard: [{ vehicleId: 'a', position: 1, lap: 4, lastLapS: 60.1, bestLapS: 59.9, gapS: 0 }] } });
+  const [told] = standings(store.inView(''), null, store.sessions);
+  assert.deepEqual([told.lap, told.last, told.best, told.gap], [4, 60.1, 59.9, 0]);
+});
+
+test('names mean here what they mean to the engine', () => {
+  assert.deepEqual(meaning('speedKmh'), meaning('SPEED_KPH'));
+  assert.ok(Math.abs(read({ speed_kph: 36 }).speed_mps - 10) < 1e-9);
+  const iracing = read({ Speed: 50, Lat: 47.2, Lon: 14.7, Lap: 3, LapDistPct: 0.25, SteeringWheelAngle: Math.PI, Gear: 4 });
+  assert.deepEqual({ ...iracing, steer_deg: Math.round(iracing.steer_deg) }, { speed_mps: 50, lat_deg: 47.2, lon_deg: 14.7, lap: 3, lap_share: 0.25, steer_deg: 180, gear: 4 });
+  for (const none of ['constructor', '__proto__', 'tires.frontLeft.temp', '']) assert.equal(meaning(none), null, none);
+  assert.ok(isFavourite('Speed') && isFavourite('nmot') && !isFavourite('Lat'));
+  const store = new Store();
+  store.telemetry({ driverId: 'a', data: { speed_kph: 72, Lat: 47, Lon: 14, LapDistPct: 0.5 }, timestamp: '2026-01-01T00:00:00Z' }, 1);
+  const vehicle = store.vehicles.get('a');
+  assert.ok(Math.abs(vehicle.speed - 20) < 1e-9 && vehicle.position && vehicle.along === 0.5);
 });
 
 test('positions are metres as sent or degrees projected, and no fix is no position', () => {
   const projection = new Projection();
-  assert.deepEqual(projection.locate({ x_m: 1, y_m: 2 }), [1, 2]);
-  assert.deepEqual(projection.locate({ lat_deg: 60, lon_deg: 25 }), [0, 0]);
-  const [x, y] = projection.locate({ lat_deg: 60.001, lon_deg: 25.002 });
+  assert.deepEqual(projection.locate({ x_m: 1, y_m: 2 }, 's'), { frame: 'plane s', at: [1, 2] });
+  const home = projection.locate({ lat_deg: 60, lon_deg: 25 });
+  assert.deepEqual(home.at, [0, 0]);
+  const { frame, at: [x, y] } = projection.locate({ lat_deg: 60.001, lon_deg: 25.002 });
   assert.ok(Math.abs(x - 111.32) < 0.01 && Math.abs(y - 111.32) < 0.01, `${x} ${y}`);
-  for (const none of [{ lat_deg: 0, lon_deg: 0 }, { lat_deg: 91, lon_deg: 1 }, { x_m: 'left', y_m: 2 }, {}]) assert.equal(projection.locate(none), null);
+  assert.equal(frame, home.frame);
+  assert.notEqual(projection.locate({ lat_deg: 48, lon_deg: 11 }).frame, home.frame, 'another country is another map');
+  assert.equal(projection.locate({ lat_deg: 60.01, lon_deg: 25.01 }).frame, home.frame);
+  for (const none of [{ lat_deg: 0, lon_deg: 0 }, { lat_deg: 0.0001, lon_deg: 0.0002 }, { lat_deg: 91, lon_deg: 1 }, { x_m: NaN, y_m: 2 }, {}]) assert.equal(projection.locate(none), null);
+});
+
+test('frames of reference are not drawn over one another', () => {
+  const vehicle = (id, frame) => ({ id, frame, position: [0, 0] });
+  const vehicles = [vehicle('a', 'plane s'), vehicle('b', 'earth 60 25'), vehicle('c', 'earth 60 25'), { id: 'd', frame: '', position: null }];
+  const view = { picked: '', current: '', shown: '' };
+  assert.deepEqual(chooseFrame(vehicles, view), { frames: ['earth 60 25', 'plane s'], frame: 'earth 60 25', count: 2 });
+  assert.equal(chooseFrame(vehicles, { ...view, current: 'a' }).frame, 'plane s', 'the one of the vehicle that is looked at');
+  assert.equal(chooseFrame(vehicles, { ...view, current: 'a', picked: 'earth 60 25' }).frame, 'earth 60 25');
+  assert.equal(chooseFrame([], { ...view, shown: 'plane s' }).frame, 'plane s');
+});
+
+test('a stray position does not change what the map is fitted to', () => {
+  const track = new Track();
+  const drive = (from, to, offset = 0) => {
+    for (let t = from; t < to; t += 1) track.extend('a', [10 * t + offset, 0], t * 1_000);
+  };
+  drive(0, 20);
+  track.extend('a', [5e6, 5e6], 20_000);
+  drive(21, 30);
+  assert.deepEqual([track.bounds.right, track.bounds.top], [290, 0], 'one stray position');
+  drive(30, 40, 50_000);
+  assert.equal(track.bounds.right, 50_390, 'what goes on elsewhere is followed');
+  const first = new Track();
+  first.extend('b', [9e6, 0], 0);
+  for (let t = 1; t < 10; t += 1) first.extend('b', [10 * t, 0], t * 1_000);
+  assert.deepEqual([first.bounds.left, first.bounds.right], [20, 90], 'the first position may be the stray one');
+});
+
+test('a colour follows from the id alone, and ids that differ little differ in colour', () => {
+  assert.equal(vehicleColor('car-7', true), vehicleColor('car-7', true));
+  const hues = new Set(Array.from({ length: 40 }, (_, i) => vehicleColor(`car-${i}`, true)));
+  assert.ok(hues.size >= 38, `${hues.size} of 40`);
+  assert.notEqual(vehicleColor('a', true), vehicleColor('a', false));
+});
+
+test('what is played again has no latency', () => {
+  const latency = new Latency();
+  latency.add(86_230_366, 1_000);
+  assert.ok(latency.replayed(2_000));
+  assert.ok(Number.isNaN(latency.percentiles(2_000).p50));
+  latency.add(-5_933_562, 1_500);
+  latency.add(12, 2_000);
+  assert.ok(!latency.replayed(2_500), 'somebody is live');
+  assert.equal(latency.percentiles(2_500).p50, 12);
+  assert.ok(!latency.replayed(9_000));
 });
 
 test('late samples change no state of now', () => {
@@ -150,6 +215,7 @@ test('names say units, nested data get dotted names', () => {
   assert.deepEqual(describe('speed_mps'), { label: 'speed', unit: 'm/s' });
   assert.deepEqual(describe('tyre_temp_fl_c'), { label: 'tyre temp fl', unit: '°C' });
   assert.deepEqual(describe('gear'), { label: 'gear', unit: '' });
+  assert.deepEqual([describe('speed_kph'), describe('Speed')], [{ label: 'speed', unit: 'km/h' }, { label: 'speed', unit: 'm/s' }]);
   assert.deepEqual(flatten({ tires: { frontLeft: { temp: 80 } }, gForce: [1, 2] }), { 'tires.frontLeft.temp': 80, 'gForce.0': 1, 'gForce.1': 2 });
 });
 

@@ -89,7 +89,7 @@ export class Ground {
     context.fillRect(14, height - 14, length, 1);
     context.fillRect(14, height - 18, 1, 5);
     context.fillRect(13 + length, height - 18, 1, 5);
-    context.font = '10.5px system-ui, sans-serif';
+    context.font = '11px system-ui, sans-serif';
     context.fillText(metres >= 1000 ? `${metres / 1000} km` : `${metres} m`, 14, height - 22);
   }
 }

@@ -6,6 +6,8 @@ export function exposeHandle({ store, map, plots, connection, channels, status, 
     /** Where each car is: in metres as sent, as drawn, and on the canvas in css pixels. */
     positions: () =>
       Object.fromEntries([...map.screen].map(([id, at]) => [id, { metres: [...store.vehicles.get(id).position], shown: [...store.vehicles.get(id).shown], screen: [at.x, at.y] }])),
+    /** The map: the frame that is shown, all of them, and the bounds it is fitted to. */
+    map: () => ({ frame: map.frame, frames: [...map.frames], bounds: { ...map.tracks.get(map.frame)?.bounds } }),
     /** What a signal's panel shows, or null. */
     plot: (signal) => plots.data(signal),
     /** Ids of the vehicles heard of. */

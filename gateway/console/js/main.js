@@ -12,6 +12,7 @@ import { TrackMap } from './map.js';
 import { Notices } from './notices.js';
 import { SignalPicker } from './picker.js';
 import { Plots } from './plots.js';
+import { Results } from './results.js';
 import { SessionRoom } from './session.js';
 import { StatusBar } from './status.js';
 import { Store } from './store.js';
@@ -55,8 +56,10 @@ const table = new TimingTable(element('timing'), { onToggle: toggle, onCurrent: 
 const room = new SessionRoom({ select: element('session'), strip: element('kpis') }, { onChoose: chooseSession });
 const picker = new SignalPicker({ dialog: element('signals'), list: element('signal-list'), summary: element('signal-summary') }, { onChange: () => plot(true) });
 
+const results = new Results((sessionId, metrics) => store.metrics({ sessionId, metrics }));
+
 store.onMoved = (vehicle, _before, position, time) => {
-  if (!view.session || vehicle.session === view.session) map.track.extend(vehicle.id, position, time);
+  if (!view.session || vehicle.session === view.session) map.extend(vehicle.id, vehicle.frame, position, time);
 };
 
 /** One frame from the server. */
@@ -132,6 +135,14 @@ function pause() {
   document.body.classList.toggle('paused', view.paused);
 }
 
+function fit() {
+  map.fit(store.inView(view.session));
+}
+
+function write(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
 function plot(force = false) {
   const vehicles = [...chosen].map((id) => store.vehicles.get(id)).filter(Boolean);
   plots.update(vehicles, picker.chosen(store.signalNames()), performance.now(), force);
@@ -139,8 +150,10 @@ function plot(force = false) {
 
 function showTable() {
   const now = performance.now();
-  const metrics = view.overloaded ? null : (store.sessions.get(view.session) ?? null);
-  const rows = standings(store.inView(view.session), metrics);
+  const metrics = store.sessions.get(view.session) ?? null;
+  const rows = standings(store.inView(view.session), metrics, store.sessions);
+  // A chosen session's channel brings its numbers; those of the others are asked for.
+  results.ask(view.session ? (view.overloaded || view.patterns ? [view.session] : []) : [...store.sessions.keys()], now);
   if (!view.choiceMade && !chosen.size && rows.length) chosen.add(rows[0].id);
   view.current ||= rows[0]?.id ?? '';
   table.update(rows, { chosen, current: view.current, now });
@@ -148,6 +161,9 @@ function showTable() {
   room.list([...store.sessions.keys()].sort(), view.session);
   if (!room.chosenByHand && !view.session && store.sessions.size === 1) chooseSession([...store.sessions.keys()][0]);
   picker.offer(store.signalNames());
+  const places = map.frames.length;
+  element('map-place').hidden = places < 2;
+  if (places > 1) write(element('map-place'), `Place ${map.frames.indexOf(map.frame) + 1} of ${places}`);
   element('map-empty').hidden = rows.some((row) => row.vehicle.position);
   element('map').setAttribute('aria-label', `Track map, ${rows.length} vehicles`);
   element('timing-empty').hidden = rows.length > 0;
@@ -175,7 +191,7 @@ function work(now) {
     feedAt = now;
     if (!view.overloaded && (status.rate > OVERLOAD_RATE || inbox.overrun > 0)) {
       view.overloaded = true;
-      notices.add('Page', 'More samples than can be shown: vehicles come at a lower rate, standings from the laps heard here', 'low');
+      notices.add('Page', 'More samples than can be shown: vehicles come at a lower rate', 'low');
     }
     subscribe();
     status.tick();
@@ -196,6 +212,7 @@ function everyFrame() {
 }
 
 function start(token) {
+  results.use(token);
   view.patterns = Array.isArray(claims(token).channels) ? claims(token).channels : null;
   connection.open(token);
 }
@@ -208,10 +225,14 @@ listenToKeys({
   ' ': () => view.current && toggle(view.current),
   p: pause,
   s: () => picker.toggle(),
+  f: fit,
+  m: () => map.next(),
   t: () => window.toggleTheme(),
   '?': () => element('help').showModal(),
 });
 element('pause').addEventListener('click', pause);
+element('map-fit').addEventListener('click', fit);
+element('map-place').addEventListener('click', () => map.next());
 element('open-signals').addEventListener('click', () => picker.toggle());
 element('open-help').addEventListener('click', () => element('help').showModal());
 element('theme').addEventListener('click', () => window.toggleTheme());

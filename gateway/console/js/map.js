@@ -1,6 +1,7 @@
 // The track map: cars where they are, on the line they have driven.
 
 import { isDark, themeColors, vehicleColor } from './colors.js';
+import { chooseFrame } from './frames.js';
 import { Ground } from './ground.js';
 import { Track } from './track.js';
 
@@ -14,7 +15,10 @@ export class TrackMap {
   /** `canvas` is the cars', `edge` and `surface` lie under it; `onPick(id)` is called when a car is clicked. */
   constructor({ canvas, edge, surface }, { onPick }) {
     this.canvas = canvas;
-    this.track = new Track();
+    this.tracks = new Map(); // frame -> Track
+    this.frame = ''; // The one that is shown.
+    this.frames = []; // Those with vehicles in view, the one with most of them first.
+    this.picked = ''; // The one somebody asked for.
     this.screen = new Map(); // id -> {x, y} in css pixels
     this.#layers = [canvas, edge, surface];
     this.#ground = new Ground(edge, surface);
@@ -33,8 +37,29 @@ export class TrackMap {
 
   /** Forgets the ground: another session may drive elsewhere. */
   clear() {
-    this.track = new Track();
+    this.tracks.clear();
+    this.picked = '';
     this.#ground.reset();
+  }
+
+  /** A vehicle came to `position` of `frame` at `time` (source time, ms). */
+  extend(id, frame, position, time) {
+    let track = this.tracks.get(frame);
+    if (!track) this.tracks.set(frame, (track = new Track()));
+    track.extend(id, position, time);
+  }
+
+  /** Forgets the ground that is shown, and fits the map to where `vehicles` are now. */
+  fit(vehicles) {
+    const track = new Track();
+    for (const { id, frame, position, newest } of vehicles) if (position && frame === this.frame) track.extend(id, position, newest);
+    this.tracks.set(this.frame, track);
+    this.#ground.reset();
+  }
+
+  /** Shows the next of the places where vehicles are. */
+  next() {
+    this.picked = this.frames[(this.frames.indexOf(this.frame) + 1) % this.frames.length] ?? '';
   }
 
   #resize() {
@@ -50,8 +75,15 @@ export class TrackMap {
   /** Draws one frame. `chosen` are plotted, `current` has the keyboard's cursor. */
   draw(vehicles, { now, chosen, current }) {
     const { width, ratio } = this.#ground.size;
-    if (!this.track.bounds || !width) return;
-    this.#ground.paint(this.track, this.#colors, now);
+    const { frames, frame } = chooseFrame(vehicles, { picked: this.picked, current, shown: this.frame });
+    this.frames = frames;
+    if (frame !== this.frame) {
+      this.frame = frame;
+      this.#ground.reset();
+    }
+    const track = this.tracks.get(frame);
+    if (!track?.bounds || !width) return;
+    this.#ground.paint(track, this.#colors, now);
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -59,7 +91,7 @@ export class TrackMap {
     this.screen.clear();
     const dark = isDark();
     const weight = (vehicle) => (vehicle.id === current ? 2 : chosen.has(vehicle.id) ? 1 : 0);
-    const drawn = vehicles.filter((vehicle) => vehicle.position).sort((a, b) => weight(a) - weight(b));
+    const drawn = vehicles.filter((vehicle) => vehicle.position && vehicle.frame === frame).sort((a, b) => weight(a) - weight(b));
     for (const vehicle of drawn) this.#car(vehicle, now, weight(vehicle), dark);
     this.#labels(drawn, weight);
   }
@@ -75,7 +107,7 @@ export class TrackMap {
     context.globalAlpha = vehicle.quiet(now) ? 0.35 : 1;
     context.beginPath();
     context.arc(at.x, at.y, weight ? 6 : 4.5, 0, 2 * Math.PI);
-    context.fillStyle = vehicleColor(vehicle.index, dark);
+    context.fillStyle = vehicleColor(vehicle.id, dark);
     context.strokeStyle = weight ? this.#colors.text : this.#colors.surface;
     context.lineWidth = weight ? 2 : 1.5;
     context.fill();

@@ -1,6 +1,6 @@
 // Which signals are plotted: a dialog of checkboxes, discovered from the data.
 
-import { bySubject, describe, FAVOURITES } from './signals.js';
+import { bySubject, describe, isFavourite } from './signals.js';
 
 const KEY = 'slipstream.signals';
 const MOST_FIRST = 4;
@@ -34,7 +34,7 @@ export class SignalPicker {
   chosen(names) {
     const sorted = [...names].sort(bySubject);
     if (this.#chosen) return sorted.filter((name) => this.#chosen.has(name));
-    const favourites = sorted.filter((name) => FAVOURITES.includes(name));
+    const favourites = sorted.filter(isFavourite);
     return (favourites.length ? favourites : sorted).slice(0, MOST_FIRST);
   }
 

@@ -8,6 +8,8 @@ import { describe } from './signals.js';
 const { uPlot } = window; // Loaded before the modules, from vendor/.
 const QUICKEST_MS = 40;
 const READINGS_MS = 200;
+/** The library scales fonts by whole pixels: of 10.5px it would find the 5. */
+const AXIS_FONT = '11px system-ui, sans-serif';
 const SYNC = uPlot.sync('slipstream');
 
 /** Panels that follow the newest source time of the vehicles they show. */
@@ -93,8 +95,8 @@ export class Plots {
 
   #options(panel) {
     const colors = themeColors();
-    const axis = { stroke: colors.muted, font: '10.5px system-ui, sans-serif', grid: { stroke: colors.line, width: 1 }, ticks: { show: false } };
-    const percent = panel.signal.endsWith('_pct');
+    const axis = { stroke: colors.muted, font: AXIS_FONT, grid: { stroke: colors.line, width: 1 }, ticks: { show: false } };
+    const percent = describe(panel.signal).unit === '%';
     return {
       width: 100,
       height: 60,
@@ -111,7 +113,7 @@ export class Plots {
       ],
       series: [
         {},
-        ...this.#vehicles.map((vehicle) => ({ label: vehicle.id, stroke: vehicleColor(vehicle.index), width: 1.5, points: { show: false } })),
+        ...this.#vehicles.map((vehicle) => ({ label: vehicle.id, stroke: vehicleColor(vehicle.id), width: 1.5, points: { show: false } })),
       ],
       hooks: { setCursor: [() => this.#readings(panel)] },
     };
@@ -147,7 +149,7 @@ export class Plots {
       const span = document.createElement('span');
       span.className = 'reading';
       const swatch = document.createElement('i');
-      swatch.style.background = vehicleColor(vehicle.index);
+      swatch.style.background = vehicleColor(vehicle.id);
       const value = document.createElement('b');
       value.textContent = reading(around(line, at ?? line.length - 1) ?? NaN);
       const who = document.createElement('span');

@@ -1,12 +1,40 @@
-// Signals: flattening as the server does, and what a name says about its unit.
+// Signals: flattening as the server does, and what a name means and in which unit.
+
+import { NAMES, ROLES } from './meanings.js';
 
 const UNITS = { mps: 'm/s', pct: '%', bar: 'bar', deg: '°', m: 'm', s: 's', g: 'g', c: '°C', l: 'l', rpm: '1/min', kph: 'km/h', v: 'V', hz: 'Hz', kw: 'kW', mps2: 'm/s²' };
-const WORDS = { ax: 'long. accel.', ay: 'lat. accel.', rpm: 'rpm', steer: 'steering', lap_dist: 'lap distance' };
+const LOOKED = new Map();
+const MOST_LOOKED = 20_000;
 
-/** Plotted until the viewer chooses otherwise, where the data has them. */
-export const FAVOURITES = ['speed_mps', 'throttle_pct', 'brake_pct', 'rpm'];
-/** Signals that say where or when, not how: last in the picker. */
-const PLAIN = new Set(['t_s', 'lat_deg', 'lon_deg', 'x_m', 'y_m', 'z_m', 'lap', 'lap_time_s']);
+/** Roles plotted until the viewer chooses otherwise, where the data has them. */
+const FAVOURITES = ['speed_mps', 'throttle_pct', 'brake_pct', 'rpm'];
+/** Roles that say where or when, not how: last in the picker. */
+const PLAIN = new Set(['lat_deg', 'lon_deg', 'x_m', 'y_m', 'z_m', 'lap', 'lap_time_s', 'lap_share']);
+
+/** What a signal's name means, by the engine's table: `{role, scale, unit}`, or null. */
+export function meaning(name) {
+  let found = LOOKED.get(name);
+  if (found === undefined) {
+    const folded = name.toLowerCase().replace(/[_\- ()[\]]/g, '');
+    const [role, scale, unit] = Object.hasOwn(NAMES, folded) ? NAMES[folded] : [];
+    found = role ? { role, scale, unit } : null;
+    if (LOOKED.size > MOST_LOOKED) LOOKED.clear();
+    LOOKED.set(name, found);
+  }
+  return found;
+}
+
+/** The signals' values by role, in the roles' units. */
+export function read(signals) {
+  const told = {};
+  for (const name in signals) {
+    const known = meaning(name);
+    if (known === null) continue;
+    const value = numeric(signals[name]);
+    if (value === value) told[known.role] = value * known.scale;
+  }
+  return told;
+}
 
 /** Nested objects and arrays as dotted names; flat data is handed back as it is. */
 export function flatten(data) {
@@ -33,17 +61,24 @@ export function numeric(value) {
   return typeof value === 'boolean' ? Number(value) : NaN;
 }
 
-/** `{label, unit}` of a signal's name: `speed_mps` is speed in m/s. */
+/** `{label, unit}` of a signal's name: `speed_mps` is speed in m/s, and `Speed` is so too. */
 export function describe(name) {
+  const known = meaning(name);
+  if (known) return { label: ROLES[known.role].label, unit: known.unit };
   const cut = name.lastIndexOf('_');
   const suffix = name.slice(cut + 1);
   const unit = UNITS[suffix] ?? '';
   const stem = unit && cut > 0 ? name.slice(0, cut) : name;
-  return { label: WORDS[stem] ?? stem.replaceAll('_', ' '), unit };
+  return { label: stem.replaceAll('_', ' '), unit };
+}
+
+/** Whether it is plotted where nobody has chosen. */
+export function isFavourite(name) {
+  return FAVOURITES.includes(meaning(name)?.role);
 }
 
 /** Favourites first, places and clocks last, else by name. */
 export function bySubject(a, b) {
-  const rank = (name) => (FAVOURITES.includes(name) ? FAVOURITES.indexOf(name) : PLAIN.has(name) ? 200 : 100);
+  const rank = (name) => (isFavourite(name) ? FAVOURITES.indexOf(meaning(name).role) : name === 't_s' || PLAIN.has(meaning(name)?.role) ? 200 : 100);
   return rank(a) - rank(b) || a.localeCompare(b);
 }

@@ -49,11 +49,13 @@ export class StatusBar {
     this.#before = { received: inbox.received, samples: store.samples };
     const server = serverLatency.percentiles(now);
     const source = sourceLatency.percentiles(now);
+    const replayed = sourceLatency.replayed(now);
     this.#write({
       messages: number(this.rate),
       samples: number(samples),
       server: pair(server),
-      source: pair(source),
+      source: replayed ? 'replay' : pair(source),
+      'source-unit': replayed ? '' : 'ms source \u2192 screen',
       trip: millis(roundTrip),
       dropped: number(dropped),
     });

@@ -1,25 +1,27 @@
 // What the page knows about vehicles and sessions.
 
-import { flatten, numeric } from './signals.js';
+import { flatten, read } from './signals.js';
 import { History } from './history.js';
-import { Laps } from './laps.js';
 import { Projection } from './position.js';
 
 const MOST_VEHICLES = 2_000;
 const QUIET_MS = 10_000;
+/** A counter above this does not count laps. */
+const MOST_LAPS = 10_000;
 
 class Vehicle {
-  constructor(id, index) {
+  constructor(id) {
     this.id = id;
-    this.index = index;
     this.session = '';
     this.history = new History();
-    this.laps = new Laps();
+    this.lap = null; // As its source counts.
+    this.along = 0; // Metres, or a share, of the lap.
     this.newest = -Infinity;
     this.heardAt = 0;
     this.interval = 50; // Smoothed time between arrivals that moved it, ms.
     this.speed = NaN;
     this.position = null; // Newest, metres.
+    this.frame = ''; // What they are measured in.
     this.shown = null; // Where the map draws it now.
     this.from = null;
     this.movedAt = 0;
@@ -65,22 +67,28 @@ export class Store {
     this.#namesChanged = true;
     if (time < vehicle.newest) return; // Late: it has its place in the plots, and changes nothing of now.
     vehicle.newest = time;
-    vehicle.laps.add(time, signals);
-    if (Number.isFinite(signals.speed_mps)) vehicle.speed = numeric(signals.speed_mps);
-    const position = this.#projection.locate(signals);
-    if (position) this.#move(vehicle, position, time, now);
+    const told = read(signals);
+    if (Number.isInteger(told.lap) && told.lap >= 0 && told.lap <= MOST_LAPS) vehicle.lap = told.lap;
+    vehicle.along = told.lap_dist_m ?? told.lap_share ?? vehicle.along;
+    vehicle.speed = told.speed_mps ?? vehicle.speed;
+    const place = this.#projection.locate(told, vehicle.session);
+    if (place) this.#move(vehicle, place, time, now);
   }
 
   #vehicle(id) {
     let vehicle = this.vehicles.get(id);
     if (!vehicle && this.vehicles.size < MOST_VEHICLES) {
-      vehicle = new Vehicle(id, this.vehicles.size);
+      vehicle = new Vehicle(id);
       this.vehicles.set(id, vehicle);
     }
     return vehicle;
   }
 
-  #move(vehicle, position, time, now) {
+  #move(vehicle, { frame, at: position }, time, now) {
+    if (frame !== vehicle.frame) {
+      // Elsewhere: nothing leads from there to here.
+      Object.assign(vehicle, { frame, shown: null, from: null, position: null });
+    }
     this.onMoved(vehicle, vehicle.position, position, time);
     if (now > vehicle.movedAt) {
       if (vehicle.movedAt > 0) vehicle.interval += 0.15 * (Math.min(1500, now - vehicle.movedAt) - vehicle.interval);

@@ -1,10 +1,13 @@
-// The timing table: the session's own standings, or what the lap signals tell.
+// The timing table: the standings as the server counts them.
 
 import { vehicleColor } from './colors.js';
 import { gap, kmh, lapTime } from './format.js';
 
-/** Rows for the vehicles in view; `metrics` are the session's numbers, where a session is chosen and has told them. */
-export function standings(vehicles, metrics) {
+/**
+ * Rows for the vehicles in view; `metrics` are the session's numbers, where a session is chosen and has told them, and `sessions` those of
+ * every session by id. Laps and their times are the server's alone.
+ */
+export function standings(vehicles, metrics, sessions = new Map()) {
   const byId = new Map(vehicles.map((vehicle) => [vehicle.id, vehicle]));
   if (metrics?.leaderboard) {
     const rows = metrics.leaderboard.map((standing) => ({
@@ -18,23 +21,22 @@ export function standings(vehicles, metrics) {
       speed: byId.get(standing.vehicleId)?.speed ?? standing.speedMps,
     }));
     const listed = new Set(rows.map((row) => row.id));
-    const others = vehicles.filter((vehicle) => !listed.has(vehicle.id)).map((vehicle) => ({ ...fromLaps(vehicle), position: null }));
+    const others = vehicles.filter((vehicle) => !listed.has(vehicle.id)).map((vehicle) => ({ ...alone(vehicle), position: null }));
     return [...rows, ...others].filter((row) => row.vehicle);
   }
-  const rows = vehicles.map(fromLaps);
-  const along = ({ lap, vehicle }) => (lap ?? -1) * 1e6 + vehicle.laps.distance;
-  rows.sort((a, b) => (a.best ?? Infinity) - (b.best ?? Infinity) || along(b) - along(a) || a.id.localeCompare(b.id));
-  const leader = rows[0]?.best;
-  rows.forEach((row, index) => {
-    row.position = index + 1;
-    row.gap = row.best === null || leader === null ? null : row.best - leader;
-  });
+  const known = new Map();
+  for (const [session, numbers] of sessions) for (const standing of numbers?.leaderboard ?? []) known.set(`${session}\n${standing.vehicleId}`, standing);
+  const rows = vehicles.map((vehicle) => alone(vehicle, known.get(`${vehicle.session}\n${vehicle.id}`)));
+  const along = ({ lap, vehicle }) => (lap ?? -1) * 1e6 + vehicle.along;
+  const ahead = (a, b) => (a === b ? 0 : (a ?? Infinity) - (b ?? Infinity));
+  rows.sort((a, b) => ahead(a.best, b.best) || along(b) - along(a) || a.id.localeCompare(b.id));
+  rows.forEach((row, index) => (row.position = index + 1));
   return rows;
 }
 
-function fromLaps(vehicle) {
-  const { lap, last, best } = vehicle.laps;
-  return { vehicle, id: vehicle.id, lap, last, best, gap: null, speed: vehicle.speed };
+function alone(vehicle, standing) {
+  const { lastLapS: last = null, bestLapS: best = null, gapS: gap = null } = standing ?? {};
+  return { vehicle, id: vehicle.id, lap: vehicle.lap ?? standing?.lap ?? null, last, best, gap, speed: vehicle.speed };
 }
 
 const CELLS = ['position', 'name', 'lap', 'last', 'best', 'gap', 'speed'];
@@ -85,7 +87,7 @@ export class TimingTable {
     line.classList.toggle('current', row.id === current);
     line.classList.toggle('quiet', row.vehicle.quiet(now));
     box.checked = chosen.has(row.id);
-    known.swatch.style.color = vehicleColor(row.vehicle.index);
+    known.swatch.style.color = vehicleColor(row.id);
     write(cells.position, row.position ?? '');
     write(cells.lap, row.lap ?? '\u2013');
     write(cells.last, lapTime(row.last ?? NaN));

@@ -7,6 +7,8 @@
 
 mod asset;
 mod files;
+#[cfg(test)]
+mod meanings;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};

@@ -39,15 +39,16 @@ fn docs() -> Response {
     response
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
-    code{font-family:ui-monospace,monospace}section{border-top:1px solid #8884;padding:.6rem 0}\
+// The scheme stands on the root: on the body alone the page would stay white, with a dark page's links on it.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+    code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}section{border-top:1px solid #8884;padding:.6rem 0}\
     h3{margin:.2rem 0;font-size:1rem}b{text-transform:uppercase;display:inline-block;min-width:4.5rem}\
-    table{border-collapse:collapse;margin:.4rem 0}td{padding:.1rem .8rem .1rem 0;vertical-align:top}small{opacity:.75}";
+    table{display:block;max-width:100%;overflow-x:auto;border-collapse:collapse;margin:.4rem 0}td{padding:.1rem .8rem .1rem 0;vertical-align:top}small{opacity:.75}";
 
 /// The whole page: plain HTML, no scripts.
 fn page() -> String {
     let mut html = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
          <title>Slipstream API</title><style>{STYLE}</style><h1>Slipstream API</h1>\
          <p>Version {}. Machine-readable: <a href=/openapi.json>OpenAPI</a> (REST), <a href=/asyncapi.json>AsyncAPI</a> (WebSocket).\
          <p>Every JSON answer is <code>{{\"success\": true, \"data\", \"message\", \"timestamp\"}}</code>, every refusal \

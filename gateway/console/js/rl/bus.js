@@ -37,7 +37,8 @@ export class BusWorld {
     const line = `M${begin} L${corner[0] - 16} ${corner[1]} Q${corner} ${corner[0]} ${corner[1] - 16} L${end}`;
     this.#route = svg('path', { d: line, class: 'done', pathLength: 28 });
     this.#waiting = STOPS.map((stop) => svg('text', { class: 'waiting', x: middle(stop)[0], y: middle(stop)[1] + 4.5 }, ''));
-    this.#bus = svg('g', { class: 'bus' }, svg('rect', { x: -17, y: -11, width: 34, height: 22, rx: 6 }), svg('rect', { class: 'load', x: -13, y: -7, width: 0, height: 14, rx: 2 }), svg('path', { d: 'M14 -6 v12', class: 'front' }));
+    // Until an episode begins it is nowhere.
+    this.#bus = svg('g', { class: 'bus', visibility: 'hidden' }, svg('rect', { x: -17, y: -11, width: 34, height: 22, rx: 6 }), svg('rect', { class: 'load', x: -13, y: -7, width: 0, height: 14, rx: 2 }), svg('path', { d: 'M14 -6 v12', class: 'front' }));
     this.#hazards = svg('g');
     this.#layout = '';
     this.picture.replaceChildren(
@@ -65,6 +66,7 @@ export class BusWorld {
       );
     }
     const [x, y] = middle(cellOf(state.pos_idx));
+    this.#bus.removeAttribute('visibility');
     this.#bus.style.transform = `translate(${x}px, ${y}px) rotate(${state.pos_idx > FAR ? -90 : 0}deg)`;
     this.#bus.classList.toggle('fined', state.fined);
     this.#bus.classList.toggle('overloaded', state.passengers > LEGAL);
