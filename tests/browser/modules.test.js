@@ -1,5 +1,6 @@
 // The page's modules that need no browser.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { align, values } from '../../gateway/console/js/align.js';
 import { backoff } from '../../gateway/console/js/backoff.js';
@@ -175,6 +176,13 @@ test('a colour follows from the id alone, and ids that differ little differ in c
   const hues = new Set(Array.from({ length: 40 }, (_, i) => vehicleColor(`car-${i}`, true)));
   assert.ok(hues.size >= 38, `${hues.size} of 40`);
   assert.notEqual(vehicleColor('a', true), vehicleColor('a', false));
+});
+
+test('fonts on canvases have a whole number of pixels, which is what the plotting library scales', () => {
+  const root = new URL('../../gateway/console/js/', import.meta.url);
+  for (const name of readdirSync(root, { recursive: true }).filter((file) => file.endsWith('.js'))) {
+    assert.doesNotMatch(readFileSync(new URL(name, root), 'utf8'), /\d\.\d+px/, name);
+  }
 });
 
 test('what is played again has no latency', () => {

@@ -245,6 +245,52 @@ test('the rates and latencies are those of now', async () => {
   assert.match(await page.textContent('#rates'), /messages\/s/);
 });
 
+test('what is played again says so, and has no latency', async () => {
+  await open();
+  driving = setInterval(() => publisher.ready && publisher.send([sample('old', 0, Date.now() - 86_400_000, 'yesterday')]), 50);
+  await eventually('the word', () => page.evaluate(() => document.querySelector('[data-rate="source"]').textContent === 'replay'));
+  assert.doesNotMatch(await page.textContent('#rates'), /86/);
+});
+
+test('the map survives stray positions, keeps frames of reference apart, and can be fitted again', async () => {
+  await open();
+  let step = 0;
+  driving = setInterval(() => {
+    if (!publisher.ready) return;
+    step += 1;
+    const timestamp = new Date().toISOString();
+    const stray = step === 40 || step === 41;
+    const data = { lat_deg: stray ? 10 : 50 + step * 1e-6, lon_deg: stray ? 10 : 8, speed_kph: 36 };
+    publisher.send([{ driverId: 'stray-a', sessionId: 'stray', timestamp, data }, { driverId: 'stray-b', sessionId: 'stray', timestamp, data: { x_m: 5e5 + step, y_m: 0 } }]);
+  }, 50);
+  await eventually('both places are known', () => page.evaluate(() => window.slipstream.map().frames.length === 2));
+  assert.equal(await page.isVisible('#map-place'), true);
+  await eventually('the stray position is over', () => step > 60);
+  await eventually('the map is as it was', () => page.evaluate(() => {
+    const { bounds } = window.slipstream.map();
+    return window.slipstream.map().frames.length === 2 && bounds.right - bounds.left < 500 && bounds.top - bounds.bottom < 500;
+  }));
+  const before = await page.evaluate(() => window.slipstream.map().frame);
+  await page.click('#map-place');
+  await eventually('the other place', () => page.evaluate((frame) => window.slipstream.map().frame !== frame, before));
+  await page.click('#map-fit');
+  await eventually('a fit to what is now', () => page.evaluate(() => {
+    const { bounds } = window.slipstream.map();
+    return bounds.right - bounds.left < 50;
+  }));
+  await eventually('speed by another name', () => page.evaluate(() => document.querySelector('#timing').textContent.includes('36')));
+  assert.deepEqual(page.problems, []);
+});
+
+test('the API page follows the theme and fits a phone', async () => {
+  await page.close();
+  page = await browser.page({ viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+  await page.goto(`${server.address}/docs`);
+  const { scroll, width, scheme } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: innerWidth, scheme: getComputedStyle(document.documentElement).colorScheme }));
+  assert.ok(scroll <= width && width === 390, `${scroll} px wide on ${width}`);
+  assert.equal(scheme, 'light dark');
+});
+
 test('a phone has no sideways scroll and shows everything', async () => {
   await page.close();
   page = await browser.page({ viewport: { width: 360, height: 740 }, colorScheme: 'light' });

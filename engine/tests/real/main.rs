@@ -4,6 +4,7 @@
 
 mod data;
 mod dirty;
+mod distance;
 mod football;
 mod laps;
 mod trips;

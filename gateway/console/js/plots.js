@@ -8,7 +8,7 @@ import { describe } from './signals.js';
 const { uPlot } = window; // Loaded before the modules, from vendor/.
 const QUICKEST_MS = 40;
 const READINGS_MS = 200;
-/** The library scales fonts by whole pixels: of 10.5px it would find the 5. */
+/** The library scales fonts by whole pixels: of ten and a half it would take the half. */
 const AXIS_FONT = '11px system-ui, sans-serif';
 const SYNC = uPlot.sync('slipstream');
 

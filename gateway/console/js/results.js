@@ -9,7 +9,7 @@ const MOST_ASKED = 6;
 /** Asks for the numbers of sessions that no channel brings here. */
 export class Results {
   #api = new Api();
-  #next = 0;
+  #next = NaN;
   #busy = false;
   #turn = 0;
 
@@ -27,9 +27,11 @@ export class Results {
 
   /** Asks for some of `sessions` where it is time. */
   async ask(sessions, now) {
-    if (this.#busy || now < this.#next) return;
     const open = sessions.filter((id) => !this.closed.has(id));
     if (!open.length) return;
+    // A session that was just heard of may have no numbers yet.
+    if (Number.isNaN(this.#next)) this.#next = now + EVERY_MS;
+    if (this.#busy || now < this.#next) return;
     this.#next = now + EVERY_MS;
     this.#busy = true;
     const asked = open.length <= MOST_ASKED ? open : Array.from({ length: MOST_ASKED }, (_, i) => open[(this.#turn + i) % open.length]);
@@ -42,7 +44,7 @@ export class Results {
     try {
       this.onMetrics(id, await this.#api.get(`/api/sessions/${encodeURIComponent(id)}/metrics`));
     } catch (error) {
-      if (error instanceof Refused && [401, 403, 404].includes(error.status)) this.closed.add(id);
+      if (error instanceof Refused && [401, 403].includes(error.status)) this.closed.add(id);
     }
   }
 }
