@@ -1,7 +1,8 @@
 //! The relational store keeps its port's promises, on SQLite and on a real PostgreSQL.
 
 use slipstream_actors::ports::{
-    ApiKey, Driver, Feedback, Page, Records, RecordsError, Session, SessionRecords, Team, TelemetrySpan, Track, User, VideoFrame, VoiceClip,
+    ApiKey, Driver, Feedback, Invite, Page, Records, RecordsError, Revocation, RevocationKind, Session, SessionRecords, Team,
+    TelemetrySpan, Track, User, VideoFrame, VoiceClip,
 };
 use slipstream_gateway::records::SqlRecords;
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId, token::Role};
@@ -44,7 +45,10 @@ fn session(name: &str, driver: &str, seconds: i64) -> Session {
 async fn suite(records: &dyn Records) {
     records.ping().await.unwrap();
     users_log_in_by_email_and_the_first_is_admin(records).await;
+    users_are_changed_and_removed_and_an_admin_is_left(records).await;
     api_keys_are_found_by_hash_until_deleted(records).await;
+    an_invitation_is_taken_once(records).await;
+    revocations_are_listed_while_they_matter(records).await;
     drivers_teams_and_tracks_are_kept_and_changed(records).await;
     sessions_are_listed_newest_first_by_driver(records).await;
     the_telemetry_index_only_widens(records).await;
@@ -77,15 +81,76 @@ async fn users_log_in_by_email_and_the_first_is_admin(records: &dyn Records) {
     assert_eq!((beyond.total, beyond.entries.len()), (3, 0));
 }
 
+async fn users_are_changed_and_removed_and_an_admin_is_left(records: &dyn Records) {
+    assert_eq!(records.admins().await.unwrap(), 1);
+    assert_eq!(records.add_first_admin(user("dora", Role::Admin)).await.unwrap(), None, "there is one");
+    let dora = records.add_user(user("dora", Role::Viewer)).await.unwrap();
+    assert_eq!((dora.role, records.user(&dora.id).await.unwrap()), (Role::Viewer, Some(dora.clone())));
+    let listed = records.users(ALL).await.unwrap().entries;
+    let founder = listed.into_iter().find(|user| user.role == Role::Admin).unwrap();
+    assert!(!records.change_user(User { role: Role::Viewer, ..founder.clone() }).await.unwrap(), "the last admin");
+    assert!(!records.remove_user(&founder.id).await.unwrap(), "the last admin");
+    let promoted = User { role: Role::Admin, name: "Dora".into(), password_hash: "new".into(), driver: Some(vehicle("DOR")), ..dora };
+    assert!(records.change_user(promoted.clone()).await.unwrap());
+    assert_eq!(records.user(&promoted.id).await.unwrap(), Some(promoted.clone()));
+    assert!(records.change_user(User { role: Role::Viewer, ..founder.clone() }).await.unwrap());
+    assert!(records.change_user(founder).await.unwrap());
+    assert!(records.remove_user(&promoted.id).await.unwrap() && !records.remove_user(&promoted.id).await.unwrap());
+    assert_eq!(records.user(&promoted.id).await.unwrap(), None);
+}
+
+async fn an_invitation_is_taken_once(records: &dyn Records) {
+    let invite = |name: &str, ends: i64| Invite {
+        id: id(name),
+        hash: format!("hash-{name}"),
+        role: Role::Driver,
+        driver: Some(vehicle("HAM")),
+        created_by: "ann".to_owned(),
+        created_at: at(0),
+        expires_at: at(ends),
+    };
+    for (name, ends) in [("i1", 10), ("i2", 10), ("i3", 20)] {
+        records.create_invite(invite(name, ends)).await.unwrap();
+    }
+    assert_eq!(records.invites(ALL).await.unwrap().total, 3);
+    assert_eq!(records.take_invite("hash-i1", at(9)).await.unwrap(), Some(invite("i1", 10)));
+    assert_eq!(records.take_invite("hash-i1", at(9)).await.unwrap(), None, "it serves once");
+    assert_eq!(records.take_invite("hash-i2", at(10)).await.unwrap(), None, "it has ended");
+    assert!(records.delete_invite(&id("i3")).await.unwrap() && !records.delete_invite(&id("i3")).await.unwrap());
+    records.create_invite(Invite { created_at: at(15), ..invite("i4", 20) }).await.unwrap();
+    assert_eq!(records.invites(ALL).await.unwrap().total, 1, "those that have ended are forgotten");
+}
+
+async fn revocations_are_listed_while_they_matter(records: &dyn Records) {
+    let revocation = |kind, value: &str, at_s: i64, until: Option<i64>| Revocation {
+        kind,
+        value: value.to_owned(),
+        at: at(at_s),
+        until: until.map(at),
+        by: "ann".to_owned(),
+    };
+    let token = revocation(RevocationKind::Token, "t1", 1, Some(10));
+    let (early, late) = (revocation(RevocationKind::Subject, "bert", 2, None), revocation(RevocationKind::Subject, "bert", 3, None));
+    for new in [&token, &early, &late] {
+        records.revoke(new.clone()).await.unwrap();
+    }
+    let listed = |since: i64, now: i64| records.revocations(at(since), at(now));
+    assert_eq!(listed(0, 5).await.unwrap(), [token, late.clone()]);
+    assert_eq!(listed(2, 5).await.unwrap(), [late.clone()]);
+    assert_eq!(listed(0, 10).await.unwrap(), [late]);
+}
+
 async fn api_keys_are_found_by_hash_until_deleted(records: &dyn Records) {
     let key = |name: &str, owner: &str, publish| ApiKey {
         id: id(name),
         name: name.to_owned(),
         role: Role::Relay,
+        channels: Some(vec!["telemetry:ALB".parse().unwrap(), "session:*".parse().unwrap()]),
         publish,
         hash: format!("hash-{name}"),
         owner: owner.to_owned(),
         created_at: at(0),
+        expires_at: Some(at(60)),
     };
     let named = key("k1", "ann", Some(vec!["ALB".to_owned(), "HAM".to_owned()]));
     records.create_api_key(named.clone()).await.unwrap();

@@ -12,8 +12,9 @@ pub use clock::Clock;
 pub use journal::{Journal, JournalError, JournalTicket};
 pub use records::{
     AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords, ApiKey, ApiKeyRecords, Driver, DriverRecords, Feedback,
-    FeedbackRecords, Listing, Page, Records, RecordsError, RecordsFuture, Session, SessionRecords, TableRecords, TableRows, Team,
-    TelemetrySpan, Track, User, UserRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords,
+    FeedbackRecords, Invite, InviteRecords, Listing, Page, Records, RecordsError, RecordsFuture, Revocation, RevocationKind,
+    RevocationRecords, Session, SessionRecords, TableRecords, TableRows, Team, TelemetrySpan, Track, User, UserRecords, VideoFrame,
+    VideoRecords, VoiceClip, VoiceRecords,
 };
 pub use series::{Aggregate, Rejection, Series, SeriesAnswer, SeriesError, SeriesPoint, SeriesQuery, SeriesStore, WriteReport};
 

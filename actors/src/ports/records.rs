@@ -4,12 +4,14 @@
 //! names and that is not known yet is created with its id as its name: clients send telemetry
 //! first and fill in names later.
 
+mod access;
 mod alarms;
 mod media;
 mod people;
 mod sessions;
 mod tables;
 
+pub use access::{Invite, InviteRecords, Revocation, RevocationKind, RevocationRecords};
 pub use alarms::{AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords};
 pub use media::{Feedback, FeedbackRecords, VideoFrame, VideoRecords, VoiceClip, VoiceRecords};
 pub use people::{ApiKey, ApiKeyRecords, Driver, DriverRecords, Team, User, UserRecords};
@@ -72,7 +74,17 @@ pub struct Listing<T> {
 
 /// The relational store.
 pub trait Records:
-    UserRecords + ApiKeyRecords + DriverRecords + SessionRecords + VideoRecords + FeedbackRecords + VoiceRecords + AlarmRecords + TableRecords
+    UserRecords
+    + ApiKeyRecords
+    + InviteRecords
+    + RevocationRecords
+    + DriverRecords
+    + SessionRecords
+    + VideoRecords
+    + FeedbackRecords
+    + VoiceRecords
+    + AlarmRecords
+    + TableRecords
 {
     /// What metrics and logs call it: `sqlite`, `postgres`.
     fn name(&self) -> &'static str;

@@ -15,12 +15,14 @@ pub(super) type Change = (i64, &'static str, &'static str);
 pub(super) const SQLITE: &[Change] = &[
     (1, "records", include_str!("../../migrations/sqlite/0001_records.sql")),
     (2, "alarms", include_str!("../../migrations/sqlite/0002_alarms.sql")),
+    (3, "access", include_str!("../../migrations/sqlite/0003_access.sql")),
 ];
 
 /// The changes for PostgreSQL.
 pub(super) const POSTGRES: &[Change] = &[
     (1, "records", include_str!("../../migrations/postgres/0001_records.sql")),
     (2, "alarms", include_str!("../../migrations/postgres/0002_alarms.sql")),
+    (3, "access", include_str!("../../migrations/postgres/0003_access.sql")),
 ];
 
 /// Brings a database's schema up to date, one process at a time.

@@ -3,6 +3,7 @@
 //! Both databases understand the same statements (`$1`, `ON CONFLICT`, `RETURNING`), so every query
 //! is written once, by subject; [`database`] is the one place that knows there are two.
 
+mod access;
 mod alarms;
 mod database;
 mod media;

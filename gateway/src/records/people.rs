@@ -7,11 +7,11 @@ use slipstream_protocol::{Id, Timestamp, VehicleId, token::Role};
 
 use super::{
     SqlRecords,
-    database::{args, id_of, name_conflict},
+    database::{Arg, args, id_of, name_conflict},
 };
 
 type UserRow = (String, String, String, String, Option<String>, String, i64);
-type ApiKeyRow = (String, String, String, Option<String>, String, String, i64);
+type ApiKeyRow = (String, String, String, Option<String>, Option<String>, String, String, i64, Option<i64>);
 type DriverRow = (String, String, Option<String>, i64);
 type TeamRow = (String, String, i64);
 
@@ -24,11 +24,11 @@ macro_rules! user_columns {
 
 macro_rules! key_columns {
     () => {
-        "id, name, role, publish, hash, owner, created_at"
+        "id, name, role, channels, publish, hash, owner, created_at, expires_at"
     };
 }
 
-fn role_of(text: &str) -> Result<Role, RecordsError> {
+pub(super) fn role_of(text: &str) -> Result<Role, RecordsError> {
     let role = Role::ALL.into_iter().find(|role| role.as_str() == text);
     role.ok_or_else(|| RecordsError::Refused(format!("'{text}' is not a role")))
 }
@@ -45,8 +45,10 @@ fn user((id, email, name, role, driver, password_hash, created_at): UserRow) -> 
     })
 }
 
-fn api_key((id, name, role, publish, hash, owner, created_at): ApiKeyRow) -> Result<ApiKey, RecordsError> {
+fn api_key((id, name, role, channels, publish, hash, owner, created_at, expires_at): ApiKeyRow) -> Result<ApiKey, RecordsError> {
+    let unreadable = |error: serde_json::Error| RecordsError::Refused(format!("the channels of the API key '{id}': {error}"));
     Ok(ApiKey {
+        channels: channels.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?,
         id: id_of(&id)?,
         name,
         role: role_of(&role)?,
@@ -54,7 +56,13 @@ fn api_key((id, name, role, publish, hash, owner, created_at): ApiKeyRow) -> Res
         hash,
         owner,
         created_at: Timestamp::from_micros(created_at),
+        expires_at: expires_at.map(Timestamp::from_micros),
     })
+}
+
+/// The values of a new user's row, with the role it gets.
+fn user_fields(new: &User, role: Role) -> Vec<Arg> {
+    args![&new.id, new.email.as_str(), new.name.as_str(), role.as_str(), new.driver.as_ref(), new.password_hash.as_str(), new.created_at]
 }
 
 fn driver((id, name, team, created_at): DriverRow) -> Result<Driver, RecordsError> {
@@ -69,17 +77,6 @@ fn team((id, name, created_at): TeamRow) -> Result<Team, RecordsError> {
 impl UserRecords for SqlRecords {
     fn create_user(&self, new: User) -> RecordsFuture<'_, User> {
         Box::pin(async move {
-            let fields = |role: Role| {
-                args![
-                    &new.id,
-                    new.email.as_str(),
-                    new.name.as_str(),
-                    role.as_str(),
-                    new.driver.as_ref(),
-                    new.password_hash.as_str(),
-                    new.created_at
-                ]
-            };
             // `founder` is unique: of two first registrations at once, one inserts nothing here.
             let founder = self
                 .database
@@ -90,25 +87,78 @@ impl UserRecords for SqlRecords {
                         "WHERE NOT EXISTS (SELECT 1 FROM users) ON CONFLICT DO NOTHING RETURNING ",
                         user_columns!()
                     ),
-                    fields(Role::Admin),
+                    user_fields(&new, Role::Admin),
                 )
                 .await?;
             if let Some(row) = founder {
                 return user(row);
             }
-            let row = self
-                .database
-                .one(
-                    concat!(
-                        "INSERT INTO users (id, email, name, role, driver_id, password_hash, created_at) ",
-                        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ",
-                        user_columns!()
-                    ),
-                    fields(new.role),
-                )
-                .await
-                .map_err(|error| name_conflict(error, || format!("the user '{}'", new.email)))?;
-            user(row)
+            self.add_user(new).await
+        })
+    }
+
+    fn add_user(&self, new: User) -> RecordsFuture<'_, User> {
+        Box::pin(async move {
+            let sql = concat!(
+                "INSERT INTO users (id, email, name, role, driver_id, password_hash, created_at) ",
+                "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ",
+                user_columns!()
+            );
+            let row = self.database.one(sql, user_fields(&new, new.role)).await;
+            user(row.map_err(|error| name_conflict(error, || format!("the user '{}'", new.email)))?)
+        })
+    }
+
+    fn add_first_admin(&self, new: User) -> RecordsFuture<'_, Option<User>> {
+        Box::pin(async move {
+            let sql = concat!(
+                "INSERT INTO users (id, email, name, role, driver_id, password_hash, created_at) ",
+                "SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT 1 FROM users WHERE role = 'admin') RETURNING ",
+                user_columns!()
+            );
+            let row = self.database.optional::<UserRow>(sql, user_fields(&new, Role::Admin)).await;
+            row.map_err(|error| name_conflict(error, || format!("the user '{}'", new.email)))?.map(user).transpose()
+        })
+    }
+
+    fn admins(&self) -> RecordsFuture<'_, u64> {
+        Box::pin(async move {
+            let (count,) = self.database.one::<(i64,)>("SELECT COUNT(*) FROM users WHERE role = 'admin'", vec![]).await?;
+            Ok(count.cast_unsigned())
+        })
+    }
+
+    fn user<'a>(&'a self, id: &'a Id) -> RecordsFuture<'a, Option<User>> {
+        Box::pin(async move {
+            let sql = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
+            self.database.optional(sql, args![id]).await?.map(user).transpose()
+        })
+    }
+
+    fn change_user(&self, new: User) -> RecordsFuture<'_, bool> {
+        Box::pin(async move {
+            let sql = "UPDATE users SET name = $2, role = $3, driver_id = $4, password_hash = $5 WHERE id = $1 AND ($3 = 'admin' \
+                       OR role <> 'admin' OR (SELECT COUNT(*) FROM users WHERE role = 'admin') > 1)";
+            let fields = args![&new.id, new.name, new.role.as_str(), new.driver.as_ref(), new.password_hash];
+            if self.database.execute(sql, fields).await? == 0 {
+                return Ok(false);
+            }
+            // What the new role could not make goes: an engineer makes no keys of admins, and others make none.
+            let sql = "DELETE FROM api_keys WHERE owner = $1 AND $2 <> 'admin' AND ($2 <> 'engineer' OR role = 'admin')";
+            self.database.execute(sql, args![&new.id, new.role.as_str()]).await?;
+            Ok(true)
+        })
+    }
+
+    fn remove_user<'a>(&'a self, id: &'a Id) -> RecordsFuture<'a, bool> {
+        Box::pin(async move {
+            let sql = "DELETE FROM users WHERE id = $1 \
+                       AND (role <> 'admin' OR (SELECT COUNT(*) FROM users WHERE role = 'admin') > 1)";
+            if self.database.execute(sql, args![id]).await? == 0 {
+                return Ok(false);
+            }
+            self.database.execute("DELETE FROM api_keys WHERE owner = $1", args![id]).await?;
+            Ok(true)
         })
     }
 
@@ -128,9 +178,12 @@ impl UserRecords for SqlRecords {
 impl ApiKeyRecords for SqlRecords {
     fn create_api_key(&self, key: ApiKey) -> RecordsFuture<'_, ()> {
         Box::pin(async move {
-            let sql = "INSERT INTO api_keys (id, name, role, publish, hash, owner, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            let sql = "INSERT INTO api_keys (id, name, role, channels, publish, hash, owner, created_at, expires_at) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             let publish = key.publish.map(|ids| ids.join(" "));
-            let fields = args![&key.id, key.name, key.role.as_str(), publish, key.hash, key.owner, key.created_at];
+            let channels = key.channels.map(|channels| serde_json::json!(channels).to_string());
+            let expires_at = key.expires_at.map(Timestamp::micros);
+            let fields = args![&key.id, key.name, key.role.as_str(), channels, publish, key.hash, key.owner, key.created_at, expires_at];
             let kept = self.database.execute(sql, fields).await;
             kept.map(|_| ()).map_err(|error| name_conflict(error, || format!("the API key '{}'", key.id)))
         })

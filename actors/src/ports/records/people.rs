@@ -1,6 +1,6 @@
 //! Who there is: users, their API keys, drivers and teams.
 
-use slipstream_protocol::{Id, Timestamp, VehicleId, token::Role};
+use slipstream_protocol::{Channel, Id, Timestamp, VehicleId, token::Role};
 
 use super::{Listing, Page, RecordsFuture};
 
@@ -31,8 +31,29 @@ pub trait UserRecords: Send + Sync + 'static {
     /// Fails with [`super::RecordsError::Conflict`] where the email is taken.
     fn create_user(&self, user: User) -> RecordsFuture<'_, User>;
 
+    /// Keeps a new user with the role it has. Fails as [`Self::create_user`] does.
+    fn add_user(&self, user: User) -> RecordsFuture<'_, User>;
+
+    /// Keeps a new user as admin, where there is no admin yet; `None`, and nothing is kept, where there is one. Fails as
+    /// [`Self::create_user`] does.
+    fn add_first_admin(&self, user: User) -> RecordsFuture<'_, Option<User>>;
+
+    /// How many admins there are.
+    fn admins(&self) -> RecordsFuture<'_, u64>;
+
+    /// The user of an id.
+    fn user<'a>(&'a self, id: &'a Id) -> RecordsFuture<'a, Option<User>>;
+
     /// The user of an email.
     fn user_by_email<'a>(&'a self, email: &'a str) -> RecordsFuture<'a, Option<User>>;
+
+    /// Replaces name, role, driver and password of the user of this id, and deletes the API keys it made that go beyond its
+    /// new role; whether that was done. It is not where there is no such user, or where it would leave no admin.
+    fn change_user(&self, user: User) -> RecordsFuture<'_, bool>;
+
+    /// Forgets a user and the API keys it made; whether that was done. It is not where there is no such user, or where it
+    /// would leave no admin.
+    fn remove_user<'a>(&'a self, id: &'a Id) -> RecordsFuture<'a, bool>;
 
     /// Users, oldest first.
     fn users(&self, page: Page) -> RecordsFuture<'_, Listing<User>>;
@@ -47,6 +68,8 @@ pub struct ApiKey {
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
+    /// Channels its bearer may hear; `None`: all.
+    pub channels: Option<Vec<Channel>>,
     /// Vehicle ids its bearer may publish for; `None`: what the role gives.
     pub publish: Option<Vec<String>>,
     /// SHA-256 of the key, in hexadecimal.
@@ -55,6 +78,8 @@ pub struct ApiKey {
     pub owner: String,
     /// Since when.
     pub created_at: Timestamp,
+    /// Until when; `None`: until it is deleted.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// API keys.
