@@ -14,6 +14,11 @@ use super::AuthError;
 /// Bytes of a secret: 256 bits.
 const SECRET_LEN: usize = 32;
 
+/// Whether there is a secret under `data_dir`.
+pub(super) fn exists(data_dir: &Path) -> bool {
+    data_dir.join("jwt.secret").exists()
+}
+
 /// The secret in `data_dir/jwt.secret`, made there (readable by its owner alone) where there is none.
 pub(super) fn load_or_make(data_dir: &Path) -> Result<Vec<u8>, AuthError> {
     let path = data_dir.join("jwt.secret");
@@ -28,7 +33,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
         }
         other => return other,
     }
-    fs::create_dir_all(data_dir)?;
+    crate::app::make_private(data_dir)?;
     let mut secret = vec![0; SECRET_LEN];
     rand::rngs::OsRng.try_fill_bytes(&mut secret).map_err(io::Error::other)?;
     // Written whole under another name, then linked: whoever is first wins, nobody sees half a secret.

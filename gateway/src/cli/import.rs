@@ -74,7 +74,7 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
         },
     };
     super::runtime()?.block_on(async {
-        std::fs::create_dir_all(&config.data_dir)?;
+        crate::app::make_private(&config.data_dir)?;
         let stores = series::open(&SeriesConfig {
             data_dir: config.data_dir.clone(),
             influx2: config.influx2.clone(),
