@@ -60,7 +60,7 @@ async fn an_export_imported_gives_the_same_series_in_every_format() {
         let file = folder.path().join(name);
         let mut last = Progress::default();
         let exported = export(&source, &file, &ExportOptions::default(), &mut |p| last = p).await.unwrap();
-        assert_eq!(exported, ExportReport { vehicles: 2, points: 4_006 }, "{name}");
+        assert_eq!(exported, ExportReport { vehicles: 2, points: 4_006, formulas: 0 }, "{name}");
         assert_eq!(last, Progress { points: 4_006, fraction: Some(1.0) });
         assert_eq!(fs::read(&file).unwrap().starts_with(&[0x1f, 0x8b]), name.ends_with("gz"), "{name}");
 

@@ -8,7 +8,7 @@ use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{
     Outcome,
-    exit::Exit,
+    exit::{Exit, Usage},
     print::{err, out},
     progress::Progress,
     replay::time,
@@ -68,6 +68,10 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "AGGREGATE", value_parser = aggregate, default_value = "mean", requires = "window")]
     aggregate: Aggregate,
 
+    /// Write cells that a spreadsheet would take for a formula with ' in front (CSV; import takes the ' as text)
+    #[arg(long)]
+    escape_formulas: bool,
+
     #[command(flatten, next_help_heading = "Settings")]
     flags: Flags,
 }
@@ -90,15 +94,21 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         to: args.to.unwrap_or(defaults.to),
         window: args.window,
         aggregate: args.aggregate,
+        escape_formulas: args.escape_formulas,
     };
+    if args.escape_formulas && args.format.or_else(|| Format::of(&args.file)).is_some_and(|format| format != Format::Csv) {
+        return Err(Usage("--escape-formulas goes with CSV: no other format is taken for formulas".to_owned()).into());
+    }
     super::runtime()?.block_on(async {
-        std::fs::create_dir_all(&config.data_dir)?;
+        let mask = crate::app::make_private(&config.data_dir)?;
         let stores = series::open(&SeriesConfig {
             data_dir: config.data_dir.clone(),
             influx2: config.influx2.clone(),
             influx1: config.influx1.clone(),
         })
         .await?;
+        // The store's files are its owner's alone; the exported one is as the user's others.
+        crate::app::restore_mask(mask);
         let store = stores.first().ok_or_else(|| anyhow::anyhow!("no time-series store is configured"))?;
         let mut progress = Progress::new(&format!("export from {}", store.name()), false);
         let mut told = |p: transfer::Progress| progress.update(p.fraction, || format!("{} points", p.points));
@@ -106,6 +116,11 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         progress.finish();
         let report = report?;
         out!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
+        match report.formulas {
+            0 => {}
+            cells if args.escape_formulas => out!("{cells} cells begin as a formula and are written with ' in front"),
+            cells => err!("{cells} cells begin as a formula: for a spreadsheet use --escape-formulas"),
+        }
         if report.points == 0 {
             err!("nothing is stored there: --vehicle, --session, --signals, --from and --to leave no point");
             return Ok(Exit::Partial);

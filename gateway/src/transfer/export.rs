@@ -36,6 +36,8 @@ pub struct ExportOptions {
     pub window: Option<Duration>,
     /// What each window yields.
     pub aggregate: Aggregate,
+    /// Whether cells of a CSV file that a spreadsheet would take for a formula are written with `'` in front.
+    pub escape_formulas: bool,
 }
 
 impl Default for ExportOptions {
@@ -50,6 +52,7 @@ impl Default for ExportOptions {
             to: Timestamp::from_micros(i64::MAX),
             window: None,
             aggregate: Aggregate::default(),
+            escape_formulas: false,
         }
     }
 }
@@ -61,6 +64,8 @@ pub struct ExportReport {
     pub vehicles: u64,
     /// Points written.
     pub points: u64,
+    /// Cells of a CSV file that a spreadsheet takes for a formula, unless they were escaped.
+    pub formulas: u64,
 }
 
 /// Writes what `store` has into `file`: vehicle by vehicle, each in order of time. The file appears
@@ -75,7 +80,7 @@ pub async fn export(
     let format = options.format.or_else(|| Format::of(file)).ok_or_else(no_format)?;
     let vehicles = if options.vehicles.is_empty() { store.vehicles().await? } else { options.vehicles.clone() };
     let part = Part::new(file);
-    let mut writer = RowWriter::create(&part.0, file, format)?;
+    let mut writer = RowWriter::create(&part.0, file, format, options.escape_formulas)?;
     let mut report = ExportReport::default();
     for (index, vehicle) in vehicles.iter().enumerate() {
         let before = report.points;
@@ -87,6 +92,7 @@ pub async fn export(
         }
         report.vehicles += u64::from(report.points > before);
     }
+    report.formulas = writer.formulas();
     writer.finish().map_err(|e| TransferError::file(file, e))?;
     std::fs::rename(&part.0, file).map_err(|e| TransferError::file(file, e))?;
     on_progress(Progress { points: report.points, fraction: Some(1.0) });
@@ -200,13 +206,13 @@ enum RowWriter {
 }
 
 impl RowWriter {
-    fn create(part: &Path, file: &Path, format: Format) -> Result<Self, TransferError> {
+    fn create(part: &Path, file: &Path, format: Format, escape_formulas: bool) -> Result<Self, TransferError> {
         let failed = |e| TransferError::file(file, e);
         let out = BufWriter::with_capacity(1 << 16, File::create(part).map_err(failed)?);
         let gzip = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) && format != Format::Parquet;
         let out = if gzip { Out::Gzip(GzEncoder::new(out, Compression::default())) } else { Out::Plain(out) };
         Ok(match format {
-            Format::Csv => Self::Csv(CsvWriter::new(out).map_err(failed)?),
+            Format::Csv => Self::Csv(CsvWriter::new(out, escape_formulas).map_err(failed)?),
             Format::JsonLines => Self::JsonLines(out),
             Format::Parquet => Self::Parquet(ParquetWriter::new(out).map_err(|e| TransferError::format(file, &e))?),
         })
@@ -217,6 +223,13 @@ impl RowWriter {
             Self::Csv(writer) => writer.write(rows),
             Self::JsonLines(out) => json_rows::write(out, rows),
             Self::Parquet(writer) => writer.write(rows).map_err(std::io::Error::other),
+        }
+    }
+
+    fn formulas(&self) -> u64 {
+        match self {
+            Self::Csv(writer) => writer.formulas(),
+            Self::JsonLines(_) | Self::Parquet(_) => 0,
         }
     }
 

@@ -74,7 +74,7 @@ fn exported(sample: &Sample) -> Row {
 
 fn reads_back(rows: &[Row]) {
     let samples: Vec<Sample> = rows.iter().map(|r| r.clone().sample().expect("what was read is good")).collect();
-    let mut writer = csv_rows::CsvWriter::new(Vec::new()).expect("a Vec takes whatever is written");
+    let mut writer = csv_rows::CsvWriter::new(Vec::new(), false).expect("a Vec takes whatever is written");
     writer.write(rows).expect("a Vec takes whatever is written");
     let table = writer.finish().expect("a Vec takes whatever is written");
     let again: Vec<Sample> = csv_rows::read(Cursor::new(table)).filter_map(|item| sample(item.expect("memory can be read"))).collect();
