@@ -46,8 +46,8 @@ impl Period {
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// The name leaves the folder for recordings.
-    #[error("'{0}' is no name of a file in the folder 'recordings' under DATA_DIR")]
+    /// The name leaves the folder for recordings, or is none of a plain file there.
+    #[error("'{0}' is no name of a file in the folder 'recordings' under DATA_DIR; links are not followed")]
     Name(String),
     /// The journal cannot be read.
     #[error("the journal cannot be read: {0}")]
@@ -55,9 +55,10 @@ pub enum RecordingError {
     /// The time series cannot be read.
     #[error(transparent)]
     Series(#[from] SeriesError),
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] SourceError),
+    /// The file cannot be read. Why is in the log alone: it may quote what the file holds, and whoever asks for a replay may
+    /// not be let to read files.
+    #[error("the file is no recording that can be read; the server's log says why, as `slipstream relay` on the file would")]
+    File,
 }
 
 impl RecordingError {
@@ -66,8 +67,15 @@ impl RecordingError {
         match self {
             Self::Journal(_) => true,
             Self::Series(error) => error.is_retryable(),
-            Self::Name(_) | Self::File(_) => false,
+            Self::Name(_) | Self::File => false,
         }
+    }
+}
+
+impl From<SourceError> for RecordingError {
+    fn from(error: SourceError) -> Self {
+        tracing::warn!(%error, "a recording cannot be read");
+        Self::File
     }
 }
 
@@ -91,7 +99,7 @@ impl Recording {
                 })))
             }
             Self::File(name) => {
-                let path = Self::path(name, data_dir)?;
+                let path = Self::file(name, data_dir)?;
                 let options = ReadOptions { sort: true, ..ReadOptions::new(Start::Relative(start)) };
                 let source = Source::open(&path, &options, move || start)?;
                 Ok(Box::new(source.filter_map(|item| match item {
@@ -107,11 +115,15 @@ impl Recording {
     pub fn check(&self, data_dir: &Path) -> Result<(), RecordingError> {
         match self {
             Self::Journal | Self::Series => Ok(()),
-            Self::File(name) => {
-                let path = Self::path(name, data_dir)?;
-                if path.is_file() { Ok(()) } else { Err(RecordingError::Name(name.clone())) }
-            }
+            Self::File(name) => Self::file(name, data_dir).map(|_| ()),
         }
+    }
+
+    /// The plain file of that name. A link could lead to any file the server may read.
+    fn file(name: &str, data_dir: &Path) -> Result<PathBuf, RecordingError> {
+        let path = Self::path(name, data_dir)?;
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        if is_file { Ok(path) } else { Err(RecordingError::Name(name.to_owned())) }
     }
 
     fn path(name: &str, data_dir: &Path) -> Result<PathBuf, RecordingError> {
@@ -131,5 +143,20 @@ mod tests {
         for name in ["../secret", "/etc/passwd", "", ".hidden", "missing.csv"] {
             assert!(Recording::File(name.into()).check(dir.path()).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn links_are_not_followed_and_errors_quote_nothing_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = recordings_dir(dir.path());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(dir.path().join("secret"), "root:x:0:0:secret,words\n").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("secret"), folder.join("link.csv")).unwrap();
+        std::fs::copy(dir.path().join("secret"), folder.join("copy.csv")).unwrap();
+        let link = Recording::File("link.csv".into());
+        assert!(matches!(link.check(dir.path()), Err(RecordingError::Name(_))));
+        assert!(matches!(link.open(dir.path(), Timestamp::default()).err(), Some(RecordingError::Name(_))));
+        let error = Recording::File("copy.csv".into()).open(dir.path(), Timestamp::default()).err().unwrap().to_string();
+        assert!(!error.contains("root") && !error.contains("secret"), "{error}");
     }
 }
