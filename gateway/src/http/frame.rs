@@ -20,7 +20,8 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::{
-    Peer, access, cors,
+    Peer, access,
+    cors::{self, PageOrigin},
     reply::{self, ApiError, Response},
     request_id, route_label,
 };
@@ -62,14 +63,13 @@ where
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""), method = %request.method(), path = request.uri().path());
         let framed = async move {
             let route = route_label::of(request.uri().path());
-            let origin = cors::allowed_origin(&services.config.cors_origins, request.headers());
-            let now = services.clock.now();
-            let mut response = match cors::preflight(&request, origin.as_ref(), now) {
+            let page = PageOrigin::of(&services.config, &request);
+            let mut response = match cors::preflight(&services, &request, &page) {
                 Some(answer) => answer,
-                None => guarded(&services, routes, request).await,
+                None => guarded(&services, routes, request, &page).await,
             };
             response.headers_mut().insert(request_id::X_REQUEST_ID, id);
-            if let Some(origin) = origin {
+            if let Some(origin) = page.into_reader() {
                 cors::allow(response.headers_mut(), origin);
             }
             services.counters.http_request(route, response.status().as_u16());
@@ -81,11 +81,11 @@ where
 }
 
 /// Runs the request, and turns a panic anywhere below into a 500: the connection lives on.
-async fn guarded<R>(services: &Services, routes: R, request: Request<Incoming>) -> Response
+async fn guarded<R>(services: &Services, routes: R, request: Request<Incoming>, page: &PageOrigin) -> Response
 where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
-    match AssertUnwindSafe(admitted(services, routes, request)).catch_unwind().await {
+    match AssertUnwindSafe(admitted(services, routes, request, page)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => reply::fail(services.clock.now(), refusal),
         Err(panic) => {
@@ -98,14 +98,17 @@ where
     }
 }
 
-/// Lets a request in: token and size are right, and it is not one too many.
-async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<Incoming>) -> Result<Response, ApiError>
+/// Lets a request in: its page's origin, token and size are right, and it is not one too many.
+async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<Incoming>, page: &PageOrigin) -> Result<Response, ApiError>
 where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
     services.rates.request_from(address)?;
+    if cors::is_guarded(&request) {
+        page.check(services, request.uri())?;
+    }
     request.extensions_mut().insert(address);
     if super::compiled().needs_token(request.method(), request.uri().path(), services.config.rl.open) {
         let claims = access::claims_of(services, &request).await.map_err(|error| access::refused(services, address, error))?;

@@ -1,4 +1,4 @@
-//! What every Socket.IO request goes through around the protocol's own service: rate limits and CORS.
+//! What every Socket.IO request goes through around the protocol's own service: rate limits, the origin of pages.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use tower::Service;
 use crate::{
     app::Services,
     http::{
-        Peer, allow_origin,
+        PageOrigin, Peer, allow_origin,
         reply::{self, ApiError},
     },
     rate::ClientAddress,
@@ -63,15 +63,16 @@ where
             return self.inner.call(request).map(|answer| answer.map(boxed)).boxed();
         }
         let services = self.services.clone();
-        if let Err(limited) = admit(&services, &request) {
-            let refusal = reply::fail(services.clock.now(), limited);
+        let page = PageOrigin::of(&services.config, &request);
+        // Each opens a session, sends an event or takes those of one: of other origins none passes, not even a GET.
+        if let Err(refused) = admit(&services, &request).and_then(|()| page.check(&services, request.uri())) {
+            let refusal = reply::fail(services.clock.now(), refused);
             return std::future::ready(Ok(boxed(refusal))).boxed();
         }
-        let origin = crate::http::allowed_origin(&services.config.cors_origins, request.headers());
         let answer = self.inner.call(request);
         async move {
             let mut response = answer.await?;
-            if let Some(origin) = origin {
+            if let Some(origin) = page.into_reader() {
                 allow_origin(response.headers_mut(), origin);
             }
             Ok(boxed(response))
