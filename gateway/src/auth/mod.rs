@@ -1,16 +1,28 @@
 //! Tokens: minting, checking, the secret under `DATA_DIR`.
 
 pub mod api_key;
+mod credential;
+mod email;
+mod jwt;
+pub mod one_time;
 pub mod password;
+mod revocations;
 mod secret_file;
+pub mod setup;
 mod verified;
+pub mod withdrawal;
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp, token::Claims};
 
 use crate::config::Config;
+pub use credential::Credential;
+pub use email::{MAX_EMAIL, email};
+pub use revocations::{Registered, Revocations, keep_current, revoke};
 use verified::Verified;
 
 /// Why tokens cannot be signed or checked.
@@ -36,77 +48,109 @@ impl AuthError {
     }
 }
 
+/// The audience of tokens where none is set.
+pub const AUDIENCE: &str = "slipstream";
+
 /// Signs and checks tokens (HS256 JWT, nothing else is accepted).
 pub struct Auth {
     encoding: EncodingKey,
     decoding: DecodingKey,
-    validation: Validation,
+    audience: String,
     /// Tokens whose signature was checked before.
     verified: Verified,
+}
+
+/// What is signed: the claims, and what names the one token.
+#[derive(Serialize)]
+struct Minted<'a> {
+    #[serde(flatten)]
+    claims: &'a Claims,
+    jti: String,
+}
+
+impl<'a> Minted<'a> {
+    fn of(claims: &'a Claims) -> Self {
+        Self { claims, jti: uuid::Uuid::new_v4().simple().to_string() }
+    }
 }
 
 impl Auth {
     /// With the secret of `config`, or the one kept under its `data_dir` (made on first start).
     pub fn from_config(config: &Config) -> Result<Self, AuthError> {
-        match &config.jwt_secret {
-            Some(secret) => Ok(Self::new(secret.expose().as_bytes())),
-            None => Ok(Self::new(&secret_file::load_or_make(&config.data_dir)?)),
-        }
+        let auth = match &config.jwt_secret {
+            Some(secret) => Self::new(secret.expose().as_bytes()),
+            None => Self::new(&secret_file::load_or_make(&config.data_dir)?),
+        };
+        Ok(Self { audience: config.auth.audience.clone(), ..auth })
+    }
+
+    /// Like [`Self::from_config`], but never makes a secret: `None` where there is none.
+    pub fn existing(config: &Config) -> Result<Option<Self>, AuthError> {
+        let is_there = config.jwt_secret.is_some() || secret_file::exists(&config.data_dir);
+        is_there.then(|| Self::from_config(config)).transpose()
     }
 
     /// With `secret`.
     pub fn new(secret: &[u8]) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        // The end of life is checked against the gateway's clock, not the library's.
-        validation.validate_exp = false;
-        validation.required_spec_claims.clear();
-        validation.validate_aud = false;
         Self {
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
-            validation,
+            audience: AUDIENCE.to_owned(),
             verified: Verified::default(),
         }
     }
 
-    /// Signs `claims`.
+    /// Signs `claims`, with an id (`jti`) of its own.
     pub fn mint(&self, claims: &Claims) -> Result<String, AuthError> {
-        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding)?)
+        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Minted::of(claims), &self.encoding)?)
+    }
+
+    /// Like [`Self::mint`], issued at the moment `now`, fraction included: a token that follows a revocation within the same
+    /// second is told from those before it.
+    pub fn issue(&self, claims: &Claims, now: Timestamp) -> Result<String, AuthError> {
+        let mut minted = serde_json::to_value(Minted::of(claims)).map_err(jsonwebtoken::errors::Error::from)?;
+        minted["iat"] = (now.micros() as f64 / 1e6).into();
+        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &minted, &self.encoding)?)
     }
 
     /// Checks a token at the moment `now`.
     ///
     /// Fails with [`ErrorCode::Unauthorized`] where it is malformed, wrongly signed, of another
-    /// algorithm or past its end of life.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, ProtocolError> {
-        let claims = match self.verified.claims(token) {
-            Some(claims) => claims,
+    /// algorithm, for another audience, before its begin or past its end. Whether it was revoked, [`Revocations`] knows.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Credential, ProtocolError> {
+        let credential = match self.verified.credential(token) {
+            Some(credential) => credential,
             None => self.verified.keep(token, self.check(token)?),
         };
-        if claims.exp.saturating_mul(1_000_000) <= now.micros() {
-            return Err(refused("the token has expired; get a new one"));
+        if let Some(begin) = credential.not_before.filter(|begin| *begin > now) {
+            return Err(refused(&format!("the token is not valid before {begin} (claim 'nbf')")));
         }
-        Ok(claims)
+        if credential.is_over(now) {
+            return Err(refused(&format!("the token has expired at {} (claim 'exp'); get a new one", credential.expires_at)));
+        }
+        Ok(credential)
     }
 
-    fn check(&self, token: &str) -> Result<Claims, ProtocolError> {
-        let checked = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-        Ok(checked.map_err(|error| refused(&reason(&error)))?.claims)
+    fn check(&self, token: &str) -> Result<Credential, ProtocolError> {
+        let jwt = jwt::read(token, &self.decoding, &self.audience).map_err(|why| refused(&why))?;
+        let id = jwt.id.filter(|id| !id.is_empty()).map_or_else(|| hash_of(token), Into::into);
+        Ok(Credential {
+            claims: Arc::new(jwt.claims),
+            id,
+            issued_at: jwt.issued_at,
+            expires_at: jwt.expires_at,
+            not_before: jwt.not_before,
+        })
     }
+}
+
+/// Names a token that has no `jti`.
+fn hash_of(token: &str) -> Arc<str> {
+    format!("sha256:{}", crate::media::hexadecimal(&Sha256::digest(token))).into()
 }
 
 fn refused(why: &str) -> ProtocolError {
     ProtocolError::new(ErrorCode::Unauthorized, why)
-}
-
-fn reason(error: &jsonwebtoken::errors::Error) -> String {
-    use jsonwebtoken::errors::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidSignature => "the token is not signed by this server".to_owned(),
-        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "the token must be signed with HS256".to_owned(),
-        ErrorKind::Json(e) => format!("the token's claims are not as expected: {e}"),
-        _ => "the token is not a JWT".to_owned(),
-    }
 }
 
 /// No token was given.
@@ -162,6 +206,31 @@ mod tests {
         for bad in [none, "", "a.b.c", "not a token"] {
             assert_eq!(auth.verify(bad, NOW).unwrap_err().code, ErrorCode::Unauthorized, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_token_begins_at_its_nbf_and_ends_at_the_fraction_of_its_exp() {
+        let auth = Auth::new(b"0123456789abcdef");
+        let key = EncodingKey::from_secret(b"0123456789abcdef");
+        let claims =
+            serde_json::json!({"sub": "a", "role": "viewer", "exp": 1_800_000_600.5, "nbf": 1_800_000_000.25, "iat": 1_900_000_000});
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+        let at = |millis| auth.verify(&token, Timestamp::from_millis(millis));
+        let early = at(1_800_000_000_249).unwrap_err();
+        assert!(early.code == ErrorCode::Unauthorized && early.message.contains("'nbf'"), "{early}");
+        assert!(at(1_800_000_000_250).is_ok(), "an iat ahead is no reason to refuse");
+        assert!(at(1_800_000_600_499).is_ok());
+        assert!(at(1_800_000_600_500).unwrap_err().message.contains("'exp'"));
+    }
+
+    #[test]
+    fn every_token_has_a_name_of_its_own() {
+        let auth = Auth::new(b"0123456789abcdef");
+        let id = |token: &str| auth.verify(token, NOW).unwrap().id;
+        assert_ne!(id(&auth.mint(&claims(1_900_000_000)).unwrap()), id(&auth.mint(&claims(1_900_000_000)).unwrap()));
+        let key = EncodingKey::from_secret(b"0123456789abcdef");
+        let nameless = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(1_900_000_000), &key).unwrap();
+        assert!(id(&nameless).starts_with("sha256:"));
     }
 
     #[test]
