@@ -15,7 +15,7 @@ pub enum CloseCode {
     TooManyErrors,
     /// The reader was too slow and asked to be told so (`on_slow: disconnect`): come back, with `since`.
     SlowConsumer,
-    /// The token's lifetime ended: come back with a new one.
+    /// The token's or key's lifetime ended, or it was revoked: come back with a new one.
     TokenExpired,
     /// Nothing was heard for too long, not even a pong: come back.
     IdleTimeout,
@@ -62,7 +62,7 @@ impl CloseCode {
             Self::Internal => "server fault, reconnect",
             Self::TooManyErrors => "too many refused frames, fix the client",
             Self::SlowConsumer => "reader too slow, reconnect with since",
-            Self::TokenExpired => "token expired, reconnect with a new one",
+            Self::TokenExpired => "token expired or revoked, reconnect with a new one",
             Self::IdleTimeout => "nothing heard for too long, reconnect",
         }
     }

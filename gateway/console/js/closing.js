@@ -10,7 +10,7 @@ const CODES = {
   1011: { why: 'The server had a fault', retry: true },
   4000: { why: 'The server refused too many frames of this page', retry: false },
   4001: { why: 'This page read too slowly', retry: true },
-  4002: { why: 'The token expired', retry: false, token: true },
+  4002: { why: 'The token expired or was revoked', retry: false, token: true },
   4003: { why: 'Nothing was heard for too long', retry: true },
 };
 

@@ -19,6 +19,14 @@ static HASHING: Semaphore = Semaphore::const_new(2);
 /// A hash no password has, checked where there is no user, so that time does not tell who exists.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2xpcHN0cmVhbS1ub2JvZHk$5m3CkE0yNpcC1pWyJZ4PLJ2AXGb0GJ3xIJkNq5m0F1I";
 
+/// Whether a password is as long as one must and may be; the error says what is expected.
+pub fn check(password: &str) -> Result<(), String> {
+    if password.chars().count() < MIN_CHARS || password.len() > MAX_BYTES {
+        return Err(format!("{MIN_CHARS} characters to {MAX_BYTES} bytes are expected"));
+    }
+    Ok(())
+}
+
 /// Hashes a password, in PHC form.
 pub async fn hash(password: String) -> Result<String, ProtocolError> {
     blocking(move || {

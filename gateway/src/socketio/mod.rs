@@ -6,23 +6,25 @@
 mod door;
 mod gathering;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use slipstream_actors::{AgentCommand, AgentView, CommandError};
-use slipstream_protocol::ChannelKind;
+use slipstream_protocol::{ChannelKind, Timestamp};
 use socketioxide::{
     SocketIo,
     extract::{SocketRef, TryData},
     handler::ConnectHandler as _,
     layer::SocketIoLayer,
     operators::BroadcastOperators,
+    socket::Sid,
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::Services,
-    auth::{api_key::claims_of_bearer, missing_token, token_of},
+    auth::{Credential, Registered, api_key::credential_of_bearer, missing_token, token_of},
     rl,
 };
 pub(crate) use door::Door;
@@ -32,6 +34,10 @@ use gathering::gather;
 const WAITING: usize = 256;
 /// Largest message of a client, bytes: commands are short.
 const MAX_PAYLOAD: u64 = 64 << 10;
+/// How often the end of a token is looked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
+/// How long after a client could not be disconnected that is tried again.
+const DISCONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// Packets that wait for one client.
 const MAX_BUFFER: usize = 1_024;
 
@@ -109,11 +115,13 @@ async fn check_token(services: &Services, socket: &SocketRef, auth: Option<&Valu
     let header = request.headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let given = auth.and_then(|auth| auth.get("token")).and_then(Value::as_str);
     let token = given.or_else(|| token_of(header, request.uri.query())).ok_or_else(|| missing_token().message)?.to_owned();
-    let claims = claims_of_bearer(services, &token).await.map_err(|error| error.message)?;
+    let credential = credential_of_bearer(services, &token).await.map_err(|error| error.message)?;
+    let claims = &credential.claims;
     let channel = slipstream_protocol::Channel::one(ChannelKind::Rl, services.bus.agent.clone());
-    if !claims.may_manage() || !claims.may_hear(&channel) {
+    if !claims.may_drive() || !claims.may_hear(&channel) {
         return Err("this token may not drive the bus: role admin or engineer is needed".to_owned());
     }
+    socket.extensions.insert(credential);
     Ok(())
 }
 
@@ -138,7 +146,40 @@ fn connected(services: &Arc<Services>, socket: &SocketRef) {
     });
     // The queue closes with the socket's handlers; until then this task keeps no socket alive but by name.
     let (services, id) = (services.clone(), socket.id);
-    tokio::spawn(serve(services, id, events));
+    let life = Life::of(&services, socket.extensions.get::<Credential>());
+    tokio::spawn(serve(services, id, events, life));
+}
+
+/// How long a client may stay: as long as its token or key is good. Where the door is open it has none.
+struct Life {
+    registered: Option<Registered>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Life {
+    fn of(services: &Services, credential: Option<Credential>) -> Self {
+        // The door closes by itself at a drain.
+        let register = |credential| services.revocations.register(credential, &CancellationToken::new());
+        Self { registered: credential.as_ref().map(register), expires_at: credential.map(|credential| credential.expires_at) }
+    }
+
+    /// Returns when the token or key has ended or was revoked.
+    async fn over(&self, services: &Services) {
+        let Some((registered, expires_at)) = self.registered.as_ref().zip(self.expires_at) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let now = services.clock.now();
+            if expires_at <= now {
+                return;
+            }
+            tokio::select! {
+                () = registered.stop.cancelled() => return,
+                // The wall clock may be set in between.
+                () = tokio::time::sleep(expires_at.since(now).min(LOOK_AGAIN)) => {}
+            }
+        }
+    }
 }
 
 /// Puts an event into the client's queue, in the order in which it arrives: the closure runs before the next
@@ -158,9 +199,20 @@ fn listen(
 }
 
 /// Carries out a client's events, one after the other, until it is gone.
-async fn serve(services: Arc<Services>, id: socketioxide::socket::Sid, mut events: mpsc::Receiver<Event>) {
-    while let Some(event) = events.recv().await {
-        let Some(socket) = services.bus.io.get().and_then(everyone).and_then(|all| all.get_socket(id)) else { return };
+async fn serve(services: Arc<Services>, id: Sid, mut events: mpsc::Receiver<Event>, life: Life) {
+    let socket = || services.bus.io.get().and_then(everyone).and_then(|all| all.get_socket(id));
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = life.over(&services) => {
+                // The packet that says so needs a place in what waits for the client.
+                while socket().is_some_and(|socket| socket.disconnect().is_err()) {
+                    tokio::time::sleep(DISCONNECT_AGAIN).await;
+                }
+                return;
+            }
+        };
+        let Some((event, socket)) = event.zip(socket()) else { return };
         services.counters.socketio_events.inc();
         if let Err(error) = carry_out(&services, &socket, event).await {
             complain(&socket, &error);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade};
-use slipstream_protocol::{ErrorCode, PublisherId, server::AckLevel, token::Claims};
+use slipstream_protocol::{ErrorCode, PublisherId, Timestamp, server::AckLevel, token::Claims};
 use tokio::net::TcpStream;
 use tracing::Instrument;
 
@@ -26,7 +26,7 @@ pub use connections::{Connections, Described};
 
 use crate::{
     app::Services,
-    auth::query_value,
+    auth::{Credential, Registered, query_value},
     http::{
         Origin, Route, RoutedRequest,
         reply::{ApiError, ApiResult},
@@ -38,6 +38,9 @@ use handshake::Handshake;
 /// What a connection may do and how it wants it, settled before the upgrade.
 struct Admission {
     claims: Arc<Claims>,
+    expires_at: Timestamp,
+    /// Its place among those that a revocation of the token or key ends.
+    registered: Registered,
     /// Whose rate its messages count for.
     token: TokenKey,
     handshake: Handshake,
@@ -77,8 +80,8 @@ async fn open(request: RoutedRequest) -> ApiResult {
 async fn admit(services: &Services, query: &str, headers: &HeaderMap, address: ClientAddress) -> Result<Admission, ApiError> {
     let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = crate::auth::token_of(authorization, Some(query)).ok_or_else(crate::auth::missing_token)?;
-    let claims = crate::auth::api_key::claims_of_bearer(services, token).await;
-    let claims = claims.map_err(|error| crate::http::refused(services, address, error))?;
+    let credential = crate::auth::api_key::credential_of_bearer(services, token).await;
+    let credential = credential.map_err(|error| crate::http::refused(services, address, error))?;
     let mut broken = Vec::new();
     let publisher = query_value(query, "publisher")
         .and_then(|text| PublisherId::new(text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());
@@ -91,8 +94,11 @@ async fn admit(services: &Services, query: &str, headers: &HeaderMap, address: C
     if !broken.is_empty() {
         return Err(ApiError::invalid(broken));
     }
-    let token = services.rates.token(&claims.sub);
-    Ok(Admission { claims, token, handshake: Handshake::check(headers)?, publisher, level })
+    let handshake = Handshake::check(headers)?;
+    let token = services.rates.token(&credential.claims.sub);
+    let registered = services.revocations.register(&credential, &services.connections.stop_reading);
+    let Credential { claims, expires_at, .. } = credential;
+    Ok(Admission { claims, expires_at, registered, token, handshake, publisher, level })
 }
 
 fn level_of(text: &str) -> Option<AckLevel> {

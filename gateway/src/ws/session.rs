@@ -51,6 +51,8 @@ pub(super) enum End {
     Closed,
     /// The server drains: what was promised is kept, then all close together.
     Draining,
+    /// Its token or key was revoked: nothing more is sent to it.
+    Revoked,
 }
 
 /// A connection's reading side.
@@ -120,10 +122,15 @@ impl Session {
     async fn serve(mut self, read: OwnedReadHalf, mut frames: FrameReader, mut writer: JoinHandle<()>) {
         let end = self.read_until_end(&read, &mut frames, &mut writer).await;
         drop(frames);
+        if matches!(end, End::Revoked) {
+            // Before its promises are kept, which may take a while: it hears nothing more.
+            self.outbox.close(CloseCode::TokenExpired);
+        }
         let settled = timeout(SETTLE, self.settle()).await;
         match end {
             End::Gone => self.outbox.close(CloseCode::Normal),
             End::Close(code) => self.outbox.close(code),
+            End::Revoked => {}
             End::Closed => return linger(&read).await,
             End::Draining => {
                 let close = self.services.connections.close.clone();
@@ -146,7 +153,7 @@ impl Session {
     }
 
     async fn read_until_end(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader, writer: &mut JoinHandle<()>) -> End {
-        let stop = self.services.connections.stop_reading.clone();
+        let stop = self.admission.registered.stop.clone();
         loop {
             if let Err(end) = self.take_all(frames).await {
                 return end;
@@ -154,7 +161,7 @@ impl Session {
             frames.rest();
             let wake = self.next_deadline();
             tokio::select! {
-                () = stop.cancelled() => return End::Draining,
+                () = stop.cancelled() => return self.stopped(),
                 _ = &mut *writer => return End::Closed,
                 kept = self.acks.next(), if !self.acks.is_empty() => {
                     if let Err(end) = self.promise_kept(kept) {
@@ -173,6 +180,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Why it was told to stop: the server drains, or this connection's token was revoked.
+    pub(super) fn stopped(&self) -> End {
+        if self.services.connections.is_draining() { End::Draining } else { End::Revoked }
     }
 
     fn read(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader) -> Result<(), End> {
@@ -195,7 +207,7 @@ impl Session {
     /// Takes every whole message that has arrived; stops early where the window of promises is full.
     async fn take_all(&mut self, frames: &mut FrameReader) -> Result<(), End> {
         let end = self.take_each(frames).await;
-        if matches!(end, Err(End::Draining)) {
+        if matches!(end, Err(End::Draining | End::Revoked)) {
             return end;
         }
         // What came before a bad frame or a close was good.
@@ -204,7 +216,7 @@ impl Session {
     }
 
     async fn take_each(&mut self, frames: &mut FrameReader) -> Result<(), End> {
-        let stop = self.services.connections.stop_reading.clone();
+        let stop = self.admission.registered.stop.clone();
         let mut waited = false;
         while let Some(incoming) = frames.next().map_err(End::Close)? {
             match incoming {
@@ -217,13 +229,13 @@ impl Session {
                 let kept = tokio::select! {
                     kept = self.acks.next() => kept,
                     // What is read already and not admitted will be sent again: the actors are about to be saved.
-                    () = stop.cancelled() => return Err(End::Draining),
+                    () = stop.cancelled() => return Err(self.stopped()),
                 };
                 self.promise_kept(kept)?;
             }
             if stop.is_cancelled() {
                 self.hand_in().await?;
-                return Err(End::Draining);
+                return Err(self.stopped());
             }
             waited = true;
         }
@@ -281,7 +293,7 @@ impl Session {
     async fn slow_down(&mut self, mut limited: Limited, count: usize) -> Result<(), End> {
         loop {
             tokio::select! {
-                () = self.services.connections.stop_reading.cancelled() => return Err(End::Draining),
+                () = self.admission.registered.stop.cancelled() => return Err(self.stopped()),
                 () = tokio::time::sleep(limited.wait) => {}
             }
             match self.services.rates.samples_of(self.admission.token, count) {
@@ -297,10 +309,10 @@ impl Session {
             ClientFrame::Subscribe(request) => {
                 if self.admission.claims.may_hear(&request.channel) {
                     // It may wait for the reader to get on with what it missed.
-                    let stop = self.services.connections.stop_reading.clone();
+                    let stop = self.admission.registered.stop.clone();
                     tokio::select! {
                         () = self.services.router.subscribe(&self.subscriber, request) => {}
-                        () = stop.cancelled() => return Err(End::Draining),
+                        () = stop.cancelled() => return Err(self.stopped()),
                     }
                 } else {
                     let message = format!("this token may not hear '{}'", request.channel);
@@ -327,7 +339,7 @@ impl Session {
     /// Tells an agent what to do; the answer says where it stands then.
     async fn drive(&mut self, agent: AgentId, command: RlCommand, id: Option<RequestId>) {
         let (claims, channel) = (&self.admission.claims, Channel::one(ChannelKind::Rl, agent.clone()));
-        let allowed = claims.may_hear(&channel) && (claims.may_manage() || command == RlCommand::State);
+        let allowed = claims.may_hear(&channel) && (claims.may_drive() || command == RlCommand::State);
         if !allowed {
             let message = format!("this token may not drive '{channel}'");
             return self.refuse(id, None, &ProtocolError::new(ErrorCode::Forbidden, message));
@@ -404,14 +416,13 @@ impl Session {
     fn next_deadline(&self) -> Instant {
         let limits = &self.services.config.ws;
         let quiet = self.last_heard + if self.pinged { limits.idle_timeout } else { limits.ping_after.min(limits.idle_timeout) };
-        let lifetime = self.admission.claims.exp.saturating_mul(1_000).saturating_sub(self.services.clock.now().millis());
         // At most an hour ahead: the wall clock may be set in between.
-        let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or(0)).min(Duration::from_secs(3_600));
+        let lifetime = self.admission.expires_at.since(self.services.clock.now()).min(Duration::from_secs(3_600));
         quiet.min(Instant::now() + lifetime)
     }
 
     fn check_deadlines(&mut self) -> Result<(), End> {
-        if self.admission.claims.exp.saturating_mul(1_000_000) <= self.services.clock.now().micros() {
+        if self.admission.expires_at <= self.services.clock.now() {
             return Err(End::Close(CloseCode::TokenExpired));
         }
         if self.is_window_full() {

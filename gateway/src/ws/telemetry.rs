@@ -140,12 +140,12 @@ impl Session {
 
     /// Waits in line until the journal takes what it did not.
     async fn admit_in_turn(&mut self, refused: Refused, start: u64, sequence: &mut Sequence) -> Result<(Admitted, Pass), End> {
-        let Services { intake, journal, connections, counters, .. } = &*self.services;
+        let Services { intake, journal, counters, .. } = &*self.services;
         let Refused { mut samples, mut duplicates } = refused;
         counters.ws_backpressure.inc();
         loop {
             let turn = tokio::select! {
-                () = connections.stop_reading.cancelled() => return Err(End::Draining),
+                () = self.admission.registered.stop.cancelled() => return Err(self.stopped()),
                 turn = intake.turn(journal, start) => turn,
             };
             let pass = intake.enter().ok_or(End::Draining)?;
