@@ -12,9 +12,10 @@ use tokio::sync::Semaphore;
 
 use super::Counters;
 use crate::{
-    auth::Auth,
+    auth::{Auth, Revocations, setup::Setup},
     coach::Coaching,
     config::Config,
+    http::RefusedOrigins,
     ingest::{DecoderPool, Intake, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
@@ -35,6 +36,12 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Signs and checks tokens.
     pub auth: Auth,
+    /// Tokens and keys taken back, and the connections that are open with one.
+    pub revocations: Arc<Revocations>,
+    /// The one-time code that makes the first admin.
+    pub setup: Setup,
+    /// Pages of other origins that were refused.
+    pub refused_origins: RefusedOrigins,
     /// The door into the actors.
     pub router: Router,
     /// The durable journal.

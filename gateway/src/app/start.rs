@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Counters, Services, SystemClock, heartbeat,
     listen::{ListenError, Reserved},
+    private::make_private,
     snapshot::{self, SnapshotFile},
 };
 use crate::{
-    auth::{Auth, AuthError},
+    auth::{self, Auth, AuthError},
     coach::Coaching,
     config::{Config, Secret},
     http::{self, Listening},
@@ -145,6 +146,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let series = stores.first().cloned().expect("series::open yields at least the embedded store");
     let services = Arc::new(Services {
         auth: Auth::from_config(&config)?,
+        revocations: Arc::default(),
+        setup: auth::setup::Setup::default(),
+        refused_origins: http::RefusedOrigins::default(),
         frames: FrameStore::new(&config.data_dir, records.clone(), router.clone()),
         coaching: Coaching::from_config(&config, records.clone(), router.clone()),
         bus: Bus::new(Models::new(config.models_dir()), changes, router.clone()),
@@ -171,9 +175,11 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         config,
     });
     let listening = http::serve(address.listen()?, services.clone()).map_err(|source| ListenError { addr, source })?;
-    tracing::info!(addr = %listening.addr, "listening");
+    tracing::info!(addr = %listening.addr, url = auth::setup::url(listening.addr), "listening");
     let heart = CancellationToken::new();
     tokio::spawn(heartbeat::run(services.clone(), heart.clone()));
+    tokio::spawn(auth::keep_current(services.clone(), heart.clone()));
+    tokio::spawn(auth::setup::offer(services.clone(), listening.addr, heart.clone()));
     tokio::spawn(rate::keep_forgetting(services.clone(), heart.clone()));
     tokio::spawn(pipelines::keep_bounds(services.clone(), heart.clone()));
     Ok(RunningServer { addr: listening.addr, services, listening, system, snapshots, saving, heart })
@@ -181,7 +187,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
 
 fn make_data_dir(config: &Config) -> Result<(), StartError> {
     let path = &config.data_dir;
-    std::fs::create_dir_all(path).map_err(|source| StartError::DataDir { path: path.display().to_string(), source })
+    make_private(path).map(|_| ()).map_err(|source| StartError::DataDir { path: path.display().to_string(), source })
 }
 
 fn series_config(config: &Config) -> SeriesConfig {
@@ -222,8 +228,7 @@ fn journal_config(config: &Config) -> JournalConfig {
 impl RunningServer {
     /// Base address for clients on this machine.
     pub fn url(&self) -> String {
-        let host = if self.addr.ip().is_unspecified() { "127.0.0.1".to_owned() } else { self.addr.ip().to_string() };
-        format!("http://{host}:{}", self.addr.port())
+        auth::setup::url(self.addr)
     }
 
     /// What the doors work with.

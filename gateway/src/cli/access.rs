@@ -81,18 +81,15 @@ impl Access {
 
 /// A token signed with this machine's secret; none where there is no secret yet.
 fn local_token(config: &Config, role: Role) -> anyhow::Result<Option<String>> {
-    if config.jwt_secret.is_none() && !config.data_dir.join("jwt.secret").exists() {
-        return Ok(None);
-    }
-    let auth = Auth::from_config(config)?;
+    let Some(auth) = Auth::existing(config)? else { return Ok(None) };
     Ok(Some(mint(&auth, "local", role, LOCAL_LIFE_S, now())?))
 }
 
 /// A token for everything its role may do.
 pub(super) fn mint(auth: &Auth, subject: &str, role: Role, life_s: i64, now: Timestamp) -> anyhow::Result<String> {
-    let now_s = now.millis() / 1_000;
-    let claims = Claims { sub: subject.to_owned(), exp: now_s + life_s, iat: Some(now_s), role, channels: None, publish: None };
-    Ok(auth.mint(&claims)?)
+    let exp = now.millis() / 1_000 + life_s;
+    let claims = Claims { sub: subject.to_owned(), exp, iat: None, role, channels: None, publish: None };
+    Ok(auth.issue(&claims, now)?)
 }
 
 /// The moment.

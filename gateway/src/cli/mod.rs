@@ -22,6 +22,7 @@ mod signals;
 mod soak;
 mod tail;
 mod token;
+mod user;
 mod what_if;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -38,6 +39,7 @@ Examples:
   slipstream relay race.csv.gz --speed 10           replay a recording, ten times as fast
   slipstream tail 'telemetry:*' --rates             watch what arrives, and how fast
   slipstream token --role driver --subject ALB      mint a token for a driver
+  slipstream user add ann@example.org --role admin  let someone log in
 
 Exit codes:
   0  done
@@ -72,8 +74,10 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Subscribe to channels and print what arrives
     Tail(tail::TailArgs),
-    /// Mint a token signed with the server's secret
-    Token(token::TokenArgs),
+    /// Mint a token signed with the server's secret, or revoke one
+    Token(Box<token::TokenArgs>),
+    /// Add, list, change and remove users in the database, and invite people
+    User(Box<user::UserArgs>),
     /// Look into the durable journal: verify, stats, dump
     Journal(journal::JournalArgs),
     /// Write a file's points into the time-series stores
@@ -119,6 +123,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Tail(args)) => tail::run(&args),
         Some(Command::Token(args)) => token::run(&args),
+        Some(Command::User(args)) => user::run(&args),
         Some(Command::Journal(args)) => journal::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),

@@ -160,6 +160,34 @@ impl Default for PipelinesConfig {
     }
 }
 
+/// How someone becomes a user without an admin's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Nobody registers.
+    Closed,
+    /// A one-time code of an admin is needed.
+    Invite,
+    /// Anyone may, as viewer.
+    Open,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuthConfig {
+    /// Who may register; where absent it is open to this machine alone while the server listens to this machine alone, and
+    /// closed otherwise.
+    pub registration: Option<Registration>,
+    /// What a token's `aud` must name, where it has one.
+    pub audience: String,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { registration: None, audience: crate::auth::AUDIENCE.to_owned() }
+    }
+}
+
 /// Everything that can be set, resolved. Secrets are redacted when printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
@@ -175,6 +203,8 @@ pub struct Config {
     pub pipelines: PipelinesConfig,
     /// Secret that signs tokens; made and kept under `data_dir` where absent.
     pub jwt_secret: Option<Secret>,
+    /// Who is let in.
+    pub auth: AuthConfig,
     /// Origins browsers may call from; `*` for all.
     pub cors_origins: Vec<String>,
     /// A `tracing` filter: `info`, `debug`, `slipstream_gateway::ws=trace,info`.
@@ -223,6 +253,7 @@ impl Default for Config {
             pipelines_dir: None,
             pipelines: PipelinesConfig::default(),
             jwt_secret: None,
+            auth: AuthConfig::default(),
             cors_origins: Vec::new(),
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Config, LogFormat, Secret, duration};
+use super::{Config, LogFormat, Registration, Secret, duration};
 
 /// One setting.
 pub struct Setting {
@@ -105,6 +105,15 @@ fn log_level(value: &str) -> Option<String> {
     tracing_subscriber::EnvFilter::try_new(&directives).ok().map(|_| directives)
 }
 
+fn registration(value: &str) -> Option<Registration> {
+    match value {
+        "closed" => Some(Registration::Closed),
+        "invite" => Some(Registration::Invite),
+        "open" => Some(Registration::Open),
+        _ => None,
+    }
+}
+
 fn log_format(value: &str) -> Option<LogFormat> {
     match value {
         "text" => Some(LogFormat::Text),
@@ -143,6 +152,10 @@ pub const SETTINGS: &[Setting] = &[
     open("pipelines.hold_bytes", "SLIPSTREAM_PIPELINES_HOLD_BYTES", COUNT, |c, v| put(&mut c.pipelines.hold_bytes, positive(v))),
     open("pipelines.hold_age", "SLIPSTREAM_PIPELINES_HOLD_AGE", TIME, |c, v| put(&mut c.pipelines.hold_age, time(v))),
     hidden("jwt_secret", "JWT_SECRET", "a secret of at least 16 bytes", |c, v| put_optional(&mut c.jwt_secret, v, jwt_secret)),
+    open("auth.registration", "SLIPSTREAM_REGISTRATION", "closed, invite or open", |c, v| {
+        put_optional(&mut c.auth.registration, v, registration)
+    }),
+    open("auth.audience", "SLIPSTREAM_AUDIENCE", "text", |c, v| put(&mut c.auth.audience, (!v.is_empty()).then(|| v.to_owned()))),
     open("cors_origins", "CORS_ORIGINS", "comma-separated origins such as https://pit.example, or *", |c, v| {
         put(&mut c.cors_origins, origins(v))
     }),

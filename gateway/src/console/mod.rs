@@ -1,4 +1,4 @@
-//! The pages, embedded: live (`GET /`), pipelines (`GET /pipelines`), agents (`GET /rl`), and everything they load under
+//! The pages, embedded: live (`GET /`), pipelines (`GET /pipelines`), agents (`GET /rl`), set-up (`GET /setup`), and everything they load under
 //! `/console/`.
 //!
 //! The files under `gateway/console/` are plain HTML, CSS and ES modules, built by nothing, and the
@@ -28,6 +28,7 @@ pub(crate) const PAGES: &[Route] = &[
     Route::page("/", |r| Box::pin(async move { file("index.html", &r.headers) })),
     Route::page("/pipelines", |r| Box::pin(async move { file("pipelines.html", &r.headers) })),
     Route::page("/rl", |r| Box::pin(async move { file("rl.html", &r.headers) })),
+    Route::page("/setup", |r| Box::pin(async move { file("setup.html", &r.headers) })),
 ];
 
 /// What the pages load.

@@ -9,7 +9,7 @@ use super::reply::ApiError;
 
 use crate::{
     app::Services,
-    auth::{api_key::claims_of_bearer, missing_token, token_of},
+    auth::{api_key::credential_of_bearer, missing_token, token_of},
     rate::ClientAddress,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Arc<Claims>, ProtocolError> {
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.to_owned();
-    claims_of_bearer(services, &bearer).await
+    credential_of_bearer(services, &bearer).await.map(|credential| credential.claims)
 }
 
 /// What a caller without good claims hears; that too many failures came from its address, where they did.

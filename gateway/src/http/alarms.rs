@@ -30,6 +30,11 @@ fn may_read(claims: &Claims, key: &str) -> bool {
     VehicleId::new(key).is_ok_and(|vehicle| claims.may_hear(&Channel::one(ChannelKind::Alerts, vehicle)))
 }
 
+/// Who hears anything of a vehicle may see the one alarm that it acknowledges.
+fn may_know(claims: &Claims, key: &str) -> bool {
+    VehicleId::new(key).is_ok_and(|vehicle| claims.may_hear_of(&vehicle))
+}
+
 async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let filter = filter_of(query)?;
@@ -90,7 +95,8 @@ async fn acknowledge(services: &Services, claims: &Claims, id: &str, body: &[u8]
     let Some(note) = fields.optional("note", text(MAX_NOTE)) else { return Err(fields.refusal()) };
     let alarm = find(services, id).await?;
     let own = VehicleId::new(&alarm.key).is_ok_and(|vehicle| claims.may_publish(&vehicle));
-    if !claims.may_manage() && !own {
+    let allowed = claims.may_manage() || own && may_know(claims, &alarm.key);
+    if !allowed {
         return Err(ApiError::forbidden(format_args!("acknowledge alarms of '{}'", alarm.key)));
     }
     services.pipelines.acknowledge(&alarm, &claims.sub, note.as_deref()).await?;

@@ -1,7 +1,7 @@
 //! `/api/drivers` and `/api/teams`: read and change who drives, and for whom.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{Driver, Team, TelemetrySpan};
+use slipstream_actors::ports::{Driver, Listing, Page, Team, TelemetrySpan};
 use slipstream_protocol::{Id, VehicleId, token::Claims};
 
 use super::{
@@ -17,22 +17,40 @@ const MAX_NAME: usize = 200;
 
 /// `GET /api/drivers`, `GET` and `PUT /api/drivers/<id>`, `GET /api/teams`, `PUT /api/teams/<id>`.
 pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/drivers", |r| Box::pin(async move { list(&r.services, &r.query).await })),
-    Route::get("/api/drivers/{id}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
+    Route::get("/api/drivers", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::get("/api/drivers/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
     Route::put("/api/drivers/{id}", |r| Box::pin(async move { put(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
     Route::get("/api/teams", |r| Box::pin(async move { teams(&r.services, &r.query).await })),
     Route::put("/api/teams/{id}", |r| Box::pin(async move { put_team(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
 ];
 
-async fn list(services: &Services, query: &str) -> ApiResult {
+async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     let page = page_of(query)?;
-    let listing = services.records.drivers(page).await?;
+    let listing = match claims.vehicles_heard_of() {
+        None => services.records.drivers(page).await?,
+        Some(heard) => drivers_among(services, &heard, page).await?,
+    };
     Ok(listed(services.clock.now(), page, listing, "drivers", |driver| view(&driver)))
 }
 
+/// The drivers among these ids, which a token names one by one.
+async fn drivers_among(services: &Services, ids: &[VehicleId], page: Page) -> Result<Listing<Driver>, ApiError> {
+    let mut known = Vec::new();
+    for id in ids {
+        known.extend(services.records.driver(id).await?);
+    }
+    let total = known.len() as u64;
+    let skipped = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let entries = known.into_iter().skip(skipped).take(page.size as usize).collect();
+    Ok(Listing { entries, total })
+}
+
 /// A driver, with what telemetry there is of it.
-async fn read(services: &Services, id: &str) -> ApiResult {
+async fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     let id: VehicleId = path_id("id", id)?;
+    if !claims.may_hear_of(&id) {
+        return Err(ApiError::forbidden(format_args!("read the driver '{id}'")));
+    }
     let found = services.records.driver(&id).await?.ok_or_else(|| ApiError::not_found(format_args!("the driver '{id}'")))?;
     let spans = services.records.telemetry_spans(&id).await?;
     let mut shown = view(&found);

@@ -26,8 +26,8 @@ async fn give(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
     let (Some(driver), session @ Some(_), Some(telemetry)) = (driver, session, telemetry) else {
         return Err(fields.refusal());
     };
-    // Feedback is told on the driver's channel, so it takes the right to speak there.
-    if !claims.may_publish(&driver) && !claims.may_manage() {
+    // Feedback is told on the driver's channel, so it takes the right to speak there; and it tells of the driver's laps.
+    if !claims.may_manage_vehicle(&driver) || !claims.may_hear_of(&driver) {
         return Err(ApiError::forbidden(format_args!("ask for feedback for '{driver}'")));
     }
     let now = services.clock.now();

@@ -11,10 +11,11 @@ use prometheus_client::{
 };
 
 use super::{
-    reply::{self, Response},
+    reply::{self, ApiError, ApiResult},
     routing::Route,
 };
 use slipstream_engine::pipeline::flow::StepStats;
+use slipstream_protocol::token::Claims;
 
 use crate::{
     app::Services,
@@ -26,19 +27,25 @@ use crate::{
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
-pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { Ok(scrape(&r.services)) }))];
+pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { scrape(&r.services, r.claims()?) }))];
 
-fn scrape(services: &Services) -> Response {
-    match render(services) {
+fn scrape(services: &Services, claims: &Claims) -> ApiResult {
+    // They name every pipeline, store and table.
+    if !claims.hears_everything() {
+        return Err(ApiError::forbidden("read the metrics: they tell of everything, and its channels are narrowed"));
+    }
+    Ok(match render(services) {
         Ok(text) => reply::body(StatusCode::OK, OPENMETRICS, text),
         Err(_) => reply::body(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
-    }
+    })
 }
 
 fn render(services: &Services) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("slipstream");
     services.counters.register(&mut registry);
     services.rates.register(&mut registry);
+    services.revocations.register_metrics(&mut registry);
+    services.refused_origins.register(&mut registry);
     let mut readings = Readings::default();
     readings.actors(services);
     readings.journal(services);

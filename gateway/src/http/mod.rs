@@ -15,6 +15,7 @@ mod feedback;
 mod fields;
 mod frame;
 mod health;
+mod invites;
 mod keys;
 mod metrics;
 mod openapi;
@@ -22,6 +23,7 @@ mod operations;
 mod paging;
 mod percent;
 mod pipelines;
+mod registration;
 mod replays;
 pub mod reply;
 mod request_id;
@@ -31,7 +33,9 @@ mod routing;
 mod series_query;
 mod serve;
 mod sessions;
+mod site;
 mod telemetry;
+mod tokens;
 mod tracks;
 mod users;
 mod vehicles;
@@ -48,7 +52,8 @@ use slipstream_protocol::{ErrorCode, token::Claims};
 use warp::{Filter, filters::BoxedFilter, path::FullPath};
 
 pub(crate) use access::refused;
-pub(crate) use cors::{allow as allow_origin, allowed_origin};
+pub use cors::RefusedOrigins;
+pub(crate) use cors::{PageOrigin, allow as allow_origin};
 pub use frame::Frame;
 pub(crate) use health::Health;
 pub(crate) use routing::{Origin, Route, RoutedRequest};
@@ -60,7 +65,7 @@ use reply::{ApiError, Response};
 use routing::{Parts, Routes};
 
 /// The routes of every resource, each listed in the resource's own file.
-fn tables() -> [&'static [Route]; 25] {
+fn tables() -> [&'static [Route]; 28] {
     [
         telemetry::ROUTES,
         video::ROUTES,
@@ -79,6 +84,9 @@ fn tables() -> [&'static [Route]; 25] {
         tracks::ROUTES,
         drivers::ROUTES,
         users::ROUTES,
+        registration::ROUTES,
+        invites::ROUTES,
+        tokens::ROUTES,
         keys::ROUTES,
         rl::BUS,
         rl::AGENTS,

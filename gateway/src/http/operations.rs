@@ -214,9 +214,50 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/api/auth/register",
         "people",
         Access::Open,
-        "Register; the very first user becomes admin",
-        &[("email", "string", "login name"), ("password", "string", "kept as an argon2 hash"), ("name?", "string", "for people")],
+        "Register as viewer, or as an invitation says, where auth.registration lets one; on this machine the very first becomes admin",
+        &[
+            ("email", "string", "login name"),
+            ("password", "string", "kept as an argon2 hash"),
+            ("name?", "string", "for people"),
+            ("invite?", "string", "the one-time code of an invitation"),
+        ],
     ),
+    post(
+        "/api/auth/setup",
+        "people",
+        Access::Open,
+        "Become the first admin, by the one-time code that the log shows while there is none",
+        &[
+            ("code", "string", "what follows # in the link"),
+            ("email", "string", "login name"),
+            ("password", "string", "kept as an argon2 hash"),
+            ("name?", "string", "for people"),
+        ],
+    ),
+    post(
+        "/api/invites",
+        "people",
+        Access::Admin,
+        "Make a one-time code by which someone registers",
+        &[
+            ("role?", "string", "what the user will be; viewer where absent"),
+            ("driverId?", "id", "the id a driver drives as"),
+            ("ttl?", "string", "how long it works, as in 12h; 7d where absent"),
+        ],
+    ),
+    get("/api/invites", "people", Access::Admin, "Invitations not used yet", PAGE),
+    Operation { method: "delete", status: "200", ..get("/api/invites/{id}", "people", Access::Admin, "Take an invitation back", &[]) },
+    ok(post(
+        "/api/tokens/revoke",
+        "people",
+        Access::Token,
+        "Revoke a token, by itself, its id or its subject; its connections are closed; those of others only as admin",
+        &[
+            ("token?", "string", "the token"),
+            ("jti?", "string", "a token's id"),
+            ("subject?", "string", "all tokens of this subject issued until now"),
+        ],
+    )),
     ok(post("/api/auth/login", "people", Access::Open, "Log in; answers a token", &[("email", "string", ""), ("password", "string", "")])),
     get("/api/auth/me", "people", Access::Token, "What the caller's token says", &[]),
     post(
@@ -233,15 +274,44 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ],
     ),
     get("/api/users", "people", Access::Admin, "Users", PAGE),
+    Operation {
+        access: Access::Admin,
+        ..put(
+            "/api/users/{id}",
+            "people",
+            "Change a user; its tokens are revoked",
+            &[
+                ("role?", "string", "admin, engineer, driver, viewer or relay"),
+                ("password?", "string", "a new one"),
+                ("name?", "string", "for people"),
+                ("driverId?", "id", "the id a driver drives as"),
+            ],
+        )
+    },
+    Operation {
+        method: "delete",
+        status: "200",
+        ..get("/api/users/{id}", "people", Access::Admin, "Remove a user, its tokens and the API keys it made", &[])
+    },
     post(
         "/api/keys",
         "people",
-        Access::Admin,
-        "Make an API key",
-        &[("name", "string", "what it is for"), ("role", "string", "what it may"), ("publish?", "array", "ids it may publish for")],
+        Access::Manager,
+        "Make an API key, of at most one's own rights and life",
+        &[
+            ("name", "string", "what it is for"),
+            ("role", "string", "what it may"),
+            ("channels?", "array", "channels it may hear; all where absent"),
+            ("publish?", "array", "ids it may publish for"),
+            ("expiresAt?", "time", "when it ends; where absent never for an admin's, with the own token for an engineer's"),
+        ],
     ),
-    get("/api/keys", "people", Access::Admin, "API keys", PAGE),
-    Operation { method: "delete", status: "200", ..get("/api/keys/{id}", "people", Access::Admin, "Take an API key back", &[]) },
+    get("/api/keys", "people", Access::Manager, "API keys: an admin's sees all, others their own", PAGE),
+    Operation {
+        method: "delete",
+        status: "200",
+        ..get("/api/keys/{id}", "people", Access::Manager, "Take an API key back; its connections are closed", &[])
+    },
     post(
         "/api/replays",
         "replays",

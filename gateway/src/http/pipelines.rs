@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use slipstream_engine::pipeline::CommandError;
-use slipstream_protocol::{ErrorCode, token::Claims};
+use slipstream_protocol::{Channel, ChannelKind, ErrorCode, Id, token::Claims};
 
 use super::{
     extract::parse,
@@ -42,12 +42,12 @@ fn refusal(error: &DocumentError) -> ApiError {
 
 /// Every route below `/api/pipelines`.
 pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/pipelines", |r| Box::pin(async move { list(&r.services).await })),
+    Route::get("/api/pipelines", |r| Box::pin(async move { list(&r.services, r.claims()?).await })),
     Route::post("/api/pipelines", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/pipelines/{name}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
+    Route::get("/api/pipelines/{name}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
     Route::put("/api/pipelines/{name}", |r| Box::pin(async move { replace(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
     Route::delete("/api/pipelines/{name}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::get("/api/pipelines/{name}/stats", |r| Box::pin(async move { stats(&r.services, r.parameter(0)).await })),
+    Route::get("/api/pipelines/{name}/stats", |r| Box::pin(async move { stats(&r.services, r.claims()?, r.parameter(0)).await })),
     Route::post("/api/pipelines/{name}/pause", |r| Box::pin(async move { pause(&r.services, r.claims()?, r.parameter(0)).await })),
     Route::post("/api/pipelines/{name}/resume", |r| Box::pin(async move { resume(&r.services, r.claims()?, r.parameter(0)).await })),
     Route::post("/api/pipelines/{name}/steps/{step}/commands", |r| {
@@ -63,8 +63,16 @@ fn text(body: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(body).map_err(|_| ApiError::new(ErrorCode::InvalidUtf8, "the body is not UTF-8"))
 }
 
-async fn list(services: &Services) -> ApiResult {
-    let all: Vec<Value> = services.pipelines.list().await.iter().map(brief).collect();
+/// Whoever may not hear a pipeline's results learns nothing of it.
+fn audible(claims: &Claims, name: &str) -> Result<(), ApiError> {
+    let heard = Id::new(name).is_ok_and(|id| claims.may_hear(&Channel::one(ChannelKind::Pipeline, id)));
+    if heard || claims.hears_everything() { Ok(()) } else { Err(ApiError::forbidden(format_args!("hear 'pipeline:{name}'"))) }
+}
+
+async fn list(services: &Services, claims: &Claims) -> ApiResult {
+    let mut all = services.pipelines.list().await;
+    all.retain(|pipeline| audible(claims, &pipeline.name).is_ok());
+    let all: Vec<Value> = all.iter().map(brief).collect();
     Ok(reply::ok(services.clock.now(), all, "pipelines"))
 }
 
@@ -75,12 +83,14 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     Ok(reply::created(services.clock.now(), whole(&view), "the pipeline runs"))
 }
 
-async fn read(services: &Services, name: &str) -> ApiResult {
+async fn read(services: &Services, claims: &Claims, name: &str) -> ApiResult {
+    audible(claims, name)?;
     let view = services.pipelines.read(name).await?;
     Ok(reply::ok(services.clock.now(), whole(&view), "pipeline"))
 }
 
-async fn stats(services: &Services, name: &str) -> ApiResult {
+async fn stats(services: &Services, claims: &Claims, name: &str) -> ApiResult {
+    audible(claims, name)?;
     let view = services.pipelines.read(name).await?;
     let mut shown = serde_json::to_value(&view.stats).unwrap_or_default();
     shown["tables"] = json!(view.tables);

@@ -14,7 +14,7 @@ pub(super) fn of(path: &str) -> &'static str {
     }
 }
 
-const RESOURCES: [(&str, &str); 29] = [
+const RESOURCES: [(&str, &str); 31] = [
     ("pipelines", "/api/pipelines"),
     ("alarms", "/api/alarms"),
     ("telemetry", "/api/telemetry"),
@@ -27,6 +27,8 @@ const RESOURCES: [(&str, &str); 29] = [
     ("voice", "/api/voice"),
     ("auth", "/api/auth"),
     ("users", "/api/users"),
+    ("invites", "/api/invites"),
+    ("tokens", "/api/tokens"),
     ("drivers", "/api/drivers"),
     ("teams", "/api/teams"),
     ("tracks", "/api/tracks"),

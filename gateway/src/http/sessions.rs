@@ -31,7 +31,7 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     let (Some(driver), Some(name), Some(track)) = (driver, name, track) else {
         return Err(fields.refusal());
     };
-    if !claims.may_manage() && !claims.may_publish(&driver) {
+    if !claims.may_manage_vehicle(&driver) {
         return Err(ApiError::forbidden(format_args!("open a session of '{driver}'")));
     }
     let session = Session { id: SessionId::from(new_id()), driver, name, track, created_at: now };

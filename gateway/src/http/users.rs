@@ -1,53 +1,41 @@
-//! `/api/auth` and `/api/users`: register, log in, and whom an admin lets in.
-
-use std::time::Duration;
+//! `/api/auth` and `/api/users`: log in, and whom an admin lets in, changes and removes.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::User;
+use slipstream_actors::ports::{ApiKey, User};
 use slipstream_protocol::{
-    ErrorCode, ProtocolError, VehicleId,
+    ErrorCode, Id, ProtocolError, VehicleId,
     token::{Claims, Role},
 };
 
 use super::{
     access::refused,
     fields::{Fields, id as id_field, string, text},
-    paging::{listed, page_of},
+    paging::{listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
     routing::Route,
 };
-use crate::{app::Services, auth::password, media::new_id, rate::ClientAddress};
-
-/// How long a token from a login lives.
-const TOKEN_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// Longest email, characters (RFC 5321's bound on a path, less its brackets).
-const MAX_EMAIL: usize = 254;
+use crate::{
+    app::Services,
+    auth::{
+        self, password,
+        withdrawal::{self, TOKEN_LIFE},
+    },
+    media::new_id,
+    rate::ClientAddress,
+};
 
 /// Longest name, characters.
 const MAX_NAME: usize = 200;
 
-/// `POST /api/auth/register`, `POST /api/auth/login`, `GET /api/auth/me`, `GET` and `POST /api/users`.
+/// `POST /api/auth/login`, `GET /api/auth/me`, `GET` and `POST /api/users`, `PUT` and `DELETE /api/users/<id>`.
 pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/auth/register", |r| Box::pin(async move { register(&r.services, r.origin.address, &r.body).await })),
     Route::post("/api/auth/login", |r| Box::pin(async move { login(&r.services, r.origin.address, &r.body).await })),
     Route::get("/api/auth/me", |r| Box::pin(async move { Ok(reply::ok(r.services.clock.now(), &**r.claims()?, "what this token says")) })),
     Route::post("/api/users", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
     Route::get("/api/users", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+    Route::put("/api/users/{id}", |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+    Route::delete("/api/users/{id}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
 ];
-
-/// Anyone may register, as viewer. The very first user becomes admin.
-async fn register(services: &Services, address: ClientAddress, body: &[u8]) -> ApiResult {
-    // Each costs as much as a wrong password: hashing is slow on purpose.
-    services.rates.attempt_from(address)?;
-    services.rates.failure_from(address)?;
-    let mut fields = Fields::of(body)?;
-    let new = NewUser::of(&mut fields);
-    let Some(new) = new else { return Err(fields.refusal()) };
-    let user = new.keep(services, Role::Viewer, None).await?;
-    let token = token_for(services, &user)?;
-    Ok(reply::created(services.clock.now(), token, "user registered"))
-}
 
 /// Who fails too often is turned away before the password is looked at.
 async fn login(services: &Services, address: ClientAddress, body: &[u8]) -> ApiResult {
@@ -79,7 +67,7 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     let (Some(new), Some(role), Some(driver)) = (new, role, driver) else {
         return Err(fields.refusal());
     };
-    let user = new.keep(services, role, driver).await?;
+    let user = services.records.add_user(new.into_user(services, role, driver).await?).await?;
     Ok(reply::created(services.clock.now(), view(&user), "user created"))
 }
 
@@ -90,48 +78,102 @@ async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
     Ok(listed(services.clock.now(), page, listing, "users", |user| view(&user)))
 }
 
-fn admin_only(claims: &Claims) -> Result<(), ApiError> {
+/// Changes role, name, driver or password. What the user holds of tokens is revoked: it logs in again as what it is now.
+async fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+    admin_only(claims)?;
+    let id: Id = path_id("id", id)?;
+    let mut user = find(services, &id).await?;
+    let mut fields = Fields::of(body)?;
+    let name = fields.optional("name", text(MAX_NAME));
+    let role = fields.optional("role", role);
+    let driver = fields.optional("driverId", id_field::<VehicleId>);
+    let password = fields.optional("password", password_text);
+    let (Some(name), Some(role), Some(driver), Some(password)) = (name, role, driver, password) else {
+        return Err(fields.refusal());
+    };
+    user.role = role.unwrap_or(user.role);
+    user.driver = driver.or(user.driver);
+    user.name = name.unwrap_or(user.name);
+    if user.role == Role::Driver && user.driver.is_none() {
+        fields.breaks("driverId", "a user of role driver needs the id it drives as");
+    }
+    fields.whole()?;
+    if let Some(password) = password {
+        user.password_hash = password::hash(password).await?;
+    }
+    let keys = withdrawal::keys_of(&*services.records, &id).await?;
+    if !services.records.change_user(user.clone()).await? {
+        return Err(last_admin());
+    }
+    withdraw(services, &id, &keys, claims).await?;
+    Ok(reply::ok(services.clock.now(), view(&user), "user changed; its tokens are revoked"))
+}
+
+async fn remove(services: &Services, claims: &Claims, id: &str) -> ApiResult {
+    admin_only(claims)?;
+    let id: Id = path_id("id", id)?;
+    let user = find(services, &id).await?;
+    let keys = withdrawal::keys_of(&*services.records, &id).await?;
+    if !services.records.remove_user(&id).await? {
+        return Err(last_admin());
+    }
+    withdraw(services, &id, &keys, claims).await?;
+    Ok(reply::ok(services.clock.now(), view(&user), "user removed; its tokens and the API keys it made are revoked"))
+}
+
+async fn find(services: &Services, id: &Id) -> Result<User, ApiError> {
+    services.records.user(id).await?.ok_or_else(|| ApiError::not_found(format_args!("the user '{id}'")))
+}
+
+fn last_admin() -> ApiError {
+    ApiError::new(ErrorCode::Conflict, "it is the last admin: make another one first")
+}
+
+/// Revokes what the user held, and closes the connections open with it.
+async fn withdraw(services: &Services, user: &Id, keys: &[ApiKey], claims: &Claims) -> Result<(), ApiError> {
+    let now = services.clock.now();
+    for revocation in withdrawal::after_change(&*services.records, user, keys, &claims.sub, now).await? {
+        auth::revoke(services, revocation).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn admin_only(claims: &Claims) -> Result<(), ApiError> {
     if claims.role == Role::Admin { Ok(()) } else { Err(ApiError::forbidden("manage users; an admin's may")) }
 }
 
 /// What every new user brings.
-struct NewUser {
+pub(super) struct NewUser {
     email: String,
     password: String,
     name: Option<String>,
 }
 
 impl NewUser {
-    fn of(fields: &mut Fields) -> Option<Self> {
+    pub(super) fn of(fields: &mut Fields) -> Option<Self> {
         let email = fields.required("email", email);
-        let password = fields.required("password", |value| {
-            let given = string(value)?;
-            if given.chars().count() < password::MIN_CHARS || given.len() > password::MAX_BYTES {
-                return Err(format!("{} characters to {} bytes are expected", password::MIN_CHARS, password::MAX_BYTES));
-            }
-            Ok(given.to_owned())
-        });
+        let password = fields.required("password", password_text);
         let name = fields.optional("name", text(MAX_NAME));
         Some(Self { email: email?, password: password?, name: name? })
     }
 
-    async fn keep(self, services: &Services, role: Role, driver: Option<VehicleId>) -> Result<User, ApiError> {
+    /// The user to keep, its password hashed.
+    pub(super) async fn into_user(self, services: &Services, role: Role, driver: Option<VehicleId>) -> Result<User, ApiError> {
         let password_hash = password::hash(self.password).await?;
         let name = self.name.unwrap_or_else(|| self.email.split('@').next().unwrap_or_default().to_owned());
-        let user = User { id: new_id(), email: self.email, name, role, driver, password_hash, created_at: services.clock.now() };
-        Ok(services.records.create_user(user).await?)
+        Ok(User { id: new_id(), email: self.email, name, role, driver, password_hash, created_at: services.clock.now() })
     }
 }
 
-/// An email as far as its form tells: something, one `@`, something. Whether it exists only mail can tell.
+/// A password as long as it may be.
+fn password_text(value: &Value) -> Result<String, String> {
+    let given = string(value)?;
+    password::check(given).map(|()| given.to_owned())
+}
+
+/// An email as [`auth::email`] takes it.
 fn email(value: &Value) -> Result<String, String> {
-    let email = text(MAX_EMAIL)(value)?.to_lowercase();
-    match email.split_once('@') {
-        Some((name, host)) if !name.is_empty() && !host.is_empty() && !host.contains('@') && !email.contains(char::is_whitespace) => {
-            Ok(email)
-        }
-        _ => Err("an email such as ann@example.org is expected".to_owned()),
-    }
+    auth::email(&text(auth::MAX_EMAIL)(value)?)
 }
 
 /// The word for a role.
@@ -143,7 +185,7 @@ pub(super) fn role(value: &Value) -> Result<Role, String> {
     })
 }
 
-fn token_for(services: &Services, user: &User) -> Result<Value, ApiError> {
+pub(super) fn token_for(services: &Services, user: &User) -> Result<Value, ApiError> {
     let now = services.clock.now();
     let expires_at = now.plus(TOKEN_LIFE);
     let publish = match user.role {
@@ -158,7 +200,7 @@ fn token_for(services: &Services, user: &User) -> Result<Value, ApiError> {
         channels: None,
         publish,
     };
-    let token = services.auth.mint(&claims).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    let token = services.auth.issue(&claims, now).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     Ok(json!({ "token": token, "tokenType": "Bearer", "expiresAt": expires_at, "user": view(user) }))
 }
 
@@ -171,17 +213,4 @@ fn view(user: &User) -> Value {
         "driverId": user.driver,
         "createdAt": user.created_at,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn emails_are_lower_cased_and_what_is_none_is_refused() {
-        assert_eq!(email(&Value::from(" Ann@Example.ORG ")).unwrap(), "ann@example.org");
-        for bad in ["ann", "@example.org", "ann@", "a@b@c", "a b@c.d", ""] {
-            assert!(email(&Value::from(bad)).is_err(), "{bad}");
-        }
-    }
 }

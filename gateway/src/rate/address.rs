@@ -22,6 +22,11 @@ impl ClientAddress {
         Self(hops.map(|hop| hop.to_canonical()).find(|hop| !proxies.contains(hop)).or(Some(peer)))
     }
 
+    /// Whether it is this machine itself.
+    pub fn is_loopback(self) -> bool {
+        self.0.is_some_and(|address| address.is_loopback())
+    }
+
     /// What is limited: an IPv4 address, or the /64 network of an IPv6 one, of which a single host has
     /// as many as it likes. `None` for this machine itself, which is not limited by address.
     pub(super) fn network(self) -> Option<IpAddr> {

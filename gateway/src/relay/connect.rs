@@ -89,7 +89,7 @@ impl ConnectError {
 
 fn hint(status: u16) -> &'static str {
     match status {
-        401 => "; give a valid token (slipstream token mints one with the server's secret)",
+        401 => "; give a valid token (slipstream token mints one with the secret of the server's DATA_DIR, which --data-dir names)",
         403 => "; this token does not give the right",
         404 => "; is this the address of a Slipstream server?",
         _ => "",

@@ -75,6 +75,7 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     let environment = fields.required("environment", |v| string(v)?.parse::<EnvironmentKind>().map_err(|e| e.to_string()));
     let seed = fields.optional("seed", whole);
     let (Some(agent), Some(environment), Some(seed)) = (agent, environment, seed) else { return Err(fields.refusal()) };
+    may_hear(Some(claims), &agent)?;
     let command = AgentCommand::Create { environment, seed: seed.unwrap_or_else(rand::random) };
     let view = services.router.command(&agent, command).await?;
     Ok(reply::created(services.clock.now(), agent_json(&view), "agent made"))

@@ -53,6 +53,11 @@ fn both(now: Timestamp, data: Value, message: &str) -> Response {
     reply::body(StatusCode::OK, "application/json", Value::Object(whole).to_string())
 }
 
+fn may_drive_bus(services: &Services, claims: Option<&Claims>) -> Result<(), ApiError> {
+    may_drive(claims)?;
+    may_hear(claims, &services.bus.agent)
+}
+
 fn no_model() -> ApiError {
     slipstream_actors::CommandError::Agent(AgentError::NoPolicy).into()
 }
@@ -101,7 +106,7 @@ async fn read(services: &Services, caller: Option<&Claims>, told: Told) -> ApiRe
 }
 
 async fn load(services: &Services, caller: Option<&Claims>, body: &[u8]) -> ApiResult {
-    may_drive(caller)?;
+    may_drive_bus(services, caller)?;
     let mut fields = Fields::of(body)?;
     let algorithm = fields.required("algorithm", |value| {
         let name = string(value)?;
@@ -116,14 +121,14 @@ async fn load(services: &Services, caller: Option<&Claims>, body: &[u8]) -> ApiR
 }
 
 async fn reset(services: &Services, caller: Option<&Claims>) -> ApiResult {
-    may_drive(caller)?;
+    may_drive_bus(services, caller)?;
     let view = services.bus.command(AgentCommand::Reset { seed: None }).await?;
     let data = json!({ "observation": view.observation, "state": state(&view) });
     Ok(both(services.clock.now(), data, "the environment is reset"))
 }
 
 async fn step(services: &Services, caller: Option<&Claims>, body: &[u8]) -> ApiResult {
-    may_drive(caller)?;
+    may_drive_bus(services, caller)?;
     // Before the body is looked at: without a model no step is right.
     present(services)?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;

@@ -47,7 +47,7 @@ fn may_hear(claims: Option<&Claims>, agent: &slipstream_protocol::AgentId) -> Re
 /// Refuses who may not tell agents what to do.
 fn may_drive(claims: Option<&Claims>) -> Result<(), ApiError> {
     match claims {
-        Some(claims) if !claims.may_manage() => Err(ApiError::forbidden("drive agents: role admin or engineer is needed")),
+        Some(claims) if !claims.may_drive() => Err(ApiError::forbidden("drive agents: role admin or engineer is needed")),
         _ => Ok(()),
     }
 }
