@@ -83,7 +83,7 @@ fn help_lists_every_command_with_examples_and_exit_codes() {
     let help = run(data.path(), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let help = text(&help.stdout);
-    for word in ["serve", "demo", "relay", "tail", "token", "config", "completions", "Examples:", "Exit codes:"] {
+    for word in ["serve", "demo", "relay", "tail", "token", "user", "config", "completions", "Examples:", "Exit codes:"] {
         assert!(help.contains(word), "{word} is missing in:\n{help}");
     }
     for command in ["serve", "demo", "relay", "tail", "token", "config"] {
@@ -109,6 +109,51 @@ fn a_minted_token_says_what_was_asked_and_verifies_with_the_same_secret() {
     assert!(claims.may_publish(&VehicleId::new("HAM").unwrap()) && !claims.may_publish(&VehicleId::new("VER").unwrap()));
     assert!(!claims.may_hear(&"video:ALB".parse().unwrap()));
     assert!((claims.exp - now_s() - 7_200).abs() < 60);
+}
+
+#[test]
+fn a_token_is_minted_with_an_existing_secret_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("data");
+    let token = |arguments: &[&str]| slipstream(data.path()).env("DATA_DIR", &folder).arg("token").args(arguments).output().unwrap();
+    let refused = token(&["--role", "viewer"]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    for part in [folder.to_str().unwrap(), "--data-dir", "--new"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(refused.stdout.is_empty() && !folder.exists(), "nothing is left behind");
+    assert!(token(&["--new"]).status.success() && token(&[]).status.success());
+    for (arguments, says) in [
+        (&["--role", "driver"][..], "--subject"),
+        (&["--role", "driver", "--publish", "ALB"], "--subject"),
+        (&["--role", "admin", "--channels", "telemetry:ALB"], "admin"),
+        (&["--role", "viewer", "--publish", "ALB"], "viewer"),
+    ] {
+        let out = token(arguments);
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&out.stderr).contains(says) && out.stdout.is_empty(), "{arguments:?}: {}", text(&out.stderr));
+    }
+    assert!(token(&["--role", "driver", "--subject", "ALB"]).status.success());
+}
+
+#[test]
+fn users_are_added_to_an_existing_database_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("data");
+    let user = |arguments: &[&str]| slipstream(data.path()).env("DATA_DIR", &folder).arg("user").args(arguments).output().unwrap();
+    let refused = user(&["add", "ann@example.org", "--role", "admin"]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains(folder.to_str().unwrap()) && said.contains("--new"), "{said}");
+    assert!(!folder.exists(), "nothing is left behind");
+    let added = user(&["add", "Ann@example.org", "--role", "admin", "--new"]);
+    assert!(text(&added.stdout).contains("ann@example.org is admin now; password: "), "{}{}", text(&added.stdout), text(&added.stderr));
+    assert_eq!(user(&["add", "ann@example.org"]).status.code(), Some(1), "the email is taken");
+    for bad in [&["add", "ann"][..], &["add", "b@example.org", "--role", "driver"], &["role", "nobody@example.org", "viewer"]] {
+        assert_eq!(user(bad).status.code(), Some(2), "{bad:?}");
+    }
+    let invited = user(&["invite", "--role", "engineer"]);
+    assert!(text(&invited.stdout).starts_with("sli_") && text(&invited.stderr).contains("/setup#"), "{}", text(&invited.stderr));
 }
 
 #[test]
