@@ -2,9 +2,11 @@
 //!
 //! [`train`] blocks its thread for as long as the run lasts: whoever calls it gives it a thread of its own.
 //! It is stopped between two advances by what watches it, and goes on from its checkpoint exactly as it
-//! would have.
+//! would have: the checkpoint holds the learner and what the run knows besides ([`kept`]), and whether an evaluation is due
+//! follows from the steps alone.
 
 mod curve;
+mod kept;
 mod policy_file;
 mod priority;
 
@@ -22,6 +24,8 @@ use slipstream_engine::rl::{
 };
 
 pub use curve::{CurveError, curve_svg};
+use kept::{Best, Kept};
+pub(crate) use policy_file::read_network;
 pub use policy_file::{PolicyFileError, load_policy, read_policy_file, write_file};
 pub(crate) use priority::give_way;
 
@@ -47,7 +51,7 @@ pub struct TrainingOptions {
     pub steps: u64,
     /// It ends sooner once the policy reaches this mean return over [`episodes`](Self::episodes) episodes.
     pub until: Option<f64>,
-    /// Steps between two evaluations.
+    /// An evaluation is due at every multiple of so many steps.
     pub evaluate_every: u64,
     /// Episodes of an evaluation.
     pub episodes: usize,
@@ -173,18 +177,12 @@ pub fn train_suspendable(
     run.end(broken.is_some()).map(Some)
 }
 
-/// The best policy so far, and how good it is.
-struct Best {
-    policy: Arc<dyn Policy>,
-    file: Vec<u8>,
-    mean: f64,
-}
-
 struct Run<'o> {
     options: &'o TrainingOptions,
     learner: Box<dyn Learner>,
     best: Option<Best>,
-    evaluated_at: u64,
+    /// The mean return of an evaluation at the present step.
+    evaluated: Option<f64>,
     kept: Instant,
     learning: Duration,
     moments: Vec<Moment>,
@@ -192,32 +190,38 @@ struct Run<'o> {
 
 impl<'o> Run<'o> {
     fn begin(options: &'o TrainingOptions) -> Result<Self, TrainingError> {
-        let learner = match resumable(options)? {
-            Some(learner) => learner,
-            None => learners::begin(options.environment, &options.config, options.seed)?,
+        let (learner, Kept { best, evaluated }) = match resumable(options)? {
+            Some(resumed) => resumed,
+            None => (learners::begin(options.environment, &options.config, options.seed)?, Kept::default()),
         };
-        let evaluated_at = learner.progress().steps;
-        Ok(Self { options, learner, best: None, evaluated_at, kept: Instant::now(), learning: Duration::ZERO, moments: Vec::new() })
+        Ok(Self { options, learner, best, evaluated, kept: Instant::now(), learning: Duration::ZERO, moments: Vec::new() })
+    }
+
+    /// The step at which the next evaluation is due: a multiple of the distance, however the run was interrupted.
+    fn next_evaluation(&self, steps: u64) -> u64 {
+        let every = self.options.evaluate_every.max(1);
+        (steps / every + 1).saturating_mul(every)
     }
 
     /// Learns for a while; evaluates when it is time to.
     fn advance(&mut self) -> Result<&Moment, TrainingError> {
         let steps = self.learner.progress().steps;
-        let ends = [steps + ADVANCE, self.evaluated_at + self.options.evaluate_every, self.options.steps];
+        let due_at = self.next_evaluation(steps);
+        let ends = [steps + ADVANCE, due_at, self.options.steps];
         let until = ends.into_iter().min().unwrap_or(self.options.steps).max(steps + 1);
         let begun = Instant::now();
         let progress = self.learner.advance(until - steps)?;
         // Nobody asks for single episodes; they would pile up.
         drop(self.learner.drain_episodes());
         self.learning += begun.elapsed();
-        let due = progress.steps >= self.evaluated_at + self.options.evaluate_every || progress.steps >= self.options.steps;
+        let due = progress.steps >= due_at || progress.steps >= self.options.steps;
         let evaluation = if due { Some(self.evaluate()?) } else { None };
+        self.evaluated = evaluation.as_ref().map(|evaluation| evaluation.mean);
         self.moments.push(Moment { progress, evaluation, learning: self.learning });
         Ok(self.moments.last().expect("one was just pushed"))
     }
 
     fn evaluate(&mut self) -> Result<Evaluation, TrainingError> {
-        self.evaluated_at = self.learner.progress().steps;
         let policy = self.learner.policy()?;
         let environment = self.options.environment.environment();
         let evaluation = evaluate(&*policy, &environment, self.options.episodes, EVALUATION_SEED, Selection::Greedy)?;
@@ -228,15 +232,15 @@ impl<'o> Run<'o> {
     }
 
     fn reached(&self) -> bool {
-        let last = self.moments.last().and_then(|moment| moment.evaluation.as_ref());
-        self.options.until.zip(last).is_some_and(|(until, evaluation)| evaluation.mean >= until)
+        self.options.until.zip(self.evaluated).is_some_and(|(until, mean)| mean >= until)
     }
 
     /// Writes the checkpoint where it is time to, or in any case.
     fn keep(&mut self, in_any_case: bool) -> Result<(), TrainingError> {
         let Some(path) = &self.options.checkpoint else { return Ok(()) };
         if in_any_case || self.kept.elapsed() >= CHECKPOINT_EVERY {
-            write_file(path, &self.learner.checkpoint()?).map_err(|source| TrainingError::File { path: path.clone(), source })?;
+            let checkpoint = kept::write(&self.learner.checkpoint()?, self.best.as_ref(), self.evaluated)?;
+            write_file(path, &checkpoint).map_err(|source| TrainingError::File { path: path.clone(), source })?;
             self.kept = Instant::now();
         }
         Ok(())
@@ -261,8 +265,11 @@ fn file_of(learner: &dyn Learner) -> Result<Vec<u8>, LearnerError> {
     }
 }
 
-/// The learner of the checkpoint, where one is to be resumed and there is one.
-fn resumable(options: &TrainingOptions) -> Result<Option<Box<dyn Learner>>, TrainingError> {
+/// A learner, and what is kept beside it.
+type Resumed = (Box<dyn Learner>, Kept);
+
+/// The learner of the checkpoint and what is kept beside it, where one is to be resumed and there is one.
+fn resumable(options: &TrainingOptions) -> Result<Option<Resumed>, TrainingError> {
     let Some(path) = options.checkpoint.as_deref().filter(|_| options.resume) else { return Ok(None) };
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -271,7 +278,7 @@ fn resumable(options: &TrainingOptions) -> Result<Option<Box<dyn Learner>>, Trai
     };
     let learner = learners::resume(&bytes)?;
     let (found, wanted) = (learner.environment(), options.environment.environment().name());
-    if found == wanted { Ok(Some(learner)) } else { Err(other_run(path, found, wanted)) }
+    if found == wanted { Ok(Some((learner, kept::read(&bytes)?))) } else { Err(other_run(path, found, wanted)) }
 }
 
 fn other_run(path: &Path, found: &str, wanted: &str) -> TrainingError {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::super::tensor::Numbers;
@@ -82,4 +82,31 @@ impl<'b> Checkpoint<'b> {
     pub(super) fn u64(&self, name: &str) -> Result<Vec<u64>, LearnerError> {
         Ok(self.bytes(name, Dtype::U64)?.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
     }
+}
+
+/// Metadata entry and tensor of what [`attach`] puts beside a learner's state.
+const ATTACHED: &str = "slipstream-run";
+
+/// Returns the checkpoint with the state of what drives the learner in the same file, so that both are replaced together:
+/// a JSON text and bytes. A reader that does not know of it reads the learner as before.
+pub fn attach(checkpoint: &[u8], note: &str, bytes: &[u8]) -> Result<Vec<u8>, LearnerError> {
+    let (_, metadata) = SafeTensors::read_metadata(checkpoint).map_err(|error| damaged(&error))?;
+    let mut notes = metadata.metadata().clone().unwrap_or_default();
+    notes.insert(ATTACHED.to_owned(), note.to_owned());
+    let kept = SafeTensors::deserialize(checkpoint).map_err(|error| damaged(&error))?;
+    let added = TensorView::new(Dtype::U8, vec![bytes.len()], bytes).map_err(|error| damaged(&error))?;
+    let tensors = kept.tensors().into_iter().filter(|(name, _)| name != ATTACHED).chain([(ATTACHED.to_owned(), added)]);
+    safetensors::serialize(tensors, Some(notes)).map_err(|error| damaged(&error))
+}
+
+/// Returns what [`attach`] put into a checkpoint: the text and the bytes; `None` where there is nothing.
+pub fn attached(checkpoint: &[u8]) -> Result<Option<(String, Vec<u8>)>, LearnerError> {
+    let (_, metadata) = SafeTensors::read_metadata(checkpoint).map_err(|error| damaged(&error))?;
+    let Some(note) = metadata.metadata().as_ref().and_then(|notes| notes.get(ATTACHED)).cloned() else { return Ok(None) };
+    let tensors = SafeTensors::deserialize(checkpoint).map_err(|error| damaged(&error))?;
+    let tensor = tensors.tensor(ATTACHED).map_err(|error| damaged(&error))?;
+    if tensor.dtype() != Dtype::U8 {
+        return Err(LearnerError::Checkpoint(format!("{ATTACHED} is not of {:?}", Dtype::U8)));
+    }
+    Ok(Some((note, tensor.data().to_vec())))
 }

@@ -34,6 +34,7 @@ use super::avoidance::Avoidance;
 use super::daladala::Daladala;
 use super::{Environment, EnvironmentError, EnvironmentKind, Episode, Policy, PolicyError};
 use checkpoint::{Checkpoint, Header};
+pub use checkpoint::{attach, attached};
 pub use dqn::{Dqn, DqnConfig};
 pub use fitted_q::{FittedQ, FittedQConfig, FittedQPolicy, Regressor};
 pub use q_table::{QTable, QTableConfig, QTablePolicy};
