@@ -12,6 +12,7 @@ import pathlib
 import pickle
 import struct
 import sys
+import tempfile
 import types
 import zipfile
 from collections import OrderedDict
@@ -68,7 +69,7 @@ def zipped(entries, compression=zipfile.ZIP_STORED):
     return out.getvalue()
 
 
-def state_dict(tensors, kind="FloatStorage", transposed=False, root="archive", pickled=None):
+def state_dict(tensors, kind="FloatStorage", transposed=False, root="archive", pickled=None, within=lambda values: values):
     entries, values = {}, OrderedDict()
     for key, (name, numbers) in enumerate(tensors.items()):
         stored = numbers.T if transposed else numbers
@@ -81,7 +82,7 @@ def state_dict(tensors, kind="FloatStorage", transposed=False, root="archive", p
         values[name] = Tensor(storage, numbers.shape, tuple(strides))
         entries[f"{root}/data/{key}"] = stored.astype(STORAGES[kind]).tobytes()
     out = io.BytesIO()
-    Pickler(out, 2).dump(values)
+    Pickler(out, 2).dump(within(values))
     return zipped({f"{root}/data.pkl": pickled or out.getvalue(), f"{root}/byteorder": "little", **entries, f"{root}/version": "3\n"})
 
 
@@ -115,6 +116,15 @@ def onnx_model(nodes, weights, output="y"):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def external(model, name):
+    """The model with its weights in the file `name` beside it."""
+    model = onnx.load_from_string(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.onnx"
+        onnx.save(model, path, save_as_external_data=True, location=name, size_threshold=0)
+        return path.read_bytes(), (path.parent / name).read_bytes()
 
 
 def safetensors(tensors, note):
@@ -165,6 +175,30 @@ def main():
 
     files["refused-code"] = state_dict(net, pickled=pickle.dumps({"net.0.weight": Attack()}, 2))
     files["refused-code-protocol-4"] = state_dict(net, pickled=pickle.dumps({"net.0.weight": Attack()}, 4))
+    # As today's exporters and trainers write them.
+    renamed = lambda names: {f"{names[int(key.split('.')[1])]}.{key.split('.')[2]}": numbers for key, numbers in net.items()}
+    files["torch-bare-numbers"] = state_dict(renamed({0: "0", 2: "2"}))
+    files["torch-words"] = state_dict(renamed({0: "hidden", 2: "a_head"}))
+    files["torch-target"] = state_dict({**renamed({0: "q_net.0", 2: "q_net.2"}), **chain("q_net_target", [2, 4, 3])})
+    moments = {n: {"step": 3.0, "exp_avg": None} for n in range(4)}
+    settings = [{"lr": 3e-4, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "params": [0, 1, 2, 3]}]
+    checkpoint = lambda values: {
+        "epoch": 7, "optimizer_state_dict": {"state": moments, "param_groups": settings}, "loss": np.float64(0.25), "rewards": [1.5, 2.5], "generator": next(iter(values.values())),
+        "arguments": {"env": "daladala", "notes": "n" * 2_000}, "model_state_dict": values,
+    }
+    files["torch-checkpoint"] = state_dict(net, within=checkpoint)
+    files["torch-two-networks"] = state_dict(net, within=lambda values: {"one": values, "two": values})
+    files["torch-sb3-dqn-state"] = state_dict(q_net)
+    files["torch-sb3-ppo-state"] = state_dict(actor_critic())
+    files["refused-legacy"] = b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}))
+    files["refused-actor-critic"] = state_dict({**chain("critic", [2, 4, 1]), **chain("actor", [2, 4, 3])})
+    turned = [node("Transpose", ["w0t"], ["w0"], perm=[1, 0]), node("Cast", ["b0c"], ["b0"], to=TensorProto.FLOAT), node("Identity", ["w1i"], ["w1"])]
+    folded = {"w0t": weights["w0"].T.copy(), "b0c": weights["b0"], "w1i": weights["w1"].reshape(-1), "shape": np.array([3, -1], "<i8"), "b1": weights["b1"]}
+    turned[2] = node("Reshape", ["w1i", "shape"], ["w1"])
+    files["onnx-folded"] = onnx_model([*turned, *gemm], folded)
+    files["onnx-half"] = onnx_model([node("Cast", [f"{n}h"], [n], to=TensorProto.FLOAT) for n in weights] + gemm, {f"{n}h": w.astype("<f2") for n, w in weights.items()})
+    files["onnx-external"], files["onnx-external.data"] = external(files["onnx-gemm"], "onnx-external.data")
+    files["refused-onnx-elsewhere"] = files["onnx-external"].replace(b"onnx-external.data", b"../external.datax/")
     OUT.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (OUT / name).write_bytes(content)

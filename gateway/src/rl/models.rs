@@ -16,6 +16,8 @@ use slipstream_engine::rl::{
 use slipstream_protocol::AgentId;
 use thiserror::Error;
 
+use crate::training::read_network;
+
 /// What files of models end in.
 const ENDINGS: [&str; 4] = ["zip", "pth", "onnx", "safetensors"];
 /// The policy that is there without any file: DQN in Daladala, as `slipstream rl train --seed 2 --steps 40000
@@ -136,9 +138,9 @@ impl Models {
         }
         let (path, file) = (self.folder.join(name), name.to_owned());
         let read = tokio::task::spawn_blocking(move || {
-            let bytes = fs::read(path).map_err(|error| ModelError::Io { file: file.clone(), error })?;
+            let bytes = fs::read(&path).map_err(|error| ModelError::Io { file: file.clone(), error })?;
             let own = file.starts_with(TRAINED);
-            match policy::load(&bytes).and_then(|policy| fitting(policy, environment)) {
+            match read_network(&path, &bytes).and_then(|policy| fitting(policy, environment)) {
                 Ok(played) => Ok(played),
                 Err(error) => learnt_here(own.then_some(bytes), environment).ok_or(ModelError::Refused { file, error }),
             }

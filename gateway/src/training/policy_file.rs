@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, sync::Arc};
 use slipstream_engine::rl::{
     Policy,
     learners::{self, LearnerError},
-    policy::{self, LoadError, MAX_FILE_BYTES},
+    policy::{self, LoadError, MAX_FILE_BYTES, TrainedPolicy},
 };
 
 use crate::whole_file;
@@ -44,7 +44,37 @@ pub fn read_policy_file(path: &Path) -> Result<Arc<dyn Policy>, PolicyFileError>
     if bytes > MAX_FILE_BYTES as u64 {
         return Err(PolicyFileError::TooLarge { bytes });
     }
-    load_policy(&fs::read(path)?)
+    let bytes = fs::read(path)?;
+    let refused = match read_network(path, &bytes) {
+        Ok(policy) => return Ok(Arc::new(policy)),
+        Err(refused) => refused,
+    };
+    learnt(&bytes, refused)
+}
+
+/// The network in a file, with the weights that lie in files beside it.
+pub(crate) fn read_network(path: &Path, bytes: &[u8]) -> Result<TrainedPolicy, LoadError> {
+    policy::load_beside(bytes, &mut |name| beside(path, name).map_err(|error| error.to_string()))
+}
+
+/// A file in the folder of `path`: a plain file, not a link to one elsewhere.
+fn beside(path: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let other = path.with_file_name(name);
+    let found = match fs::symlink_metadata(&other) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = "it is missing; put it into the folder of the model, or export the model with external_data=False";
+            return Err(io::Error::new(error.kind(), missing));
+        }
+        Err(error) => return Err(error),
+    };
+    if !found.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    if found.len() > MAX_FILE_BYTES as u64 {
+        return Err(io::Error::other(format!("it has {} bytes; at most {MAX_FILE_BYTES} are read", found.len())));
+    }
+    fs::read(other)
 }
 
 /// A policy of Stable-Baselines3, PyTorch, ONNX, our own safetensors, or what a checkpoint had learnt.
@@ -53,6 +83,11 @@ pub fn load_policy(bytes: &[u8]) -> Result<Arc<dyn Policy>, PolicyFileError> {
         Ok(policy) => return Ok(Arc::new(policy)),
         Err(refused) => refused,
     };
+    learnt(bytes, refused)
+}
+
+/// What a checkpoint of ours had learnt, or why the file is no policy.
+fn learnt(bytes: &[u8], refused: LoadError) -> Result<Arc<dyn Policy>, PolicyFileError> {
     match learners::resume(bytes) {
         Ok(learner) => Ok(learner.policy()?),
         // What the file is not says less than why it is no policy.

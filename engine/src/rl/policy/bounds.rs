@@ -19,6 +19,8 @@ pub(super) const MAX_STACK: usize = 65_536;
 pub(super) const MAX_MEMO: usize = 65_536;
 /// Bytes of a name.
 pub(super) const MAX_NAME: usize = 512;
+/// Bytes of a text in a pickle: a checkpoint has notes beside its weights.
+pub(super) const MAX_TEXT: usize = 1 << 20;
 /// Nodes of an ONNX graph.
 pub(super) const MAX_NODES: usize = 4_096;
 /// Bytes of the notes a file carries about itself.

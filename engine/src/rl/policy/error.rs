@@ -11,6 +11,12 @@ pub enum LoadError {
     /// No known format begins like this.
     #[error("this is no policy: expected a Stable-Baselines3 .zip, a PyTorch .pth, an ONNX or a safetensors file")]
     UnknownFormat,
+    /// The format of PyTorch before 1.6.
+    #[error(
+        "this is PyTorch's old format, from before 1.6: save it again with a newer PyTorch, as torch.save(model.state_dict(), file), \
+         without _use_new_zipfile_serialization=False"
+    )]
+    LegacyTorch,
     /// More bytes than any policy needs.
     #[error("the file has {bytes} bytes; at most {limit} are read")]
     TooLarge {
@@ -29,10 +35,16 @@ pub enum LoadError {
     #[error("the archive has no entry {0:?}")]
     MissingEntry(String),
     /// The pickle names something that a state dict has no need of. It was not looked up or called.
-    #[error("the pickle asks for {0:?}, which a state dict has no need of: refused, nothing was executed")]
+    #[error(
+        "the pickle asks for {0:?}, which a state dict has no need of: refused, nothing was executed; save the weights alone, as \
+         torch.save(model.state_dict(), file)"
+    )]
     ForbiddenGlobal(String),
     /// The pickle has an instruction that a state dict has no need of.
-    #[error("the pickle has instruction 0x{opcode:02x} at byte {at}, which a state dict has no need of: refused, nothing was executed")]
+    #[error(
+        "the pickle has instruction 0x{opcode:02x} at byte {at}, which a state dict has no need of: refused, nothing was executed; save \
+         the weights alone, as torch.save(model.state_dict(), file)"
+    )]
     ForbiddenOpcode {
         /// The instruction.
         opcode: u8,
@@ -61,8 +73,19 @@ pub enum LoadError {
     /// The ONNX file's encoding is broken.
     #[error("the ONNX file is damaged: {0}")]
     Onnx(&'static str),
+    /// Weights lie in a file beside the model, which cannot be read.
+    #[error("its weights are in the file {file:?} beside it: {reason}")]
+    Beside {
+        /// The file's name, as the model has it.
+        file: String,
+        /// Why it gives none.
+        reason: String,
+    },
+    /// The layers are no one chain.
+    #[error("its layers are no one chain: {0}")]
+    NoChain(String),
     /// The network does something that is not played here.
-    #[error("the network has {0:?}: only feed-forward networks of dense layers over discrete actions are played")]
+    #[error("the network has {0}: only feed-forward networks of dense layers over discrete actions are played")]
     Unsupported(String),
     /// A tensor that the network needs is not there.
     #[error("there is no tensor {0:?}")]

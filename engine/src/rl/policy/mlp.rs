@@ -1,7 +1,10 @@
 //! A feed-forward network of dense layers, played without allocating.
 
 use super::super::network::dense;
-use super::{LoadError, bounds, tensors::Tensors};
+use super::{
+    LoadError, bounds,
+    tensors::{Tensor, Tensors},
+};
 
 /// What stands behind every dense layer but the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +161,7 @@ impl Mlp {
         Ok(Self { layers: dense, activation })
     }
 
-    /// The network whose layers are `<name>.weight` and `<name>.bias` for every name, in order.
+    /// The network whose layers are `<name>.weight` and, unless it adds nothing, `<name>.bias` for every name, in order.
     pub(super) fn of_tensors(tensors: &Tensors, names: &[String], activation: Activation) -> Result<Self, LoadError> {
         let first = names.first().ok_or_else(|| LoadError::MissingTensor("0.weight".to_owned()))?;
         let mut width = match tensors.get(&format!("{first}.weight"))?.shape[..] {
@@ -168,7 +171,13 @@ impl Mlp {
         let inputs = width;
         let mut layers = Vec::with_capacity(names.len());
         for name in names {
-            let (weight, bias) = (tensors.get(&format!("{name}.weight"))?, tensors.get(&format!("{name}.bias"))?);
+            let weight = tensors.get(&format!("{name}.weight"))?;
+            let none = || Tensor { shape: vec![weight.shape[0]], numbers: vec![0.0; weight.shape[0]] };
+            let bias = match tensors.get(&format!("{name}.bias")) {
+                Ok(bias) => bias,
+                Err(_) if weight.shape.len() == 2 => &none(),
+                Err(missing) => return Err(missing),
+            };
             match (&weight.shape[..], &bias.shape[..]) {
                 (&[outputs, inputs], &[biases]) if inputs == width && biases == outputs => width = outputs,
                 (&[outputs, inputs], other) if inputs == width => {

@@ -1,8 +1,9 @@
-//! A reader for the pickles of PyTorch state dicts, and for nothing else.
+//! A reader for the pickles of PyTorch state dicts, and of checkpoints that hold one, and for nothing else.
 //!
 //! A pickle is a program. This interpreter knows the instructions and the few names that
-//! `torch.save(module.state_dict())` makes, has no way to call anything, and refuses everything else by
-//! name. Every object lives in one list and refers to others by number, so that neither depth nor cycles
+//! `torch.save(module.state_dict())` makes, and those that checkpoints have beside the weights (the optimizer's state, losses,
+//! settings). The latter become opaque values: nothing in them is looked at. It has no way to call anything, and refuses
+//! everything else by name. Every object lives in one list and refers to others by number, so that neither depth nor cycles
 //! can exhaust a stack.
 
 use super::{LoadError, bounds};
@@ -14,6 +15,8 @@ pub(super) enum Dtype {
     F64,
     F16,
     Bf16,
+    /// Of whole numbers or switches: no weights, but counters that lie beside them. So many bytes each.
+    Whole(u8),
 }
 
 impl Dtype {
@@ -22,6 +25,7 @@ impl Dtype {
             Self::F32 => 4,
             Self::F64 => 8,
             Self::F16 | Self::Bf16 => 2,
+            Self::Whole(bytes) => bytes as usize,
         }
     }
 }
@@ -52,22 +56,56 @@ pub(super) struct TensorView {
 enum Global {
     OrderedDict,
     RebuildTensor,
+    /// A tensor that is a parameter; the tensor is its first argument.
+    RebuildParameter,
     Storage(Dtype),
+    /// A dict that makes what is missing.
+    DefaultDict,
+    /// What stands beside the weights of a checkpoint and is not looked at.
+    Opaque,
 }
 
 impl Global {
     fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
+            ("collections", "defaultdict") => Self::DefaultDict,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
             ("torch", "FloatStorage") => Self::Storage(Dtype::F32),
             ("torch", "DoubleStorage") => Self::Storage(Dtype::F64),
             ("torch", "HalfStorage") => Self::Storage(Dtype::F16),
             ("torch", "BFloat16Storage") => Self::Storage(Dtype::Bf16),
+            ("torch", "LongStorage") => Self::Storage(Dtype::Whole(8)),
+            ("torch", "IntStorage") => Self::Storage(Dtype::Whole(4)),
+            ("torch", "ShortStorage") => Self::Storage(Dtype::Whole(2)),
+            ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => Self::Storage(Dtype::Whole(1)),
+            _ if OPAQUE.contains(&(module, name)) || DTYPES.contains(&name) && module == "torch" => Self::Opaque,
             _ => return None,
         })
     }
 }
+
+/// Names of plain values in checkpoints: numbers of numpy, containers, settings.
+const OPAQUE: [(&str, &str); 14] = [
+    ("_codecs", "encode"),
+    ("argparse", "Namespace"),
+    ("builtins", "dict"),
+    ("__builtin__", "dict"),
+    ("builtins", "list"),
+    ("__builtin__", "list"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("torch", "Size"),
+    ("torch", "device"),
+    ("torch.torch_version", "TorchVersion"),
+];
+
+/// Number formats as values of `torch`.
+const DTYPES: [&str; 9] = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "uint8", "bool"];
 
 /// What stands on the stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +114,8 @@ enum Value {
     None,
     Bool(bool),
     Int(i64),
+    /// Something that is not looked at: a float, a list, an object beside the weights.
+    Opaque,
     Global(Global),
     /// A number in the list of objects.
     Object(usize),
@@ -90,12 +130,19 @@ enum Object {
     Tensor(TensorView),
 }
 
-/// Reads the tensors of a state dict, in the order in which it holds them.
-pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<(String, TensorView)>, LoadError> {
+/// The tensors of a state dict by name, in the order in which it holds them.
+pub(super) type StateDict = Vec<(String, TensorView)>;
+
+/// Reads the tensors of a state dict, or of the one that a checkpoint holds.
+pub(super) fn state_dict(bytes: &[u8]) -> Result<StateDict, LoadError> {
     let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), objects: Vec::new(), held: 0 };
     let top = machine.run()?;
     machine.into_tensors(top)
 }
+
+/// What checkpoints call the state dict of the network that acts, the likeliest first.
+const USUAL: [&str; 8] =
+    ["model_state_dict", "state_dict", "policy_state_dict", "policy", "model", "q_network_state_dict", "q_network", "network"];
 
 struct Machine<'a> {
     bytes: &'a [u8],
@@ -142,6 +189,27 @@ impl<'a> Machine<'a> {
             0x8a => {
                 let len = usize::from(self.take(1)?[0]);
                 self.push_int(len, true)?;
+            }
+            // LONG4: numbers beyond 2,040 bits.
+            0x8b => {
+                let len = le(self.take(4)?) as usize;
+                self.take(len)?;
+                self.stack.push(Value::Opaque);
+            }
+            // BINFLOAT
+            b'G' => {
+                self.take(8)?;
+                self.stack.push(Value::Opaque);
+            }
+            // EMPTY_LIST, APPEND, APPENDS: lists hold no weights, and nothing of them is kept.
+            b']' => self.stack.push(Value::Opaque),
+            b'a' => {
+                self.pop()?;
+                self.holds_nothing("it appends to what is no list")?;
+            }
+            b'e' => {
+                self.pop_to_mark()?;
+                self.holds_nothing("it appends to what is no list")?;
             }
             b'X' => self.push_text()?,
             b'}' => self.make(Object::Dict(Vec::new()))?,
@@ -200,6 +268,17 @@ impl<'a> Machine<'a> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         match callee {
             Value::Global(Global::OrderedDict) if self.tuple(arguments)?.is_empty() => self.make(Object::Dict(Vec::new())),
+            Value::Global(Global::DefaultDict) if self.tuple(arguments)?.len() < 2 => self.make(Object::Dict(Vec::new())),
+            Value::Global(Global::RebuildParameter) => {
+                let tensor = self.tuple(arguments)?.first().copied().filter(|value| matches!(self.object(*value), Some(Object::Tensor(_))));
+                self.stack.push(tensor.ok_or_else(|| self.broken("a parameter is made of what is no tensor"))?);
+                Ok(())
+            }
+            Value::Global(Global::Opaque) => {
+                self.tuple(arguments)?;
+                self.stack.push(Value::Opaque);
+                Ok(())
+            }
             Value::Global(Global::RebuildTensor) => {
                 let view = self.tensor(arguments)?;
                 self.make(Object::Tensor(view))
@@ -210,7 +289,9 @@ impl<'a> Machine<'a> {
 
     /// `(storage, offset, shape, strides, requires_grad, hooks)`
     fn tensor(&self, arguments: Value) -> Result<TensorView, LoadError> {
-        let &[storage, offset, shape, strides, Value::Bool(_), _hooks] = self.tuple(arguments)? else {
+        let (&[storage, offset, shape, strides, Value::Bool(_), _hooks] | &[storage, offset, shape, strides, Value::Bool(_), _hooks, _]) =
+            self.tuple(arguments)?
+        else {
             return Err(self.broken("a tensor is made of something else"));
         };
         let Some(Object::Storage(storage)) = self.object(storage) else { return Err(self.broken("a tensor has no storage")) };
@@ -239,6 +320,7 @@ impl<'a> Machine<'a> {
         let at = self.at;
         let target = self.stack.last().copied();
         match target {
+            Some(Value::Opaque) if items.len().is_multiple_of(2) => {}
             Some(Value::Object(index)) if items.len().is_multiple_of(2) => match &mut self.objects[index] {
                 Object::Dict(entries) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
                 _ => return Err(LoadError::Pickle { at, reason: "it puts items into what is no dict" }),
@@ -251,18 +333,68 @@ impl<'a> Machine<'a> {
     /// Attributes of the dict: PyTorch notes the versions of its modules there. They are not looked at.
     fn build(&mut self) -> Result<(), LoadError> {
         let state = self.pop()?;
+        if self.stack.last() == Some(&Value::Opaque) {
+            return Ok(());
+        }
         let target = self.stack.last().copied();
         let is_dict = |value| matches!(self.object(value), Some(Object::Dict(_)));
         if is_dict(state) && target.is_some_and(is_dict) { Ok(()) } else { Err(self.broken("it sets the state of what is no dict")) }
     }
 
-    fn into_tensors(self, top: Value) -> Result<Vec<(String, TensorView)>, LoadError> {
-        let Some(Object::Dict(entries)) = self.object(top) else { return Err(self.broken("it holds no state dict")) };
-        let named = |&(key, value): &(Value, Value)| match self.object(value) {
-            Some(Object::Tensor(view)) => Ok((self.text(key)?.to_owned(), view.clone())),
-            _ => Err(self.broken("an entry of the state dict is no tensor")),
+    /// Fails unless the top of the stack is something that is not looked at.
+    fn holds_nothing(&self, otherwise: &'static str) -> Result<(), LoadError> {
+        if self.stack.last() == Some(&Value::Opaque) { Ok(()) } else { Err(self.broken(otherwise)) }
+    }
+
+    /// The state dict: the value itself, or the one dict within it that holds weights.
+    fn into_tensors(self, top: Value) -> Result<StateDict, LoadError> {
+        let entries = self.entries(top).ok_or_else(|| self.broken("it holds no state dict"))?;
+        let own = self.tensors_of(entries);
+        // A checkpoint may have single tensors of its own, such as a loss or the state of a random generator.
+        let has_weights = |tensors: &StateDict| tensors.iter().any(|(name, _)| name.ends_with("weight"));
+        if has_weights(&own) || entries.is_empty() {
+            return Ok(own);
+        }
+        let mut within: Vec<(&str, StateDict)> = entries
+            .iter()
+            .filter_map(|&(key, value)| Some((self.text(key).ok()?, self.tensors_of(self.entries(value)?))))
+            .filter(|(_, tensors)| has_weights(tensors))
+            .collect();
+        if within.is_empty() && !own.is_empty() {
+            return Ok(own);
+        }
+        if within.len() > 1 {
+            // The one that goes by the usual name; an exponential average or a target lies beside it.
+            within.sort_by_key(|(name, _)| USUAL.iter().position(|usual| usual == name).unwrap_or(USUAL.len()));
+            if !USUAL.contains(&within[0].0) {
+                let names: Vec<_> = within.iter().map(|(name, _)| format!("{name:?}")).collect();
+                return Err(LoadError::NoChain(format!(
+                    "the checkpoint holds several networks ({}): save the one that acts",
+                    names.join(", ")
+                )));
+            }
+        }
+        within
+            .into_iter()
+            .next()
+            .map(|(_, tensors)| tensors)
+            .ok_or_else(|| self.broken("there are no weights in it: it holds no state dict"))
+    }
+
+    fn entries(&self, value: Value) -> Option<&[(Value, Value)]> {
+        match self.object(value) {
+            Some(Object::Dict(entries)) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The tensors that a dict holds by name. What else it holds, a step or a version, is no weight.
+    fn tensors_of(&self, entries: &[(Value, Value)]) -> StateDict {
+        let named = |&(key, value): &(Value, Value)| match (self.text(key), self.object(value)) {
+            (Ok(name), Some(Object::Tensor(view))) => Some((name.to_owned(), view.clone())),
+            _ => None,
         };
-        entries.iter().map(named).collect()
+        entries.iter().filter_map(named).collect()
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], LoadError> {
@@ -299,8 +431,8 @@ impl<'a> Machine<'a> {
 
     fn push_text(&mut self) -> Result<(), LoadError> {
         let len = le(self.take(4)?) as usize;
-        if len > bounds::MAX_NAME {
-            return Err(LoadError::Bound { what: "bytes in a name", limit: bounds::MAX_NAME });
+        if len > bounds::MAX_TEXT {
+            return Err(LoadError::Bound { what: "bytes in a text", limit: bounds::MAX_TEXT });
         }
         let text = std::str::from_utf8(self.take(len)?).map_err(|_| self.broken("a text is not UTF-8"))?;
         self.make(Object::Text(text.to_owned()))
@@ -405,6 +537,68 @@ mod tests {
         // INST, OBJ, NEWOBJ, STACK_GLOBAL, EXT1, BINBYTES, PERSID, GLOBAL's text forms
         for opcode in *b"io\x81\x93\x82BPISVgp0" {
             assert_eq!(refused(&[opcode]), LoadError::ForbiddenOpcode { opcode, at: 2 });
+        }
+    }
+
+    /// `pickle.dumps({'model_state_dict': {'a': <tensor>}, 'optimizer_state_dict': {'state': {0: {'step': 1.0}}, 'param_groups':
+    /// [{'lr': 0.1, 'betas': (0.9, 0.99)}]}, 'epoch': 3})`, as far as it matters.
+    #[test]
+    fn what_stands_beside_the_weights_of_a_checkpoint_is_passed_over() {
+        let storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQ";
+        let tensor =
+            [&b"ctorch._utils\n_rebuild_tensor_v2\n("[..], storage, b"K\x00K\x01\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"].concat();
+        let float = b"G\x3f\xb9\x99\x99\x99\x99\x99\x9a";
+        let text = |text: &str| [&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let optimizer = [
+            &b"}("[..],
+            &text("state"),
+            b"}K\x00}",
+            &text("step"),
+            float,
+            b"ss",
+            &text("param_groups"),
+            b"](}",
+            &text("lr"),
+            float,
+            b"sNeu",
+        ]
+        .concat();
+        let program = [
+            &b"\x80\x02}("[..],
+            &text("epoch"),
+            b"K\x03",
+            &text("optimizer_state_dict"),
+            &optimizer,
+            &text("loss"),
+            b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n",
+            &text("f8"),
+            b"\x89\x88\x87R(K\x03tbc_codecs\nencode\n",
+            &text("xyz"),
+            &text("latin1"),
+            b"\x86R\x86R",
+            &text("model_state_dict"),
+            b"}",
+            &text("0.weight"),
+            &tensor,
+            b"s",
+            &text("generator"),
+            &tensor,
+            b"u.",
+        ]
+        .concat();
+        let tensors = state_dict(&program).unwrap();
+        assert_eq!(tensors.iter().map(|(name, view)| (name.as_str(), view.shape.as_slice())).collect::<Vec<_>>(), [("0.weight", &[1][..])]);
+        // The same, one byte short at a time: an error, never a panic.
+        for len in 0..program.len() {
+            assert!(state_dict(&program[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn nothing_opaque_passes_for_a_container_or_a_tensor() {
+        for program in [&b"}K\x01a."[..], b"K\x01K\x02s.", b"ctorch\ndevice\nK\x01R.", b"ctorch._utils\n_rebuild_parameter\nN\x85R.", b"]."]
+        {
+            assert!(matches!(refused(program), LoadError::Pickle { .. }), "{program:?}");
         }
     }
 

@@ -26,6 +26,22 @@ pub(super) fn read(archive: &Archive<'_>) -> Result<TrainedPolicy, LoadError> {
     Ok(policy)
 }
 
+/// The policy in what `policy.state_dict()` gives, known by its names; `None` where they are others. The activations are those
+/// that the algorithms have unless told otherwise: the state dict does not tell.
+pub(super) fn of_state_dict(tensors: &Tensors) -> Result<Option<TrainedPolicy>, LoadError> {
+    let data = Description(Map::new());
+    if !tensors.layers("q_net.q_net").is_empty() {
+        return q_network(tensors, &data).map(Some);
+    }
+    if tensors.get("action_net.weight").is_err() || tensors.get("value_net.weight").is_err() {
+        return Ok(None);
+    }
+    if let Some(other) = tensors.names().find(|n| *n == "log_std" || n.starts_with("features_extractor.") || n.starts_with("lstm_")) {
+        return Err(LoadError::Unsupported(other.to_owned()));
+    }
+    actor_critic(tensors, &data).map(Some)
+}
+
 fn q_network(tensors: &Tensors, data: &Description) -> Result<TrainedPolicy, LoadError> {
     let actor = Mlp::of_tensors(tensors, &chain(tensors, "q_net.q_net"), data.activation(Activation::Relu)?)?;
     Ok(TrainedPolicy::new(Algorithm::Dqn, Head::QValues, actor, None))
@@ -43,7 +59,11 @@ fn actor_critic(tensors: &Tensors, data: &Description) -> Result<TrainedPolicy, 
     let actor = network("mlp_extractor.policy_net", "action_net")?;
     let critic = network("mlp_extractor.value_net", "value_net")?;
     // The two share a policy class; only PPO clips.
-    let algorithm = if data.0.contains_key("clip_range") { Algorithm::Ppo } else { Algorithm::A2c };
+    let algorithm = match (data.0.is_empty(), data.0.contains_key("clip_range")) {
+        (true, _) => Algorithm::Unknown,
+        (false, true) => Algorithm::Ppo,
+        (false, false) => Algorithm::A2c,
+    };
     Ok(TrainedPolicy::new(algorithm, Head::Logits, actor, Some(critic)))
 }
 

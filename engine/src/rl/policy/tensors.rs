@@ -15,6 +15,8 @@ pub(super) struct Tensor {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tensors {
     by_name: BTreeMap<String, Tensor>,
+    /// The names in the order in which the file has them.
+    order: Vec<String>,
     numbers: usize,
 }
 
@@ -38,7 +40,9 @@ impl Tensors {
             let expected = format!("it has {} numbers", numbers.len());
             return Err(LoadError::WrongShape { name: name.to_owned(), found: shape, expected });
         }
-        self.by_name.insert(name.to_owned(), Tensor { shape, numbers });
+        if self.by_name.insert(name.to_owned(), Tensor { shape, numbers }).is_none() {
+            self.order.push(name.to_owned());
+        }
         Ok(())
     }
 
@@ -48,6 +52,11 @@ impl Tensors {
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
+    }
+
+    /// The names in the order in which the file has them.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str)
     }
 
     /// The numbers `n` of the layers `<prefix>.<n>.weight`, ascending.

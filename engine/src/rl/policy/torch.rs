@@ -7,6 +7,14 @@ use super::{
     zip::Archive,
 };
 
+/// The first bytes of what PyTorch wrote before 1.6: a pickle of its magic number.
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// Whether the bytes begin like a file of PyTorch before 1.6.
+pub(super) fn is_legacy(bytes: &[u8]) -> bool {
+    bytes.starts_with(LEGACY)
+}
+
 /// Dimensions of a tensor.
 const MAX_DIMENSIONS: usize = 8;
 
@@ -23,7 +31,13 @@ pub(super) fn read(archive: &Archive<'_>) -> Result<Tensors, LoadError> {
         return Err(LoadError::Unsupported("big-endian numbers".to_owned()));
     }
     let mut tensors = Tensors::default();
+    // A counter of a normalisation is no weight; the normalisation is told by its own.
     for (name, view) in pickle::state_dict(archive.entry(&format!("{root}/data.pkl"))?)? {
+        if name.ends_with("num_batches_tracked") {
+            continue;
+        }
+        // The state dict of a single layer names it by nothing.
+        let name = if matches!(name.as_str(), "weight" | "bias") { format!("layer.{name}") } else { name };
         let numbers = numbers(archive, root, &name, &view)?;
         tensors.insert(&name, view.shape, numbers)?;
     }
@@ -41,6 +55,9 @@ fn numbers(archive: &Archive<'_>, root: &str, name: &str, view: &TensorView) -> 
     let storage = &view.storage;
     let bytes = archive.entry(&format!("{root}/data/{}", storage.key))?;
     let wrong = |expected: String| LoadError::WrongShape { name: name.to_owned(), found: view.shape.clone(), expected };
+    if let Dtype::Whole(_) = storage.dtype {
+        return Err(LoadError::Unsupported(format!("whole numbers in tensor {name:?}")));
+    }
     let width = storage.dtype.bytes();
     if storage.len.checked_mul(width) != Some(bytes.len()) {
         return Err(wrong(format!("its storage has {} bytes, not {} numbers", bytes.len(), storage.len)));
@@ -84,13 +101,14 @@ fn number(dtype: Dtype, bytes: &[u8]) -> f32 {
         Dtype::F64 => bytes.first_chunk().map(|b| f64::from_le_bytes(*b) as f32),
         Dtype::Bf16 => bytes.first_chunk().map(|b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16)),
         Dtype::F16 => bytes.first_chunk().map(|b| half(u16::from_le_bytes(*b))),
+        Dtype::Whole(_) => None,
     };
     // The caller cuts as many bytes as the format has.
     number.unwrap_or(f32::NAN)
 }
 
 /// IEEE 754 half precision.
-fn half(bits: u16) -> f32 {
+pub(super) fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     match exponent {

@@ -10,7 +10,7 @@ use super::environment;
 use crate::cli::print::out;
 use crate::{
     cli::{Outcome, exit::Exit},
-    training::write_file,
+    training::{read_network, write_file},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct ConvertArgs {
 
 pub(super) fn run(args: &ConvertArgs) -> Outcome {
     let bytes = std::fs::read(&args.from).with_context(|| format!("{} cannot be read", args.from.display()))?;
-    let mut trained = policy::load(&bytes).with_context(|| format!("{} gives no policy", args.from.display()))?;
+    let mut trained = read_network(&args.from, &bytes).with_context(|| format!("{} gives no policy", args.from.display()))?;
     if let Some(kind) = args.environment {
         use slipstream_engine::rl::Environment as _;
         let environment = kind.environment();

@@ -4,6 +4,8 @@
 //! Such a model becomes an [`Mlp`], so it is played as fast as any other policy here. A model that does
 //! anything else is refused by the name of the operation (docs/adr/0013 tells why no general runtime).
 
+mod external;
+mod fold;
 mod model;
 mod wire;
 
@@ -16,8 +18,8 @@ pub(super) fn is_onnx(bytes: &[u8]) -> bool {
 }
 
 /// The policy a model describes. Where it ends in a softmax its scores are logits, otherwise Q-values.
-pub(super) fn read(bytes: &[u8]) -> Result<TrainedPolicy, LoadError> {
-    let graph = Graph::of_model(bytes)?;
+pub(super) fn read(bytes: &[u8], beside: external::Beside<'_>) -> Result<TrainedPolicy, LoadError> {
+    let graph = Graph::of_model(bytes, beside)?;
     let mut network = Network::default();
     // From the output back to the input: which operations matter, each with one origin.
     let mut steps = Vec::new();
@@ -45,16 +47,9 @@ fn origin<'a>(graph: &Graph<'a>, node: &Node<'a>) -> Result<&'a str, LoadError> 
     }
 }
 
-/// A weight, or the value of a `Constant`.
+/// A weight, the value of a `Constant`, or what is computed of those alone.
 fn constant<'g>(graph: &'g Graph<'_>, name: &str) -> Option<&'g Tensor> {
-    if let Ok(tensor) = graph.weights.get(name) {
-        return Some(tensor);
-    }
-    let node = graph.nodes.iter().find(|n| n.operator == "Constant" && n.outputs.contains(&name))?;
-    match node.attributes.get("value") {
-        Some(Attribute::Tensor(tensor)) => Some(tensor),
-        _ => None,
-    }
+    graph.weights.get(name).ok()
 }
 
 /// The network as it grows.
@@ -103,6 +98,11 @@ impl Network {
                 Ok(())
             }
             "Identity" | "Flatten" | "Cast" | "Dropout" => Ok(()),
+            // Rows of numbers stay rows: what exporters write of `x.view(-1, n)`.
+            "Reshape" => match node.inputs.get(1).and_then(|name| constant(graph, name)) {
+                Some(shape) if shape.numbers.len() == 2 => Ok(()),
+                _ => Err(LoadError::Unsupported("Reshape of values".to_owned())),
+            },
             other => Err(LoadError::Unsupported(format!("operation {other}"))),
         }
     }

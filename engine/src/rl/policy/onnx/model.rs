@@ -6,7 +6,10 @@ use super::{
     super::{
         LoadError, bounds,
         tensors::{Tensor, Tensors, volume},
+        torch::half,
     },
+    external::{Beside, External, Place},
+    fold::fold,
     wire::{Field, Fields, bytes, push_varints, text},
 };
 
@@ -24,6 +27,7 @@ pub(super) struct Node<'a> {
 pub(super) enum Attribute {
     Float(f32),
     Int(i64),
+    Ints(Vec<i64>),
     Tensor(Tensor),
     /// Of a kind that none of the operations played here has.
     Other,
@@ -39,22 +43,22 @@ pub(super) struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// The graph of a model.
-    pub(super) fn of_model(model: &'a [u8]) -> Result<Self, LoadError> {
+    /// The graph of a model, what is computed of weights alone being computed.
+    pub(super) fn of_model(model: &'a [u8], beside: Beside<'_>) -> Result<Self, LoadError> {
         let mut fields = Fields(model);
         let mut graph = None;
         while let Some((number, field)) = fields.next()? {
-            // ModelProto: graph = 7, functions = 25
-            match number {
-                7 => graph = Some(bytes(field)?),
-                25 => return Err(LoadError::Unsupported("functions of its own".to_owned())),
-                _ => {}
+            // ModelProto: graph = 7. A function of its own (25) is told where an operation calls it, by its domain.
+            if number == 7 {
+                graph = Some(bytes(field)?);
             }
         }
-        Self::read(graph.ok_or(LoadError::Onnx("it has no graph"))?)
+        let mut graph = Self::read(graph.ok_or(LoadError::Onnx("it has no graph"))?, &mut External::new(beside))?;
+        fold(&mut graph)?;
+        Ok(graph)
     }
 
-    fn read(message: &'a [u8]) -> Result<Self, LoadError> {
+    fn read(message: &'a [u8], external: &mut External<'_>) -> Result<Self, LoadError> {
         let mut graph = Self::default();
         let mut fields = Fields(message);
         while let Some((number, field)) = fields.next()? {
@@ -63,9 +67,9 @@ impl<'a> Graph<'a> {
                 1 if graph.nodes.len() == bounds::MAX_NODES => {
                     return Err(LoadError::Bound { what: "operations", limit: bounds::MAX_NODES });
                 }
-                1 => graph.nodes.push(node(bytes(field)?)?),
+                1 => graph.nodes.push(node(bytes(field)?, external)?),
                 5 => {
-                    let (name, tensor) = tensor(bytes(field)?)?;
+                    let (name, tensor) = tensor(bytes(field)?, external)?;
                     graph.weights.insert(name, tensor.shape, tensor.numbers)?;
                 }
                 11 => graph.inputs.push(value_name(bytes(field)?)?),
@@ -78,7 +82,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn node(message: &[u8]) -> Result<Node<'_>, LoadError> {
+fn node<'a>(message: &'a [u8], external: &mut External<'_>) -> Result<Node<'a>, LoadError> {
     let mut node = Node::default();
     let mut fields = Fields(message);
     while let Some((number, field)) = fields.next()? {
@@ -88,7 +92,7 @@ fn node(message: &[u8]) -> Result<Node<'_>, LoadError> {
             2 => node.outputs.push(text(field)?),
             4 => node.operator = text(field)?,
             5 => {
-                let (name, attribute) = attribute(bytes(field)?)?;
+                let (name, attribute) = attribute(bytes(field)?, external)?;
                 node.attributes.insert(name, attribute);
             }
             7 if !matches!(text(field)?, "" | "ai.onnx") => return Err(LoadError::Unsupported(text(field)?.to_owned())),
@@ -98,20 +102,22 @@ fn node(message: &[u8]) -> Result<Node<'_>, LoadError> {
     Ok(node)
 }
 
-fn attribute(message: &[u8]) -> Result<(&str, Attribute), LoadError> {
-    let (mut name, mut value) = ("", Attribute::Other);
+fn attribute<'a>(message: &'a [u8], external: &mut External<'_>) -> Result<(&'a str, Attribute), LoadError> {
+    let (mut name, mut value, mut ints) = ("", Attribute::Other, Vec::new());
     let mut fields = Fields(message);
     while let Some((number, field)) = fields.next()? {
-        // AttributeProto: name = 1, f = 2, i = 3, t = 5
+        // AttributeProto: name = 1, f = 2, i = 3, t = 5, ints = 8
         match (number, field) {
             (1, field) => name = text(field)?,
             (2, Field::Fixed32(bytes)) => value = Attribute::Float(f32::from_le_bytes(bytes)),
             (3, Field::Varint(n)) => value = Attribute::Int(n as i64),
-            (5, Field::Bytes(message)) => value = Attribute::Tensor(tensor(message)?.1),
+            (5, Field::Bytes(message)) => value = Attribute::Tensor(tensor(message, external)?.1),
+            // Packed, or one by one.
+            (8, field) => push_varints(field, &mut ints)?,
             _ => {}
         }
     }
-    Ok((name, value))
+    Ok((name, if ints.is_empty() { value } else { Attribute::Ints(ints) }))
 }
 
 fn value_name(message: &[u8]) -> Result<&str, LoadError> {
@@ -127,11 +133,14 @@ fn value_name(message: &[u8]) -> Result<&str, LoadError> {
 /// Number formats: `TensorProto.DataType`.
 const FLOAT: u64 = 1;
 const DOUBLE: u64 = 11;
+const FLOAT16: u64 = 10;
+const BFLOAT16: u64 = 16;
 /// Whole numbers: shapes and axes. They are no weights, but models carry them.
 const INT32: u64 = 6;
 const INT64: u64 = 7;
 
-fn tensor(message: &[u8]) -> Result<(&str, Tensor), LoadError> {
+fn tensor<'a>(message: &'a [u8], external: &mut External<'_>) -> Result<(&'a str, Tensor), LoadError> {
+    let mut place: Option<Place> = None;
     let (mut name, mut dims, mut kind, mut raw) = ("", Vec::new(), 0, None);
     let (mut singles, mut doubles, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let mut fields = Fields(message);
@@ -148,11 +157,21 @@ fn tensor(message: &[u8]) -> Result<(&str, Tensor), LoadError> {
             (9, field) => raw = Some(bytes(field)?),
             (10, Field::Fixed64(bytes)) => doubles.push(f64::from_le_bytes(bytes)),
             (10, Field::Bytes(bytes)) => doubles.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b))),
-            (13, _) => return Err(LoadError::Unsupported("weights in another file".to_owned())),
+            (13, field) => place.get_or_insert_default().take(bytes(field)?)?,
             _ => {}
         }
     }
-    let numbers = match (kind, raw) {
+    let held;
+    if let Some(place) = &place {
+        let (file, range) = external.at(place)?;
+        held = file;
+        raw = Some(&held[range]);
+    }
+    let numbers: Vec<f32> = match (kind, raw) {
+        (FLOAT16, Some(raw)) => raw.as_chunks().0.iter().map(|b| half(u16::from_le_bytes(*b))).collect(),
+        (FLOAT16, None) => whole.into_iter().map(|bits| half(bits as u16)).collect(),
+        (BFLOAT16, Some(raw)) => raw.as_chunks().0.iter().map(|b| brain(u16::from_le_bytes(*b))).collect(),
+        (BFLOAT16, None) => whole.into_iter().map(|bits| brain(bits as u16)).collect(),
         (FLOAT, Some(raw)) => raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         (FLOAT, None) => singles,
         (DOUBLE, Some(raw)) => raw.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
@@ -169,4 +188,9 @@ fn tensor(message: &[u8]) -> Result<(&str, Tensor), LoadError> {
         return Err(LoadError::WrongShape { name: name.to_owned(), found: shape, expected });
     }
     Ok((name, Tensor { shape, numbers }))
+}
+
+/// Half of a single-precision number: its upper bits.
+fn brain(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
 }

@@ -25,11 +25,73 @@ fn scores(policy: &TrainedPolicy) -> Vec<f32> {
 #[test]
 fn the_same_network_plays_the_same_whichever_tool_wrote_it() {
     let reference = load(&file("torch")).unwrap();
-    for name in ["torch-double", "torch-transposed", "onnx-gemm", "safetensors"] {
+    for name in [
+        "torch-double",
+        "torch-transposed",
+        "torch-bare-numbers",
+        "torch-words",
+        "torch-target",
+        "torch-checkpoint",
+        "onnx-gemm",
+        "onnx-folded",
+        "safetensors",
+    ] {
         assert_eq!(load(&file(name)).unwrap().actor(), reference.actor(), "{name}");
     }
-    let half = scores(&load(&file("torch-half")).unwrap());
-    assert!(half.iter().zip(scores(&reference)).all(|(a, b)| (a - b).abs() < 0.02));
+    for name in ["torch-half", "onnx-half"] {
+        let half = scores(&load(&file(name)).unwrap());
+        assert!(half.iter().zip(scores(&reference)).all(|(a, b)| (a - b).abs() < 0.02), "{name}");
+    }
+}
+
+#[test]
+fn weights_in_a_file_beside_an_onnx_model_are_read_from_there_once() {
+    let mut asked = Vec::new();
+    let policy = load_beside(&file("onnx-external"), &mut |name| {
+        asked.push(name.to_owned());
+        Ok(file(name))
+    });
+    assert_eq!(policy.unwrap().actor(), load(&file("torch")).unwrap().actor());
+    assert_eq!(asked, ["onnx-external.data"]);
+}
+
+#[test]
+fn a_file_beside_that_is_missing_short_or_elsewhere_is_told_by_its_name() {
+    let model = file("onnx-external");
+    let told = |error: LoadError, name: &str, why: &str| {
+        assert!(matches!(&error, LoadError::Beside { file, .. } if file == name), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    told(load(&model).unwrap_err(), "onnx-external.data", "external_data=False");
+    told(load_beside(&model, &mut |_| Err("it is missing".to_owned())).unwrap_err(), "onnx-external.data", "it is missing");
+    for len in [0, 1, 50] {
+        told(load_beside(&model, &mut |name| Ok(file(name)[..len].to_vec())).unwrap_err(), "onnx-external.data", "behind them");
+    }
+    // Whatever the name is, nothing but a plain one is asked for.
+    let elsewhere = load_beside(&file("refused-onnx-elsewhere"), &mut |name| panic!("{name} was asked for")).unwrap_err();
+    told(elsewhere, "../external.datax/", "a plain name");
+    let large = load_beside(&model, &mut |_| Ok(vec![0; MAX_FILE_BYTES + 1])).unwrap_err();
+    assert!(matches!(large, LoadError::TooLarge { .. }), "{large}");
+}
+
+#[test]
+fn what_stable_baselines_calls_a_policys_state_dict_is_known_by_its_names() {
+    let dqn = load(&file("torch-sb3-dqn-state")).unwrap();
+    let zip = load(&file("sb3-dqn")).unwrap();
+    assert_eq!((dqn.algorithm(), dqn.head(), dqn.actor()), (Algorithm::Dqn, Head::QValues, zip.actor()));
+    let ppo = load(&file("torch-sb3-ppo-state")).unwrap();
+    assert_eq!((ppo.head(), ppo.actor().activation(), ppo.critic().is_some()), (Head::Logits, Activation::Tanh, true));
+    assert_eq!(load(&file("torch-target")).unwrap().algorithm(), Algorithm::Dqn);
+}
+
+#[test]
+fn what_cannot_be_chosen_between_or_read_is_refused_with_what_to_do() {
+    let several = refused("torch-two-networks").to_string();
+    assert!(several.contains("\"one\", \"two\""), "{several}");
+    let both = refused("refused-actor-critic").to_string();
+    assert!(both.contains("\"critic\", \"actor\"") && both.contains("save the one that acts"), "{both}");
+    let old = refused("refused-legacy");
+    assert!(old == LoadError::LegacyTorch && old.to_string().contains("_use_new_zipfile_serialization"), "{old}");
 }
 
 #[test]
@@ -77,7 +139,7 @@ fn weights_that_are_no_numbers_and_shapes_that_do_not_fit_are_told() {
 
 #[test]
 fn what_is_not_played_here_is_refused_by_its_name() {
-    assert_eq!(refused("refused-long"), LoadError::ForbiddenGlobal("torch.LongStorage".to_owned()));
+    assert_eq!(refused("refused-long"), LoadError::Unsupported("whole numbers in tensor \"net.0.weight\"".to_owned()));
     assert_eq!(refused("refused-onnx-conv"), LoadError::Unsupported("operation Elu".to_owned()));
     assert!(matches!(refused("refused-deflated"), LoadError::NotStored(_)));
     assert!(matches!(refused("refused-onnx-cut"), LoadError::Onnx(_)));
