@@ -8,6 +8,7 @@ pub mod cli;
 pub mod coach;
 pub mod config;
 pub mod console;
+pub mod data_folder;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod http;
@@ -27,6 +28,7 @@ mod socketio;
 pub mod tail;
 pub mod training;
 pub mod transfer;
+mod trust;
 pub mod voice;
 mod whole_file;
 pub mod ws;

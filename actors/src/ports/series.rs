@@ -30,6 +30,11 @@ pub trait SeriesStore: Send + Sync + 'static {
 
     /// Whether the store answers.
     fn ping(&self) -> PortFuture<'_, Result<(), SeriesError>>;
+
+    /// Ends what is open after what is under way; a store of files leaves them whole, each by itself.
+    fn close(&self) -> PortFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What became of a write.

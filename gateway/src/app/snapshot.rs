@@ -16,6 +16,7 @@ use slipstream_actors::{
 use slipstream_protocol::{SampleBatch, Timestamp, VehicleId};
 use tokio::{task::JoinHandle, time::Instant};
 
+use crate::data_folder::{SNAPSHOT_MAGIC as MAGIC, snapshot_version};
 use crate::ingest::Intake;
 use crate::journal::{Consumer, ConsumerRole, EmbeddedJournal, NumberedRecord};
 use crate::whole_file;
@@ -23,7 +24,6 @@ use crate::whole_file;
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
 pub(super) const CONSUMER: &str = "actors";
 
-const MAGIC: &[u8; 8] = b"SLIPSNP5";
 /// Magic, whether the system had drained, journal position, CRC-32 of the body.
 const HEAD: usize = 8 + 1 + 8 + 4;
 /// Samples routed at once while catching up.
@@ -74,10 +74,16 @@ impl SnapshotFile {
         };
         let saved = parse(&bytes);
         if saved.is_none() {
-            let aside = self.0.with_extension("damaged");
-            tracing::error!(aside = %aside.display(), "the snapshot is damaged and set aside; starting from the journal alone");
+            // A newer one ends the start before anything is opened.
+            let older = snapshot_version(&bytes).filter(|version| Some(*version) < snapshot_version(MAGIC));
+            let aside = self.0.with_extension(if older.is_some() { "older" } else { "damaged" });
+            if let Some(version) = older {
+                tracing::warn!(version, aside = %aside.display(), "the snapshot is of an older version and set aside; the journal is read");
+            } else {
+                tracing::error!(aside = %aside.display(), "the snapshot is damaged and set aside; the state is rebuilt from the journal");
+            }
             if let Err(error) = fs::rename(&self.0, &aside) {
-                tracing::error!(%error, "the damaged snapshot cannot be set aside");
+                tracing::error!(%error, "the snapshot cannot be set aside");
             }
         }
         saved
@@ -117,8 +123,13 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
         system.restore(saved.snapshot);
     }
     let router = system.router();
+    // What the state does not hold is read from the journal, whatever was committed for the snapshot that is not there: a
+    // position says what a snapshot held, not what this system knows.
+    let oldest = journal.stats().oldest;
+    let mut reached = consumer.position().min(behind).max(oldest.saturating_sub(1));
+    consumer.rewind(reached);
     let mut caught_up = 0;
-    while !whole && consumer.position() < newest {
+    while !whole && reached < newest {
         let Some((records, last)) = consumer.next_records(CATCH_UP).await? else { break };
         for NumberedRecord { position, mut samples, numbering } in records {
             if numbering.is_empty() {
@@ -129,9 +140,7 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
             // A sample that cannot be applied is counted by its actor; it was refused once already.
             router.replay(samples, &numbering).await;
         }
-        if last >= newest {
-            break;
-        }
+        reached = last;
     }
     router.settled().await;
     if !whole {
@@ -220,6 +229,16 @@ async fn save(file: &SnapshotFile, snapshot: Snapshot, position: u64, drained: b
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_of_an_older_version_is_set_aside_and_not_called_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SnapshotFile::new(folder.path());
+        fs::write(&file.0, b"SLIPSNP1 and what it had").unwrap();
+        assert!(file.load().is_none());
+        assert_eq!(fs::read(file.0.with_extension("older")).unwrap(), b"SLIPSNP1 and what it had");
+        assert!(!file.0.exists() && !file.0.with_extension("damaged").exists());
+    }
 
     #[test]
     fn a_snapshot_is_read_back_and_a_damaged_one_is_set_aside() {

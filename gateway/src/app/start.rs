@@ -19,6 +19,7 @@ use crate::{
     auth::{self, Auth, AuthError},
     coach::Coaching,
     config::{Config, Secret},
+    data_folder::{self, DataFolderError},
     http::{self, Listening},
     ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
@@ -51,6 +52,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// `DATA_DIR` is of another version, or cannot be made ready for this one.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
     /// Tokens cannot be signed.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -75,6 +79,7 @@ impl StartError {
             Self::Records(error) => error.is_retryable(),
             Self::Series(error) => error.is_retryable(),
             Self::Journal(error) => error.is_retryable(),
+            Self::DataFolder(error) => error.is_retryable(),
             Self::DataDir { .. } | Self::Auth(_) | Self::Listen(_) => false,
         }
     }
@@ -101,10 +106,14 @@ pub struct RunningServer {
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
-    // Taken first: a server that cannot have it leaves nothing behind.
+    // Before anything is opened: what a newer version wrote stays as it is.
+    data_folder::check(&config.data_dir)?;
+    records::check(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?;
+    // Taken before anything is made: a server that cannot have it leaves nothing behind.
     let addr = SocketAddr::new(config.bind, config.port);
     let address = Reserved::take(addr)?;
     make_data_dir(&config)?;
+    data_folder::take_over(&config.data_dir)?;
 
     // Sinks.
     let records = records::open(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?;
@@ -272,6 +281,10 @@ impl RunningServer {
         // It waits for the disk.
         if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
             tracing::error!("closing the journal panicked");
+        }
+        // Both leave nothing behind in write-ahead logs: a copy of the folder is a backup.
+        if tokio::time::timeout(left(), services.series.close()).await.is_err() {
+            tracing::warn!("the time-series store did not close in time; its write-ahead log belongs to it");
         }
         services.records.close().await;
         tracing::info!("stopped");

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{self, Flags},
+    data_folder,
     series::{self, SeriesConfig},
     transfer::{self, ExportOptions, Format},
 };
@@ -96,6 +97,7 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         aggregate: args.aggregate,
         escape_formulas: args.escape_formulas,
     };
+    data_folder::check(&config.data_dir)?;
     if args.escape_formulas && args.format.or_else(|| Format::of(&args.file)).is_some_and(|format| format != Format::Csv) {
         return Err(Usage("--escape-formulas goes with CSV: no other format is taken for formulas".to_owned()).into());
     }
@@ -114,6 +116,7 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         let mut told = |p: transfer::Progress| progress.update(p.fraction, || format!("{} points", p.points));
         let report = transfer::export(&**store, &args.file, &options, &mut told).await;
         progress.finish();
+        store.close().await;
         let report = report?;
         out!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
         match report.formulas {

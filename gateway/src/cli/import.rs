@@ -8,6 +8,7 @@ use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 use super::{Outcome, access, exit::Exit, print::out, progress::Progress};
 use crate::{
     config::{self, Flags},
+    data_folder,
     relay::source::{ColumnMap, ReadOptions},
     series::{self, SeriesConfig},
     transfer::{self, Format, ImportOptions, ImportReport},
@@ -73,6 +74,7 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
             ..defaults.read
         },
     };
+    data_folder::check(&config.data_dir)?;
     super::runtime()?.block_on(async {
         crate::app::make_private(&config.data_dir)?;
         let stores = series::open(&SeriesConfig {
@@ -87,6 +89,7 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
             let mut told = |p: transfer::Progress| progress.update(p.fraction, || format!("{} points", p.points));
             let report = transfer::import(&**store, &args.file, &options, now, &mut told).await;
             progress.finish();
+            store.close().await;
             let report = report?;
             print(store.name(), &report);
             if report.skipped + report.points.rejected > 0 {

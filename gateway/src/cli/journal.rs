@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{self, Flags},
+    data_folder,
     journal::{JournalReport, dump, verify},
 };
 
@@ -89,7 +90,9 @@ pub(super) fn run(args: &JournalArgs) -> Outcome {
 }
 
 fn folder(flags: &Flags) -> anyhow::Result<PathBuf> {
-    let dir = config::resolve(flags)?.data_dir.join("journal");
+    let data_dir = config::resolve(flags)?.data_dir;
+    data_folder::check(&data_dir)?;
+    let dir = data_dir.join("journal");
     if dir.is_dir() {
         return Ok(dir);
     }

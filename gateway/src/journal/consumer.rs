@@ -158,7 +158,7 @@ impl Consumer {
         Ok((read.payloads, read.last))
     }
 
-    /// Goes back to the record after `position`, to read again what was not committed.
+    /// Goes back to the record after `position`, to read again what was read, or committed, before.
     pub fn rewind(&mut self, position: u64) {
         self.next = self.next.min(position + 1);
         self.disk = None;

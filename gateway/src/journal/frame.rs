@@ -1,6 +1,6 @@
 //! How records lie in a segment file.
 //!
-//! A file starts with [`HEAD`], which is for people: nothing depends on it. Then frames follow, each
+//! A file starts with [`HEAD`], which tells the version (see [`super::version`]); a damaged one costs nothing. Then frames follow, each
 //! `marker (4) | payload length (4) | position (8) | CRC-32 of length, position and payload (4) | payload`,
 //! numbers little-endian. Every frame says its own position, so damage in one costs the others nothing.
 

@@ -24,6 +24,7 @@ mod state;
 mod stats;
 mod tail;
 mod unstored;
+mod version;
 mod walk;
 
 use std::{
@@ -54,6 +55,7 @@ pub use publisher_watch::PublisherWatch;
 pub use publishers::{SUBJECT_SEPARATOR, subject_of};
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
+pub(crate) use version::{SEGMENT_VERSION, newer_segment};
 pub use walk::Walk;
 
 use commit::{Append, Command, Committer};
@@ -346,6 +348,11 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 /// How long the folder may still be locked before it counts as somebody else's: a child process that was
 /// just started shares our locks until it runs its own program, and a server about to end has its last word.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether another process works in the journal's folder `dir`. Makes nothing there.
+pub(crate) fn is_in_use(dir: &std::path::Path) -> bool {
+    File::open(dir.join("lock")).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
 
 fn lock(dir: &std::path::Path) -> Result<File, JournalError> {
     let file = File::create(dir.join("lock")).map_err(|e| storage(&e))?;

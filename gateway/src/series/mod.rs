@@ -22,9 +22,12 @@ use slipstream_actors::ports::{SeriesError, SeriesStore};
 
 pub use influxdb1::InfluxDb1Series;
 pub use influxdb2::InfluxDb2Series;
-pub use sqlite::SqliteSeries;
+pub use sqlite::{SQLITE_VERSION, SqliteSeries};
 
-use crate::config::{Influx1, Influx2};
+use crate::{
+    config::{Influx1, Influx2},
+    trust,
+};
 
 /// The embedded store's file under `DATA_DIR`.
 pub const SQLITE_FILE: &str = "series.db";
@@ -56,7 +59,7 @@ pub async fn open(config: &SeriesConfig) -> Result<Vec<Arc<dyn SeriesStore>>, Se
     Ok(stores)
 }
 
-/// An error with what caused it, and what caused that.
+/// An error with what caused it, what caused that, and what to do where TLS failed.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -67,7 +70,8 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = inner.source();
     }
-    text
+    let cure = trust::cure(&text);
+    text + cure
 }
 
 /// A sample for tests.

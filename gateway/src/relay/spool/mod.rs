@@ -24,6 +24,8 @@ pub(super) use reader::Reader;
 
 use book::{Book, Place};
 
+use crate::journal;
+
 /// The smallest bound a spool works with, in bytes.
 pub const MIN_BYTES: u64 = 1 << 20;
 
@@ -60,6 +62,14 @@ pub enum SpoolError {
         dir: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// A newer version of the relay has written there.
+    #[error("{} was written by a newer slipstream (journal version {version}): start that version; nothing was touched", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
     },
     /// What waits in it was numbered for another publisher.
     #[error("the spool {} holds the stream of publisher '{belongs}': leave --publisher out, or give another folder", dir.display())]
@@ -122,6 +132,12 @@ impl Spool {
         if options.max_bytes < MIN_BYTES {
             return Err(SpoolError::TooSmall);
         }
+        for lane in LANES {
+            let newer = journal::newer_segment(&options.dir.join(lane)).map_err(|e| SpoolError::open(&options, e))?;
+            if let Some((path, version)) = newer {
+                return Err(SpoolError::Newer { path, version });
+            }
+        }
         std::fs::create_dir_all(&options.dir).map_err(|e| SpoolError::open(&options, e))?;
         let found = Book::load(&options.dir).map_err(|e| SpoolError::open(&options, e))?;
         if let (Some(book), Some(given)) = (&found, &publisher)
@@ -138,8 +154,8 @@ impl Spool {
         let backlog =
             PublisherId::new(&name).map_err(|_| SpoolError::Name { most: slipstream_protocol::id::MAX_ID_LEN - BACKLOG_SUFFIX.len() })?;
         let opening = |e| SpoolError::open(&options, e);
-        let live = Lane::open(&options, "live", live, &book).await.map_err(opening)?;
-        let mut backlog = Lane::open(&options, "backlog", backlog, &book).await.map_err(opening)?;
+        let live = Lane::open(&options, LANES[0], live, &book).await.map_err(opening)?;
+        let mut backlog = Lane::open(&options, LANES[1], backlog, &book).await.map_err(opening)?;
         book.save(&options.dir).map_err(|e| SpoolError::open(&options, e))?;
         let account = Arc::new(Account::new(options, book, backlog.next - backlog.oldest, live.next - live.oldest));
         backlog.account = Some(account.clone());
@@ -169,6 +185,9 @@ impl Spool {
         resume.map_err(|e| SpoolError::open(&self.account.options, e))
     }
 }
+
+/// The logs of a spool, a folder each.
+const LANES: [&str; 2] = ["live", "backlog"];
 
 /// Behind the publisher's name, for the stream of what could not be sent at once.
 const BACKLOG_SUFFIX: &str = ".backlog";

@@ -14,7 +14,10 @@ use super::{
     line_protocol::{Lines, Precision},
     point,
 };
-use crate::config::{Influx1, Secret};
+use crate::{
+    config::{Influx1, Secret},
+    trust,
+};
 use influxql::Results;
 
 /// What metrics and logs call it.
@@ -37,6 +40,7 @@ impl InfluxDb1Series {
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(REQUEST_DEADLINE)
+            .use_preconfigured_tls((*trust::client_config()).clone())
             .build()
             .map_err(|e| refused(format!("no HTTP client: {e}")))?;
         Ok(Self { client, base, database: config.db.clone(), user: config.user.clone(), password: config.password.clone() })

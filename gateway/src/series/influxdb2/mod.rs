@@ -20,7 +20,10 @@ use super::{
     line_protocol::{Lines, Precision},
     point,
 };
-use crate::config::{Influx2, Secret};
+use crate::{
+    config::{Influx2, Secret},
+    trust,
+};
 
 /// What metrics and logs call it.
 const NAME: &str = "influxdb2";
@@ -49,6 +52,7 @@ impl InfluxDb2Series {
         let writer = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(REQUEST_DEADLINE)
+            .use_preconfigured_tls((*trust::client_config()).clone())
             .build()
             .map_err(|e| refused(format!("no HTTP client: {e}")))?;
         let authorization = config.token.as_ref().map(|token| Secret::new(format!("Token {}", token.expose())));

@@ -1,5 +1,7 @@
 //! Files of earlier builds: a row for every point, taken over into blocks when the file is opened.
 
+use std::path::Path;
+
 use slipstream_actors::ports::SeriesError;
 use slipstream_protocol::{FleetId, Quality, Sample, SessionId, Signal, SignalValue, Timestamp, VehicleId};
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -9,14 +11,15 @@ use super::{SqliteSeries, failed, write};
 /// Points taken over at once.
 const PAGE: usize = 50_000;
 
-/// Takes over what the file holds as rows of points. Begun again where it was interrupted: points written
-/// twice are told once.
-pub(super) async fn convert(store: &SqliteSeries) -> Result<(), SeriesError> {
+/// Takes over what the `file` holds as rows of points; a copy of it as it was is kept beside it. Begun again where it was
+/// interrupted: points written twice are told once.
+pub(super) async fn convert(store: &SqliteSeries, file: &Path) -> Result<(), SeriesError> {
     let exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'points')";
     if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&store.writer).await.map_err(|e| failed(&e))? {
         return Ok(());
     }
     tracing::info!("the series file is of an earlier build: its points are packed into blocks, which may take a while");
+    keep_copy(store, file).await?;
     let mut behind = (i64::MIN, i64::MIN);
     loop {
         let rows = page(store, behind).await.map_err(|e| failed(&e))?;
@@ -26,6 +29,27 @@ pub(super) async fn convert(store: &SqliteSeries) -> Result<(), SeriesError> {
         behind = (last.get(0), last.get(1));
     }
     sqlx::raw_sql("DROP TABLE points; DROP TABLE series;").execute(&store.writer).await.map_err(|e| failed(&e))?;
+    Ok(())
+}
+
+/// Copies the file as it is, unless an interrupted conversion has.
+async fn keep_copy(store: &SqliteSeries, file: &Path) -> Result<(), SeriesError> {
+    let unavailable = |reason: String| SeriesError::Unavailable { store: super::NAME, reason, retry_after: None };
+    let copy = file.with_extension("db.before-blocks");
+    if copy.exists() {
+        return Ok(());
+    }
+    let draft = file.with_extension("db.before-blocks.draft");
+    if draft.exists() {
+        std::fs::remove_file(&draft).map_err(|e| unavailable(format!("{}: {e}", draft.display())))?;
+    }
+    sqlx::query("VACUUM INTO ?")
+        .bind(draft.to_string_lossy().into_owned())
+        .execute(&store.writer)
+        .await
+        .map_err(|e| unavailable(format!("the copy of series.db that an upgrade keeps cannot be made at {}: {e}", draft.display())))?;
+    std::fs::rename(&draft, &copy).map_err(|e| unavailable(format!("{}: {e}", copy.display())))?;
+    tracing::warn!(copy = %copy.display(), "a copy of the series file as it was is kept; it may be removed later");
     Ok(())
 }
 

@@ -26,6 +26,9 @@ use dictionary::Dictionary;
 /// What metrics and logs call it.
 const NAME: &str = "sqlite";
 
+/// The version of the file's schema, which its head tells (`PRAGMA user_version`). Files of earlier builds tell 0.
+pub const SQLITE_VERSION: u32 = 1;
+
 /// How many readers may work at once; writers never wait for them (write-ahead log).
 const READERS: u32 = 4;
 
@@ -71,11 +74,16 @@ impl SqliteSeries {
         // What is written counts as stored, so it must outlive a power cut: FULL, not NORMAL.
         let options = options(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(|e| failed(&e))?;
+        check_version(&writer).await?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(|e| failed(&e))?;
         let reader =
             SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(&e))?;
         let store = Self { writer, reader, known: Dictionary::default() };
-        convert::convert(&store).await?;
+        convert::convert(&store, file).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {SQLITE_VERSION}")))
+            .execute(&store.writer)
+            .await
+            .map_err(|e| failed(&e))?;
         Ok(store)
     }
 
@@ -83,8 +91,22 @@ impl SqliteSeries {
     pub async fn read(file: &Path) -> Result<Self, SeriesError> {
         let options = options(file).read_only(true);
         let reader = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(|e| failed(&e))?;
+        check_version(&reader).await?;
         Ok(Self { writer: reader.clone(), reader, known: Dictionary::default() })
     }
+}
+
+/// Refuses a file that a newer version has written.
+async fn check_version(pool: &SqlitePool) -> Result<(), SeriesError> {
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await.map_err(|e| failed(&e))?;
+    if found <= i64::from(SQLITE_VERSION) {
+        return Ok(());
+    }
+    let reason = format!(
+        "series.db was written by a newer slipstream (schema version {found}; this one knows up to {SQLITE_VERSION}): start the newer \
+         version, or restore a backup from before the upgrade"
+    );
+    Err(SeriesError::Refused { store: NAME, reason })
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {
@@ -111,6 +133,19 @@ impl SeriesStore for SqliteSeries {
 
     fn vehicles(&self) -> PortFuture<'_, Result<Vec<VehicleId>, SeriesError>> {
         Box::pin(async move { query::vehicles(&self.reader).await.map_err(|e| failed(&e)) })
+    }
+
+    fn close(&self) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            // The last connection to close takes the write-ahead log into the file; readers must not be that one.
+            self.reader.close().await;
+            if let Err(error) = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await
+                && !self.writer.is_closed()
+            {
+                tracing::warn!(%error, "series.db keeps a write-ahead log, which belongs to it");
+            }
+            self.writer.close().await;
+        })
     }
 
     fn ping(&self) -> PortFuture<'_, Result<(), SeriesError>> {
