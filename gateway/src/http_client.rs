@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::trust;
+
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -34,6 +36,7 @@ pub(crate) fn new(timeout: Duration) -> reqwest::Client {
     reqwest::Client::builder()
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT)
+        .use_preconfigured_tls((*trust::client_config()).clone())
         // A redirect would carry the key to wherever the answer says.
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -68,5 +71,7 @@ fn told(error: &reqwest::Error) -> String {
     while let Some(cause) = deepest.source() {
         deepest = cause;
     }
-    deepest.to_string()
+    let told = deepest.to_string();
+    let cure = trust::cure(&told);
+    told + cure
 }

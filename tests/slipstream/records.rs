@@ -42,7 +42,7 @@ fn session(name: &str, driver: &str, seconds: i64) -> Session {
     Session { id: session_id(name), driver: vehicle(driver), name: name.to_uppercase(), track: None, created_at: at(seconds) }
 }
 
-async fn suite(records: &dyn Records) {
+pub(crate) async fn suite(records: &dyn Records) {
     records.ping().await.unwrap();
     users_log_in_by_email_and_the_first_is_admin(records).await;
     users_are_changed_and_removed_and_an_admin_is_left(records).await;

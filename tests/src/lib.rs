@@ -1,6 +1,7 @@
 //! What the tests share: real servers, started and stopped by the test that needs them.
 
 pub mod api;
+pub mod authority;
 pub mod gateway;
 pub mod port;
 pub mod server_process;

@@ -75,6 +75,11 @@ impl WriteApi {
         Self { addr, state, accepting }
     }
 
+    /// Where it listens.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Its base address.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)

@@ -6,7 +6,7 @@ use slipstream_actors::ports::{Listing, Page, RecordsError};
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
 use sqlx::{FromRow, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
 
-use super::postgres::Postgres;
+use super::{failure::told, postgres::Postgres, sqlite};
 
 /// A pool of connections to one of the databases.
 #[derive(Clone, Debug)]
@@ -41,14 +41,28 @@ macro_rules! bind {
     }};
 }
 
+/// Runs a statement of PostgreSQL in a transaction of its own, under no name. A pooler that pools by transaction hands the
+/// connection to another client behind every transaction: a named statement would be met, or missed, by others, and even an
+/// unnamed one is only there until the end of the transaction in which it was prepared.
+macro_rules! in_transaction {
+    ($database:expr, $statement:expr, $run:ident) => {{
+        let pool = $database.ready()?;
+        answered(async {
+            let mut transaction = pool.begin().await?;
+            let done = $statement.persistent(false).$run(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
+        })
+        .await
+    }};
+}
+
 impl Database {
     /// Runs a statement; answers how many rows it changed.
     pub(super) async fn execute(&self, sql: &'static str, args: Vec<Arg>) -> Result<u64, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query(sql), args).execute(pool)).await.map(|done| done.rows_affected()),
-            Self::Postgres(database) => {
-                answered(bind!(sqlx::query(sql), args).execute(database.ready()?)).await.map(|done| done.rows_affected())
-            }
+            Self::Postgres(database) => in_transaction!(database, bind!(sqlx::query(sql), args), execute).map(|done| done.rows_affected()),
         }
     }
 
@@ -65,7 +79,7 @@ impl Database {
             Self::Sqlite(pool) => {
                 answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await.map(|rows| rows.into_iter().next())
             }
-            Self::Postgres(database) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_optional(database.ready()?)).await,
+            Self::Postgres(database) => in_transaction!(database, bind!(sqlx::query_as::<_, T>(sql), args), fetch_optional),
         }
     }
 
@@ -73,7 +87,7 @@ impl Database {
     pub(super) async fn all<T: Row>(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<T>, RecordsError> {
         match self {
             Self::Sqlite(pool) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(pool)).await,
-            Self::Postgres(database) => answered(bind!(sqlx::query_as::<_, T>(sql), args).fetch_all(database.ready()?)).await,
+            Self::Postgres(database) => in_transaction!(database, bind!(sqlx::query_as::<_, T>(sql), args), fetch_all),
         }
     }
 
@@ -97,7 +111,7 @@ impl Database {
 
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(pool) => sqlite::close(pool).await,
             Self::Postgres(database) => database.close().await,
         }
     }
@@ -113,36 +127,6 @@ pub(super) async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::
         Ok(outcome) => outcome.map_err(|error| told(&error)),
         Err(_) => Err(RecordsError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()))),
     }
-}
-
-/// What a database's error means here.
-pub(super) fn told(error: &sqlx::Error) -> RecordsError {
-    let sqlx::Error::Database(refusal) = error else {
-        return match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) | sqlx::Error::Configuration(_) => {
-                RecordsError::Refused(error.to_string())
-            }
-            _ => RecordsError::Unavailable(error.to_string()),
-        };
-    };
-    if refusal.is_unique_violation() {
-        return RecordsError::Conflict("such a record".to_owned());
-    }
-    if refusal.is_foreign_key_violation() {
-        return RecordsError::NotFound("what the record refers to".to_owned());
-    }
-    let passing = refusal.code().is_some_and(|code| passes(&code));
-    if passing { RecordsError::Unavailable(refusal.to_string()) } else { RecordsError::Refused(refusal.to_string()) }
-}
-
-/// Whether an error code tells of a state that passes.
-fn passes(code: &str) -> bool {
-    // SQLite: the low byte of the extended result code; BUSY, LOCKED, IOERR, FULL, CANTOPEN.
-    if let Some(code) = (code.len() < 5).then(|| code.parse::<u32>().ok()).flatten() {
-        return matches!(code & 0xff, 5 | 6 | 10 | 13 | 14);
-    }
-    // PostgreSQL classes: connection, resources, operator intervention, serialisation and deadlock.
-    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
 }
 
 /// Names what is in conflict.
@@ -233,18 +217,3 @@ macro_rules! args {
 }
 
 pub(super) use args;
-
-#[cfg(test)]
-mod tests {
-    use super::passes;
-
-    #[test]
-    fn only_states_that_pass_invite_a_retry() {
-        for busy in ["5", "261", "13", "08006", "53300", "57P01", "40001"] {
-            assert!(passes(busy), "{busy}");
-        }
-        for broken in ["1", "275", "2067", "42P01", "23514", "22021"] {
-            assert!(!passes(broken), "{broken}");
-        }
-    }
-}

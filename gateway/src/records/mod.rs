@@ -6,6 +6,7 @@
 mod access;
 mod alarms;
 mod database;
+mod failure;
 mod media;
 mod migrations;
 mod people;
@@ -14,7 +15,10 @@ mod sessions;
 mod sqlite;
 mod tables;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use slipstream_actors::ports::{PortFuture, Records, RecordsError, RecordsFuture};
 
@@ -44,17 +48,33 @@ impl SqlRecords {
     }
 }
 
+/// The SQLite file that the configuration says; `None` where it says PostgreSQL.
+fn sqlite_file(database_url: Option<&str>, data_dir: &Path) -> Result<Option<PathBuf>, RecordsError> {
+    match database_url {
+        None => Ok(Some(data_dir.join("slipstream.db"))),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(None),
+        Some(url) => match url.strip_prefix("sqlite:") {
+            Some(path) => Ok(Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+            None => Err(RecordsError::Refused("DATABASE_URL is neither postgres://... nor sqlite:<path>".to_owned())),
+        },
+    }
+}
+
+/// Refuses an SQLite file that a newer version has written. Reads only, and makes nothing.
+pub async fn check(database_url: Option<&str>, data_dir: &Path) -> Result<(), RecordsError> {
+    match sqlite_file(database_url, data_dir)? {
+        Some(file) => sqlite::check(&file).await,
+        None => Ok(()),
+    }
+}
+
 /// Opens what the configuration says: PostgreSQL at `database_url`, else `slipstream.db` under `data_dir`.
 ///
 /// Fails with [`RecordsError::Refused`] where the URL is none of a database known here.
 pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Arc<dyn Records>, RecordsError> {
-    let records = match database_url {
-        None => SqlRecords::sqlite(&data_dir.join("slipstream.db")).await?,
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => SqlRecords::postgres(url).await?,
-        Some(url) => match url.strip_prefix("sqlite:") {
-            Some(path) => SqlRecords::sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await?,
-            None => return Err(RecordsError::Refused("DATABASE_URL is neither postgres://... nor sqlite:<path>".to_owned())),
-        },
+    let records = match (sqlite_file(database_url, data_dir)?, database_url) {
+        (Some(file), _) => SqlRecords::sqlite(&file).await?,
+        (None, url) => SqlRecords::postgres(url.unwrap_or_default()).await?,
     };
     Ok(Arc::new(records))
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use slipstream_protocol::{WireFormat, codec::RKYV_SUBPROTOCOL};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
+    Connector, MaybeTlsStream, WebSocketStream,
     tungstenite::{
         self,
         client::IntoClientRequest,
         http::{HeaderValue, Request, Uri, header},
     },
 };
+
+use crate::trust;
 
 /// An open connection.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -66,6 +68,14 @@ pub enum ConnectError {
         /// Why.
         reason: String,
     },
+    /// TLS fails: a certificate that is not trusted, or no TLS at all. Trying again would not help.
+    #[error("{url} cannot be reached over TLS: {reason}")]
+    Tls {
+        /// Where.
+        url: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Something answers that does not speak this protocol.
     #[error("{url} does not speak Slipstream's WebSocket protocol: {reason}")]
     Protocol {
@@ -82,7 +92,7 @@ impl ConnectError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => matches!(*status, 408 | 429 | 500..=599),
-            Self::Address { .. } | Self::Protocol { .. } => false,
+            Self::Address { .. } | Self::Tls { .. } | Self::Protocol { .. } => false,
         }
     }
 }
@@ -130,7 +140,8 @@ impl Endpoint {
     /// Opens a connection; `query` goes behind the address (`publisher=a&ack=durable`).
     pub async fn connect(&self, query: &str) -> Result<Socket, ConnectError> {
         let request = self.request(query)?;
-        let opening = tokio_tungstenite::connect_async_with_config(request, None, true);
+        let connector = self.url.starts_with("wss:").then(|| Connector::Rustls(trust::client_config()));
+        let opening = tokio_tungstenite::connect_async_tls_with_config(request, None, true, connector);
         match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
             Err(_) => Err(self.unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
             Ok(Ok((socket, _))) => Ok(socket),
@@ -148,6 +159,9 @@ impl Endpoint {
             tungstenite::Error::Http(response) => {
                 let body = response.body().as_deref().unwrap_or_default();
                 ConnectError::Refused { url, status: response.status().as_u16(), message: refusal_text(body) }
+            }
+            tungstenite::Error::Io(error) if trust::failure(&error).is_some() => {
+                ConnectError::Tls { url, reason: trust::failure(&error).unwrap_or_default() }
             }
             tungstenite::Error::Protocol(tungstenite::error::ProtocolError::HandshakeIncomplete)
             | tungstenite::Error::Io(_)

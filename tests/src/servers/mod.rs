@@ -5,10 +5,12 @@
 //! the other tests still run; with `SLIPSTREAM_REQUIRE_SERVERS=1` it is a failure instead.
 
 mod influxdb1;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod victoria_metrics;
 
 pub use influxdb1::InfluxDb1;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use victoria_metrics::VictoriaMetrics;

@@ -28,7 +28,24 @@ impl Postgres {
     /// Where it is installed and does not start.
     pub fn start() -> Option<Self> {
         // fsync off: the data lives as long as the test.
-        Self::start_with(&["-F"])
+        Self::start_with(&["-F"], |_| {})
+    }
+
+    /// Starts one that takes connections over TLS alone, with this certificate and key in PEM; the user `ann` needs a password.
+    ///
+    /// # Panics
+    /// Where it is installed and does not start.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Option<Self> {
+        Self::start_with(&["-F", "-c", "ssl=on"], |data| {
+            for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+                let file = data.join(name);
+                std::fs::write(&file, content).expect("our own folder takes a file");
+                std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("our own file takes permissions");
+                give_away(&file);
+            }
+            let rules = "hostssl all ann 127.0.0.1/32 scram-sha-256\nhostssl all all 127.0.0.1/32 trust\nlocal all all trust\n";
+            std::fs::write(data.join("pg_hba.conf"), rules).expect("our own folder takes a file");
+        })
     }
 
     /// As [`Self::start`], with every commit synced to disk, as in production; for benchmarks.
@@ -36,10 +53,10 @@ impl Postgres {
     /// # Panics
     /// Where it is installed and does not start.
     pub fn start_durable() -> Option<Self> {
-        Self::start_with(&["-c", "fsync=on", "-c", "synchronous_commit=on"])
+        Self::start_with(&["-c", "fsync=on", "-c", "synchronous_commit=on"], |_| {})
     }
 
-    fn start_with(durability: &[&str]) -> Option<Self> {
+    fn start_with(durability: &[&str], prepare: impl FnOnce(&Path)) -> Option<Self> {
         let bins = process::version_bins(Path::new("/usr/lib/postgresql"));
         let initdb = process::find("initdb", "postgresql", &bins)?;
         let postgres = process::find("postgres", "postgresql", &bins)?;
@@ -48,16 +65,14 @@ impl Postgres {
         let data = folder.path().join("data");
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("our own folder takes permissions");
         std::fs::create_dir(&data).expect("our own folder takes a folder");
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(&data).status();
-            assert!(owned.is_ok_and(|s| s.success()), "the data folder can be given to the user postgres");
-        }
+        give_away(&data);
         std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).expect("our own folder takes permissions");
 
         let mut init = unprivileged(&initdb);
         init.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"]).arg(&data);
         let made = init.stdin(Stdio::null()).output().expect("initdb was found above");
         assert!(made.status.success(), "initdb fails:\n{}", String::from_utf8_lossy(&made.stderr));
+        prepare(&data);
 
         let port = port::free();
         let mut command = unprivileged(&postgres);
@@ -124,13 +139,21 @@ impl Drop for Postgres {
     }
 }
 
+/// Gives a file or folder to the user that the server runs as.
+fn give_away(path: &Path) {
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(path).status();
+        assert!(owned.is_ok_and(|s| s.success()), "{} can be given to the user postgres", path.display());
+    }
+}
+
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
 }
 
 /// `PostgreSQL` refuses to run as root: there it runs as the user its package made. `setpriv`
 /// replaces itself with the server, so that signals reach it.
-fn unprivileged(program: &Path) -> Command {
+pub(super) fn unprivileged(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
