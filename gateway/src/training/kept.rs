@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use slipstream_engine::rl::{
     Policy,
     learners::{self, LearnerError},
+    policy,
 };
 
 use super::load_policy;
@@ -42,12 +43,19 @@ pub(super) fn write(checkpoint: &[u8], best: Option<&Best>, evaluated: Option<f6
     learners::attach(checkpoint, &note, best.map_or(&[], |best| &best.file))
 }
 
-/// Returns what [`write`] put into a checkpoint.
-pub(super) fn read(checkpoint: &[u8]) -> Result<Kept, LearnerError> {
+/// Returns what [`write`] put into a checkpoint of a run in `environment`.
+pub(super) fn read(checkpoint: &[u8], environment: &str) -> Result<Kept, LearnerError> {
     let Some((note, file)) = learners::attached(checkpoint)? else { return Ok(Kept::default()) };
     let Note { best_mean, evaluated } = serde_json::from_str(&note).map_err(damaged)?;
     let best = match best_mean {
-        Some(mean) => Some(Best { policy: load_policy(&file).map_err(damaged)?, file, mean }),
+        Some(mean) => {
+            // A network's file does not say what it was trained in.
+            let policy: Arc<dyn Policy> = match policy::load(&file) {
+                Ok(network) => Arc::new(network.trained_in(environment)),
+                Err(_) => load_policy(&file).map_err(damaged)?,
+            };
+            Some(Best { policy, file, mean })
+        }
         None => None,
     };
     Ok(Kept { best, evaluated })

@@ -278,7 +278,7 @@ fn resumable(options: &TrainingOptions) -> Result<Option<Resumed>, TrainingError
     };
     let learner = learners::resume(&bytes)?;
     let (found, wanted) = (learner.environment(), options.environment.environment().name());
-    if found == wanted { Ok(Some((learner, kept::read(&bytes)?))) } else { Err(other_run(path, found, wanted)) }
+    if found == wanted { Ok(Some((learner, kept::read(&bytes, wanted)?))) } else { Err(other_run(path, found, wanted)) }
 }
 
 fn other_run(path: &Path, found: &str, wanted: &str) -> TrainingError {

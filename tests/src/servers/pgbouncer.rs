@@ -1,6 +1,6 @@
 //! `PgBouncer`.
 
-use std::{net::TcpStream, os::unix::fs::PermissionsExt as _};
+use std::{net::TcpStream, os::unix::fs::PermissionsExt};
 
 use super::{
     Postgres,
