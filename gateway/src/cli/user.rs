@@ -16,6 +16,7 @@ use crate::{
     app,
     auth::{api_key::hash, email, one_time, password, withdrawal},
     config::{self, Config, Flags, Secret},
+    data_folder,
     media::new_id,
     records,
 };
@@ -168,7 +169,9 @@ impl Place {
             );
             return Err(Usage(why).into());
         }
+        data_folder::check(&config.data_dir)?;
         app::make_private(&config.data_dir)?;
+        data_folder::take_over(&config.data_dir)?;
         Ok(records::open(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?)
     }
 }
