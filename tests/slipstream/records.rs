@@ -136,7 +136,7 @@ async fn revocations_are_listed_while_they_matter(records: &dyn Records) {
     }
     let listed = |since: i64, now: i64| records.revocations(at(since), at(now));
     assert_eq!(listed(0, 5).await.unwrap(), [token, late.clone()]);
-    assert_eq!(listed(2, 5).await.unwrap(), [late.clone()]);
+    assert_eq!(listed(2, 5).await.unwrap(), std::slice::from_ref(&late));
     assert_eq!(listed(0, 10).await.unwrap(), [late]);
 }
 

@@ -107,13 +107,12 @@ mod tests {
                 value: Some(value),
                 ..SeriesPoint::default()
             };
-            let (heading, speed) = match query.window {
-                Some(_) => (vec![point(0, 180.0), point(10, 180.0)], vec![point(0, 5.0), point(10, 5.0)]),
-                None => {
-                    let from = query.from.micros().div_euclid(1_000_000);
-                    let all = (from..20).take(7).map(|s| point(s, if s % 2 == 0 { 350.0 } else { 10.0 }));
-                    (all.collect(), Vec::new())
-                }
+            let (heading, speed) = if query.window.is_some() {
+                (vec![point(0, 180.0), point(10, 180.0)], vec![point(0, 5.0), point(10, 5.0)])
+            } else {
+                let from = query.from.micros().div_euclid(1_000_000);
+                let all = (from..20).take(7).map(|s| point(s, if s % 2 == 0 { 350.0 } else { 10.0 }));
+                (all.collect(), Vec::new())
             };
             let truncated = query.window.is_none() && query.from.micros() < 13_000_000;
             let series = [("heading_deg", heading), ("speed_mps", speed)].into_iter().filter(|(_, points)| !points.is_empty());

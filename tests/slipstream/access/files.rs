@@ -13,7 +13,9 @@ fn modes(folder: &Path, found: &mut Vec<(String, bool, u32)>) {
     let about = fs::symlink_metadata(folder).unwrap();
     found.push((folder.display().to_string(), about.is_dir(), about.mode() & 0o777));
     if about.is_dir() {
-        fs::read_dir(folder).unwrap().for_each(|entry| modes(&entry.unwrap().path(), found));
+        for entry in fs::read_dir(folder).unwrap() {
+            modes(&entry.unwrap().path(), found);
+        }
     }
 }
 
