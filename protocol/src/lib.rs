@@ -16,6 +16,7 @@ pub mod fuzz;
 pub mod id;
 pub mod limits;
 mod name;
+pub mod near;
 pub mod sample;
 pub mod server;
 pub mod signal;

@@ -34,6 +34,32 @@ impl Timestamp {
         Self((secs * 1e6).round() as i64)
     }
 
+    /// From a decimal number of seconds, milli-, micro- or nanoseconds since the Unix epoch, told apart by its size:
+    /// below 1e11 seconds (until the year 5138), below 1e14 milliseconds, below 1e17 microseconds.
+    ///
+    /// `None` where it is no finite number, or below 1e8: seconds since something else than 1970 are no time.
+    #[must_use]
+    pub fn from_epoch(text: &str) -> Option<Self> {
+        // Whole numbers keep all their digits; nanoseconds have more than a 64-bit float holds.
+        if let Ok(whole) = text.parse::<i64>() {
+            return match whole.unsigned_abs() {
+                0..100_000_000 => None,
+                100_000_000..100_000_000_000 => Some(Self(whole.checked_mul(1_000_000)?)),
+                100_000_000_000..100_000_000_000_000 => Some(Self(whole.checked_mul(1_000)?)),
+                100_000_000_000_000..100_000_000_000_000_000 => Some(Self(whole)),
+                _ => Some(Self(whole.div_euclid(1_000))),
+            };
+        }
+        let number = text.parse::<f64>().ok().filter(|n| n.is_finite())?;
+        match number.abs() {
+            size if size < 1e8 => None,
+            size if size < 1e11 => Some(Self::from_secs_f64(number)),
+            size if size < 1e14 => Some(Self::from_secs_f64(number / 1e3)),
+            size if size < 1e17 => Some(Self::from_secs_f64(number / 1e6)),
+            _ => Some(Self::from_secs_f64(number / 1e9)),
+        }
+    }
+
     /// Microseconds since the Unix epoch.
     pub const fn micros(self) -> i64 {
         self.0

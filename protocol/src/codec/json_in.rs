@@ -1,13 +1,11 @@
 //! JSON text -> client frames.
 
-use std::{borrow::Cow, fmt};
-
 use base64::Engine as _;
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{bare_words::BareWords, flatten::flatten, flatten::json_error, intern::Interner};
+use super::{bare_words::BareWords, fields::RawFrame, flatten::flatten, flatten::json_error, intern::Interner};
 use crate::{
     channel::Channel,
     client::{ClientFrame, DecodeError, Delivery, OnSlow, Refusal, RequestId, Since, SubscribeRequest, TelemetryFrame, VideoUpload},
@@ -18,60 +16,6 @@ use crate::{
     storable,
     time::Timestamp,
 };
-
-/// Text borrowed from the frame unless it has escapes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> de::Visitor<'de> for Visit {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Visit)
-    }
-}
-
-/// Every field a client frame or a sample in a batch can have.
-#[derive(Deserialize)]
-struct RawFrame<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    channel: Option<Text<'a>>,
-    #[serde(borrow)]
-    since: Option<&'a RawValue>,
-    #[serde(borrow)]
-    delivery: Option<&'a RawValue>,
-    #[serde(borrow)]
-    on_slow: Option<&'a RawValue>,
-    #[serde(borrow, rename = "driverId", alias = "vehicleId")]
-    vehicle: Option<Text<'a>>,
-    #[serde(borrow, rename = "sessionId")]
-    session: Option<Text<'a>>,
-    #[serde(borrow, rename = "fleetId")]
-    fleet: Option<Text<'a>>,
-    seq: Option<u64>,
-    #[serde(borrow)]
-    timestamp: Option<Text<'a>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    batch: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, rename = "frameData")]
-    frame_data: Option<Text<'a>>,
-}
 
 /// Only what can still be read of a frame whose other fields are wrong.
 #[derive(Deserialize)]
@@ -107,6 +51,11 @@ pub(super) fn decode(payload: &Bytes, now: Timestamp, limits: &Limits, interner:
     }
 }
 
+/// Reads `text` as one object; where it is JSON of another kind, `expected` says what it should be.
+fn object<'a>(text: &'a str, expected: &str) -> Result<RawFrame<'a>, ProtocolError> {
+    serde_json::from_str(text).map_err(|error| if error.is_data() { invalid(expected) } else { json_error(&error) })
+}
+
 fn utf8(payload: &[u8]) -> Result<&str, ProtocolError> {
     std::str::from_utf8(payload).map_err(|e| ProtocolError::new(ErrorCode::InvalidUtf8, format!("not UTF-8 from byte {}", e.valid_up_to())))
 }
@@ -120,15 +69,19 @@ fn decode_text(
     words: &BareWords,
     may_wrap: bool,
 ) -> Result<ClientFrame, DecodeError> {
-    let raw: RawFrame<'_> = serde_json::from_str(text).map_err(|error| DecodeError {
-        id: serde_json::from_str::<Salvage<'_>>(text).ok().and_then(|s| request_id(s.id)),
-        error: json_error(&error),
-    })?;
+    let raw = object(text, "a frame is a JSON object with a 'type'")
+        .map_err(|error| DecodeError { id: serde_json::from_str::<Salvage<'_>>(text).ok().and_then(|s| request_id(s.id)), error })?;
     let id = request_id(raw.id);
+    // The faults of samples and video frames are told with their place; other kinds may hold anything.
+    if matches!(raw.kind.as_deref(), None | Some("subscribe" | "unsubscribe" | "message"))
+        && let Err(error) = raw.check()
+    {
+        return Err(DecodeError { id, error });
+    }
     let Some(kind) = &raw.kind else {
         return Err(DecodeError { id, error: invalid("'type' is missing") });
     };
-    let outcome = match &*kind.0 {
+    let outcome = match &**kind {
         "telemetry" => telemetry(&raw, text, payload, now, limits, interner, words).map(ClientFrame::Telemetry),
         "subscribe" => subscribe(&raw, id.clone()).map(ClientFrame::Subscribe),
         "unsubscribe" => channel(&raw).map(|channel| ClientFrame::Unsubscribe { channel, id: id.clone() }),
@@ -152,7 +105,7 @@ fn decode_text(
 }
 
 fn channel(raw: &RawFrame<'_>) -> Result<Channel, ProtocolError> {
-    raw.channel.as_ref().ok_or_else(|| invalid("'channel' is missing"))?.0.parse()
+    raw.channel.as_ref().ok_or_else(|| invalid("'channel' is missing"))?.parse()
 }
 
 fn subscribe(raw: &RawFrame<'_>, id: Option<RequestId>) -> Result<SubscribeRequest, ProtocolError> {
@@ -196,26 +149,39 @@ fn telemetry(
     interner: &mut Interner,
     words: &BareWords,
 ) -> Result<TelemetryFrame, ProtocolError> {
-    let mut frame = TelemetryFrame::default();
     let Some(batch) = &raw.batch else {
+        let mut frame = TelemetryFrame::default();
         match sample(raw, payload, now, limits, interner) {
             Ok(sample) => frame.samples.push(sample),
             Err(error) => frame.refused.push(Refusal { index: 0, seq: raw.seq, error: words.explain(text, error) }),
         }
         return Ok(frame);
     };
+    raw.check()?;
+    samples(batch, payload, now, limits, interner, words)
+}
+
+/// Each of a list on its own: a bad one costs the others nothing.
+fn samples(
+    batch: &[&RawValue],
+    payload: &Bytes,
+    now: Timestamp,
+    limits: &Limits,
+    interner: &mut Interner,
+    words: &BareWords,
+) -> Result<TelemetryFrame, ProtocolError> {
     if batch.len() > limits.max_batch {
         return Err(ProtocolError::new(
             ErrorCode::BatchTooLarge,
             format!("{} samples in one batch; at most {} are taken", batch.len(), limits.max_batch),
         ));
     }
+    let mut frame = TelemetryFrame::default();
     frame.samples.reserve(batch.len());
     for (index, item) in batch.iter().enumerate() {
-        let parsed = serde_json::from_str::<RawFrame<'_>>(item.get());
-        let (seq, outcome) = match &parsed {
-            Ok(raw) => (raw.seq, sample(raw, payload, now, limits, interner)),
-            Err(error) => (salvage_seq(item.get()), Err(json_error(error))),
+        let (seq, outcome) = match object(item.get(), "a sample is a JSON object") {
+            Ok(raw) => (raw.seq, sample(&raw, payload, now, limits, interner)),
+            Err(error) => (salvage_seq(item.get()), Err(error)),
         };
         match outcome {
             Ok(sample) => frame.samples.push(sample),
@@ -230,12 +196,18 @@ fn salvage_seq(text: &str) -> Option<u64> {
 }
 
 fn sample(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<Sample, ProtocolError> {
-    let vehicle = interner.vehicle(&raw.vehicle.as_ref().ok_or_else(|| invalid("'driverId' is missing"))?.0)?;
-    let session = raw.session.as_ref().map(|s| interner.session(&s.0)).transpose()?;
-    let fleet = raw.fleet.as_ref().map(|f| interner.fleet(&f.0)).transpose()?;
+    raw.check()?;
+    raw.check_sample_names()?;
+    let vehicle = interner.vehicle(raw.vehicle.as_ref().ok_or_else(|| invalid("'driverId' is missing"))?)?;
+    let session = raw.session.as_ref().map(|s| interner.session(s)).transpose()?;
+    let fleet = raw.fleet.as_ref().map(|f| interner.fleet(f)).transpose()?;
     let data = raw.data.ok_or_else(|| invalid("'data' is missing"))?.get();
     let source_time = source_time(raw, now, limits)?;
     let signals = flatten(data, limits, interner)?;
+    // Sensors that are silent are written as null, which is no mistake.
+    if signals.is_empty() && !data.contains("null") {
+        return Err(invalid("'data' holds no value: an object with a number, a boolean or a text is expected"));
+    }
     Ok(Sample {
         vehicle,
         session,
@@ -250,8 +222,7 @@ fn sample(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, 
 }
 
 fn source_time(raw: &RawFrame<'_>, now: Timestamp, limits: &Limits) -> Result<Timestamp, ProtocolError> {
-    let Some(text) = &raw.timestamp else { return Ok(now) };
-    let time: Timestamp = text.0.parse()?;
+    let Some(time) = raw.timestamp else { return Ok(now) };
     check_source_time(time, now, limits)?;
     Ok(time)
 }
@@ -278,10 +249,12 @@ pub fn check_source_time(time: Timestamp, now: Timestamp, limits: &Limits) -> Re
 }
 
 fn video(raw: &RawFrame<'_>, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<VideoUpload, ProtocolError> {
-    let vehicle = interner.vehicle(&raw.vehicle.as_ref().ok_or_else(|| invalid("'driverId' is missing"))?.0)?;
-    let session = raw.session.as_ref().map(|s| interner.session(&s.0)).transpose()?;
+    raw.check()?;
+    raw.check_video_names()?;
+    let vehicle = interner.vehicle(raw.vehicle.as_ref().ok_or_else(|| invalid("'driverId' is missing"))?)?;
+    let session = raw.session.as_ref().map(|s| interner.session(s)).transpose()?;
     let timestamp = source_time(raw, now, limits)?;
-    let text = &raw.frame_data.as_ref().ok_or_else(|| invalid("'frameData' is missing"))?.0;
+    let text = &raw.frame_data.as_ref().ok_or_else(|| invalid("'frameData' is missing"))?;
     Ok(VideoUpload { vehicle, session, timestamp, image: image_bytes(text)? })
 }
 
@@ -305,17 +278,30 @@ pub(super) fn decode_telemetry_body(
     interner: &mut Interner,
 ) -> Result<TelemetryFrame, ProtocolError> {
     let text = utf8(body)?;
-    let error = match serde_json::from_str::<RawFrame<'_>>(text) {
-        Ok(raw) => return telemetry(&raw, text, body, now, limits, interner, &BareWords::default()),
-        Err(error) => json_error(&error),
+    let error = match body_of(text, body, now, limits, interner, &BareWords::default()) {
+        Err(error) if error.code == ErrorCode::InvalidJson => error,
+        decided => return decided,
     };
-    let Some((text, words)) = BareWords::replace(text).filter(|_| error.code == ErrorCode::InvalidJson) else { return Err(error) };
+    let Some((text, words)) = BareWords::replace(text) else { return Err(error) };
     let body = Bytes::from(text);
-    let text = utf8(&body)?;
-    match serde_json::from_str::<RawFrame<'_>>(text) {
-        Ok(raw) => telemetry(&raw, text, &body, now, limits, interner, &words),
-        Err(_) => Err(error),
+    body_of(utf8(&body)?, &body, now, limits, interner, &words).map_err(|_| error)
+}
+
+/// A sample, a batch, or a bare list of samples.
+fn body_of(
+    text: &str,
+    payload: &Bytes,
+    now: Timestamp,
+    limits: &Limits,
+    interner: &mut Interner,
+    words: &BareWords,
+) -> Result<TelemetryFrame, ProtocolError> {
+    if text.trim_start().starts_with('[') {
+        let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| json_error(&e))?;
+        return samples(&list, payload, now, limits, interner, words);
     }
+    let raw = object(text, "a sample is a JSON object, several are a list of them or {\"batch\": [...]}")?;
+    telemetry(&raw, text, payload, now, limits, interner, words)
 }
 
 pub(super) fn decode_video_body(
@@ -324,6 +310,6 @@ pub(super) fn decode_video_body(
     limits: &Limits,
     interner: &mut Interner,
 ) -> Result<VideoUpload, ProtocolError> {
-    let raw: RawFrame<'_> = serde_json::from_str(utf8(body)?).map_err(|e| json_error(&e))?;
+    let raw = object(utf8(body)?, "a video frame is a JSON object")?;
     video(&raw, now, limits, interner)
 }

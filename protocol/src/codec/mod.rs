@@ -5,6 +5,7 @@
 
 mod archive;
 mod bare_words;
+mod fields;
 mod flatten;
 mod intern;
 mod json_in;
@@ -101,7 +102,8 @@ impl Decoder {
         }
     }
 
-    /// Decodes the body of `POST /api/telemetry` (`{driverId, sessionId?, timestamp?, data}` or `{batch: [...]}`).
+    /// Decodes the body of `POST /api/telemetry` (`{driverId, sessionId?, timestamp?, data}`, `{batch: [...]}` or
+    /// `[...]`).
     pub fn decode_telemetry_body(&mut self, body: &Bytes, now: Timestamp) -> Result<crate::client::TelemetryFrame, ProtocolError> {
         if body.len() > self.limits.max_frame_bytes {
             return Err(too_large(body.len(), self.limits.max_frame_bytes));

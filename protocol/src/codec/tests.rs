@@ -138,6 +138,97 @@ fn a_bad_sample_in_a_batch_costs_the_good_ones_nothing() {
     );
 }
 
+fn body(text: &str) -> Result<crate::client::TelemetryFrame, ProtocolError> {
+    Decoder::new(Limits::default()).decode_telemetry_body(&Bytes::copy_from_slice(text.as_bytes()), NOW)
+}
+
+/// What is said of the one sample in `text`.
+fn refusal(text: &str) -> String {
+    let mut refused = body(text).unwrap().refused;
+    assert_eq!(refused.len(), 1, "{text}");
+    refused.remove(0).error.message
+}
+
+#[test]
+fn a_misspelt_field_is_named_with_the_one_that_was_meant() {
+    for (given, meant) in
+        [("sessionID", "sessionId"), ("sesionId", "sessionId"), ("session", "sessionId"), ("fleet", "fleetId"), ("ts", "timestamp")]
+    {
+        let message = refusal(&format!(r#"{{"driverId":"a","{given}":"q1","data":{{"v":1}}}}"#));
+        assert_eq!(message, format!("unknown field '{given}', did you mean '{meant}'?"));
+        let batch = format!(
+            r#"{{"type":"telemetry","batch":[{{"driverId":"a","{given}":"q1","seq":4,"data":{{"v":1}}}},{{"driverId":"a","data":{{"v":1}}}}]}}"#
+        );
+        let frame = telemetry(&batch);
+        assert_eq!((frame.samples.len(), frame.refused[0].index, frame.refused[0].seq), (1, 0, Some(4)), "{given}");
+    }
+    assert!(refusal(r#"{"driver":"a","data":{"v":1}}"#).contains("'driverId'"));
+}
+
+#[test]
+fn other_fields_beside_those_of_a_sample_are_passed_over() {
+    for extra in [
+        r#""lap":3"#,
+        r#""source":"can0""#,
+        r#""vehicle":{"make":"x"}"#,
+        r#""session_id":"q1","sessionId":"q1""#,
+        r#""time":5,"timestamp":1789999999"#,
+    ] {
+        let frame = body(&format!(r#"{{"driverId":"a",{extra},"data":{{"v":1}}}}"#)).unwrap();
+        assert_eq!((frame.samples.len(), frame.refused.len()), (1, 0), "{extra}: {:?}", frame.refused);
+    }
+}
+
+#[test]
+fn every_broken_field_of_a_sample_is_named_with_what_is_expected() {
+    let message = refusal(r#"{"driverId":7,"sessionId":true,"seq":-1,"timestamp":"yesterday","data":{"v":1}}"#);
+    for field in ["'driverId': text is expected, it is 7", "'sessionId'", "'seq': a whole number", "'timestamp': RFC 3339"] {
+        assert!(message.contains(field), "{field}: {message}");
+    }
+    assert!(!message.contains("line 1"), "{message}");
+    assert!(refusal(r#"{"driverId":"a","vehicleId":"a","data":{"v":1}}"#).contains("twice"));
+    assert!(refusal(r#"{"driverId":"a","data":{}}"#).contains("'data' holds no value"));
+    assert!(refusal(r#"{"driverId":"a","data":{"g":[],"t":{}}}"#).contains("'data' holds no value"));
+    assert_eq!(body(r#"{"driverId":"a","data":{"v":null}}"#).unwrap().samples.len(), 1, "a silent sensor is no mistake");
+    let broken = body(r#"{"batch":5}"#).unwrap_err();
+    assert!(broken.message.contains("'batch': a list of samples"), "{broken}");
+}
+
+#[test]
+fn source_times_may_be_epochs_of_any_unit() {
+    for time in [
+        "1789999999",
+        "1789999999.0",
+        "1789999999000",
+        "1789999999000000",
+        "1789999999000000000",
+        "\"1789999999\"",
+        "1.789999999e9",
+        "\"2026-09-21T14:13:19Z\"",
+    ] {
+        let frame = body(&format!(r#"{{"driverId":"a","timestamp":{time},"data":{{"v":1}}}}"#)).unwrap();
+        assert!(frame.refused.is_empty(), "{time}: {:?}", frame.refused);
+        assert_eq!(frame.samples[0].source_time, Timestamp::from_millis(1_789_999_999_000), "{time}");
+    }
+    let frame = body(r#"{"driverId":"a","timestamp":1789999999.125,"data":{"v":1}}"#).unwrap();
+    assert_eq!(frame.samples[0].source_time, Timestamp::from_millis(1_789_999_999_125));
+    for bad in ["0", "12.5", "true", "[]", "\"\"", "1e400", "-5"] {
+        assert_eq!(body(&format!(r#"{{"driverId":"a","timestamp":{bad},"data":{{"v":1}}}}"#)).unwrap().refused.len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_list_of_samples_is_a_batch_and_a_list_of_values_is_no_sample() {
+    let frame = body(r#" [{"driverId":"a","data":{"v":1}}, 7, {"driverId":"b","data":{"v":2}}]"#).unwrap();
+    assert_eq!((frame.samples.len(), frame.refused[0].index), (2, 1));
+    assert!(frame.refused[0].error.message.contains("JSON object"));
+    // Once the values of a sample in the order of its fields were a sample.
+    let values = r#"["telemetry",null,null,null,null,null,"a",null,null,null,null,{"v":1},null,null]"#;
+    assert_eq!(body(values).unwrap().samples.len(), 0);
+    assert_eq!(code(values), ErrorCode::ValidationError);
+    assert!(body("7").unwrap_err().message.contains("JSON object"));
+}
+
 #[test]
 fn a_word_that_is_no_json_costs_its_sample_only() {
     for word in ["NaN", "Infinity", "-Infinity", "nan", "-inf", "undefined", "1.#IND", ".5", "+1"] {
@@ -256,7 +347,7 @@ fn any_value() -> impl Strategy<Value = SignalValue> {
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    let signals = prop::collection::vec(("[a-z.]{1,12}", any_value()), 0..12);
+    let signals = prop::collection::vec(("[a-z.]{1,12}", any_value()), 1..12);
     ("[A-Za-z0-9._-]{1,20}", prop::option::of("[a-z]{1,8}"), any::<Option<u64>>(), 400_000_000_000_i64..1_790_000_000_000, signals)
         .prop_map(|(vehicle, session, seq, millis, signals)| Sample {
             vehicle: VehicleId::new(&vehicle).unwrap(),
