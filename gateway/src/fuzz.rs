@@ -27,8 +27,8 @@ pub fn tokens(data: &[u8]) {
     let auth = Auth::new(b"0123456789abcdef");
     let text = String::from_utf8_lossy(data);
     if let Some(token) = auth::token_of(Some(&text), Some(&text)) {
-        assert!(!token.is_empty() && text.contains(token));
-        assert_eq!(api_key::hash(token).len(), 64);
+        assert!(!token.is_empty() && token.len() <= text.len());
+        assert_eq!(api_key::hash(&token).len(), 64);
     }
     let refused = auth.verify(&text, now).expect_err("nobody guesses a signature");
     assert_eq!(refused.code, ErrorCode::Unauthorized);

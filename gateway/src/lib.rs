@@ -16,6 +16,7 @@ mod http_client;
 pub mod ingest;
 pub mod journal;
 pub mod media;
+mod percent;
 pub mod pipelines;
 pub mod rate;
 pub mod records;

@@ -9,6 +9,10 @@ pub enum CloseCode {
     GoingAway,
     /// The client broke the WebSocket protocol itself.
     ProtocolError,
+    /// The reason of a close frame is not UTF-8.
+    InvalidText,
+    /// The client closed with this code of its own, which is sent back (RFC 6455, 5.5.1).
+    Echo(u16),
     /// A frame over the size limit.
     TooLarge,
     /// Too many refused frames in a row: fix the client first.
@@ -24,8 +28,8 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
-    /// Every code, for documents and tests.
-    pub const ALL: [Self; 9] = [
+    /// Every code that the server chooses itself, for documents and tests.
+    pub const ALL: [Self; 10] = [
         Self::Normal,
         Self::GoingAway,
         Self::ProtocolError,
@@ -35,6 +39,7 @@ impl CloseCode {
         Self::TokenExpired,
         Self::IdleTimeout,
         Self::Internal,
+        Self::InvalidText,
     ];
 
     /// The number on the wire.
@@ -43,6 +48,8 @@ impl CloseCode {
             Self::Normal => 1000,
             Self::GoingAway => 1001,
             Self::ProtocolError => 1002,
+            Self::InvalidText => 1007,
+            Self::Echo(code) => code,
             Self::TooLarge => 1009,
             Self::Internal => 1011,
             Self::TooManyErrors => 4000,
@@ -56,6 +63,8 @@ impl CloseCode {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Normal => "bye",
+            Self::Echo(_) => "",
+            Self::InvalidText => "text that is not UTF-8",
             Self::GoingAway => "server is draining, reconnect",
             Self::ProtocolError => "WebSocket protocol broken",
             Self::TooLarge => "frame over the size limit",

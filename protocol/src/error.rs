@@ -45,6 +45,8 @@ pub enum ErrorCode {
     Conflict,
     /// The method is not allowed on that path.
     MethodNotAllowed,
+    /// The body is packed in a way that is not taken.
+    UnsupportedEncoding,
     /// More than the engine can take right now.
     Busy,
     /// More than this caller may send.
@@ -59,7 +61,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidJson,
         Self::InvalidArchive,
         Self::InvalidUtf8,
@@ -80,6 +82,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::Conflict,
         Self::MethodNotAllowed,
+        Self::UnsupportedEncoding,
         Self::Busy,
         Self::RateLimited,
         Self::Unavailable,
@@ -110,6 +113,7 @@ impl ErrorCode {
             Self::NotFound => "NOT_FOUND",
             Self::Conflict => "CONFLICT",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::UnsupportedEncoding => "UNSUPPORTED_ENCODING",
             Self::Busy => "BUSY",
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
@@ -132,6 +136,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,
             Self::TooLarge => 413,
+            Self::UnsupportedEncoding => 415,
             Self::RateLimited | Self::Busy => 429,
             Self::Internal => 500,
             Self::Upstream => 502,

@@ -1,5 +1,7 @@
 // The server's REST, with this page's token.
 
+import { addressOf } from './place.js';
+
 const PATIENCE_MS = 8_000;
 
 /** Why a request was refused, in the server's words; `status` is 0 where the server could not be reached. */
@@ -20,7 +22,7 @@ export class Api {
     if (body !== undefined) headers['content-type'] = 'application/json';
     let answer;
     try {
-      answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store', signal: AbortSignal.timeout(patience) });
+      answer = await fetch(addressOf(path), { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store', signal: AbortSignal.timeout(patience) });
     } catch {
       throw new Refused(0, 'The server cannot be reached');
     }

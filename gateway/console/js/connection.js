@@ -2,6 +2,7 @@
 
 import { backoff } from './backoff.js';
 import { closing } from './closing.js';
+import { addressOf } from './place.js';
 
 const PING_EVERY_MS = 4_000;
 const SILENCE_MS = 12_000;
@@ -83,8 +84,8 @@ export class Connection {
 
   #connect() {
     this.#tell('connecting', this.state.why);
-    const address = new URL('/ws', location.href);
-    address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const address = addressOf('/ws');
+    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     address.searchParams.set('token', this.#token);
     const socket = new WebSocket(address);
     this.#socket = socket;
@@ -142,7 +143,7 @@ export class Connection {
   async #tokenRefused() {
     try {
       const headers = { authorization: `Bearer ${this.#token}` };
-      const answer = await fetch('/api/status', { headers, cache: 'no-store', signal: AbortSignal.timeout(4_000) });
+      const answer = await fetch(addressOf('/api/status'), { headers, cache: 'no-store', signal: AbortSignal.timeout(4_000) });
       return answer.status === 401;
     } catch {
       return false;

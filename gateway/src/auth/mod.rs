@@ -12,14 +12,14 @@ pub mod setup;
 mod verified;
 pub mod withdrawal;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp, token::Claims};
 
-use crate::config::Config;
+use crate::{config::Config, percent};
 pub use credential::Credential;
 pub use email::{MAX_EMAIL, email};
 pub use revocations::{Registered, Revocations, keep_current, revoke};
@@ -159,17 +159,12 @@ pub fn missing_token() -> ProtocolError {
 }
 
 /// The token of a request: `Authorization: Bearer <jwt>`, else `?token=<jwt>`.
-pub fn token_of<'a>(authorization: Option<&'a str>, query: Option<&'a str>) -> Option<&'a str> {
+pub fn token_of<'a>(authorization: Option<&'a str>, query: Option<&'a str>) -> Option<Cow<'a, str>> {
     let bearer = authorization.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Borrowed(token.trim()))
     });
-    bearer.or_else(|| query_value(query?, "token")).filter(|t| !t.is_empty())
-}
-
-/// The raw (not percent-decoded) value of `name` in a query string. JWTs and ids need no decoding.
-pub fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name).map(|(_, v)| v))
+    bearer.or_else(|| percent::value(query?, "token")).filter(|t| !t.is_empty())
 }
 
 #[cfg(test)]
@@ -235,9 +230,10 @@ mod tests {
 
     #[test]
     fn tokens_are_found_in_header_or_query() {
-        assert_eq!(token_of(Some("Bearer abc"), None), Some("abc"));
-        assert_eq!(token_of(Some("bearer abc"), Some("token=x")), Some("abc"));
-        assert_eq!(token_of(Some("Basic abc"), Some("a=1&token=x.y")), Some("x.y"));
+        assert_eq!(token_of(Some("Bearer abc"), None), Some("abc".into()));
+        assert_eq!(token_of(Some("bearer abc"), Some("token=x")), Some("abc".into()));
+        assert_eq!(token_of(Some("Basic abc"), Some("a=1&token=x.y")), Some("x.y".into()));
+        assert_eq!(token_of(None, Some("token=x%2Ey")), Some("x.y".into()));
         assert_eq!(token_of(None, Some("token=")), None);
     }
 }

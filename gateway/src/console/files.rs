@@ -49,6 +49,7 @@ const FILES: &[(&str, &[u8])] = &embed![
     "js/pipelines/rates.js",
     "js/pipelines/results.js",
     "js/pipelines/shape.js",
+    "js/place.js",
     "js/plots.js",
     "js/position.js",
     "js/results.js",

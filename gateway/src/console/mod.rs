@@ -16,6 +16,7 @@ use http::{HeaderMap, StatusCode, header};
 use crate::http::{
     Route,
     reply::{ApiError, ApiResult, Response},
+    takes_gzip,
 };
 use asset::Asset;
 
@@ -41,11 +42,11 @@ fn file(name: &str, request: &HeaderMap) -> ApiResult {
 
 /// The file, or 304 where the browser has it already.
 fn answer(asset: &'static Asset, request: &HeaderMap) -> Response {
-    let mentions = |name, what: &str| request.get(name).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains(what));
-    let current = mentions(header::IF_NONE_MATCH, &asset.etag);
+    let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let current = known.is_some_and(|tags| tags.trim() == "*" || tags.contains(&asset.etag));
     let (body, gzip) = match &asset.gzip {
         _ if current => (&[][..], false),
-        Some(smaller) if mentions(header::ACCEPT_ENCODING, "gzip") => (smaller.as_slice(), true),
+        Some(smaller) if takes_gzip(request) => (smaller.as_slice(), true),
         _ => (asset.body, false),
     };
     let mut response = Response::new(Bytes::from_static(body).into());

@@ -1,4 +1,4 @@
-//! Whose token a request carries. Which requests need one, the table of routes says: every operation that is not [`Access::Open`](super::operations::Access).
+//! Whose token a request carries. Which requests need one, the table of routes says: every operation that is not [`Access::Open`](super::operation::Access).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 /// The checked claims of a request.
 pub(super) async fn claims_of<B>(services: &Services, request: &Request<B>) -> Result<Arc<Claims>, ProtocolError> {
     let authorization = request.headers().get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.to_owned();
+    let bearer = token_of(authorization, request.uri().query()).ok_or_else(missing_token)?.into_owned();
     credential_of_bearer(services, &bearer).await.map(|credential| credential.claims)
 }
 

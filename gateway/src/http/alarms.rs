@@ -11,7 +11,7 @@ use super::{
     reply::{self, ApiError, ApiResult},
     routing::Route,
 };
-use crate::{app::Services, auth::query_value};
+use crate::{app::Services, percent};
 
 /// Longest note, characters.
 const MAX_NOTE: usize = 1_000;
@@ -51,7 +51,7 @@ async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
 
 fn filter_of(query: &str) -> Result<AlarmFilter, ApiError> {
     let mut broken = Vec::new();
-    let mut flag = |name: &str| match query_value(query, name) {
+    let mut flag = |name: &str| match percent::value(query, name).as_deref() {
         None => None,
         Some("true") => Some(true),
         Some("false") => Some(false),
@@ -61,7 +61,7 @@ fn filter_of(query: &str) -> Result<AlarmFilter, ApiError> {
         }
     };
     let (open, acknowledged) = (flag("open"), flag("acknowledged"));
-    let severity = query_value(query, "severity").and_then(|word| {
+    let severity = percent::value(query, "severity").and_then(|word| {
         let known = [Severity::Info, Severity::Warning, Severity::Critical].into_iter().find(|s| s.as_str() == word);
         if known.is_none() {
             broken.push("Field 'severity': info, warning or critical is expected".to_owned());

@@ -79,6 +79,7 @@ impl Message {
             let schema = match *kind {
                 "any" => json!({}),
                 "time" => json!({"type": "string", "format": "date-time"}),
+                "moment" => json!({"type": ["string", "number"], "description": "RFC 3339, or the time since 1970 in s, ms, µs or ns"}),
                 "id" => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
                 "level" => json!({"type": "string", "enum": ack_levels()}),
                 "code" => json!({"type": "string", "enum": ErrorCode::ALL.map(ErrorCode::as_str)}),
@@ -107,7 +108,7 @@ const CLIENT: &[Message] = &[
             ("sessionId?", "id"),
             ("fleetId?", "id"),
             ("seq?", "integer"),
-            ("timestamp?", "time"),
+            ("timestamp?", "moment"),
             ("data?", "object"),
             ("batch?", "array"),
         ],
@@ -115,7 +116,7 @@ const CLIENT: &[Message] = &[
     Message {
         name: "video",
         summary: "Publish a video frame, base64 with or without a data: prefix",
-        fields: &[("driverId", "id"), ("sessionId?", "id"), ("timestamp?", "time"), ("frameData", "string")],
+        fields: &[("driverId", "id"), ("sessionId?", "id"), ("timestamp?", "moment"), ("frameData", "string")],
     },
     Message { name: "ping", summary: "Answered with pong", fields: &[("id?", "any")] },
     Message { name: "config", summary: "The client's self-description; ack sets the promised level", fields: &[("ack?", "level")] },

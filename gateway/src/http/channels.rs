@@ -7,11 +7,10 @@ use serde_json::value::RawValue;
 use slipstream_protocol::{Channel, client::Since, token::Claims};
 
 use super::{
-    percent,
     reply::{self, ApiError, ApiResult},
     routing::Route,
 };
-use crate::app::Services;
+use crate::{app::Services, percent};
 
 /// Publications an answer has at most.
 const MOST: usize = 10_000;

@@ -11,7 +11,8 @@ use slipstream_protocol::{ChannelKind, CloseCode, ErrorCode};
 
 use super::{
     asyncapi, openapi,
-    operations::{Access, Field, OPERATIONS, Operation},
+    operation::{Access, Field, Operation},
+    operations::OPERATIONS,
     reply::{self, Response},
     routing::Route,
 };
@@ -50,7 +51,7 @@ fn page() -> String {
     let mut html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
          <title>Slipstream API</title><style>{STYLE}</style><h1>Slipstream API</h1>\
-         <p>Version {}. Machine-readable: <a href=/openapi.json>OpenAPI</a> (REST), <a href=/asyncapi.json>AsyncAPI</a> (WebSocket).\
+         <p>Version {}. Machine-readable: <a href=openapi.json>OpenAPI</a> (REST), <a href=asyncapi.json>AsyncAPI</a> (WebSocket).\
          <p>Every JSON answer is <code>{{\"success\": true, \"data\", \"message\", \"timestamp\"}}</code>, every refusal \
          <code>{{\"success\": false, \"error\": {{\"code\", \"message\", \"details\"}}, \"timestamp\"}}</code>. A token goes in \
          <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>?token=&lt;jwt&gt;</code>.",

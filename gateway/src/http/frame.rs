@@ -20,7 +20,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::{
-    Peer, access,
+    Peer, access, content_encoding,
     cors::{self, PageOrigin},
     reply::{self, ApiError, Response},
     request_id, route_label,
@@ -103,6 +103,9 @@ async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<In
 where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
+    if has_no_host(&request) {
+        return Err(ApiError::new(ErrorCode::ValidationError, "HTTP/1.1 needs the header Host, once"));
+    }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
     services.rates.request_from(address)?;
@@ -118,10 +121,19 @@ where
     let (head, body) = request.into_parts();
     // Held until the answer is there: what is made of the body is about as large.
     let (body, _held) = whole_body(body, services).await?;
+    let packed = body.len();
+    let body = content_encoding::unpacked(&head.headers, body, services.config.limits.max_frame_bytes)?;
+    let grown = u32::try_from(body.len().saturating_sub(packed)).unwrap_or(u32::MAX);
+    let _grown = services.bodies.clone().try_acquire_many_owned(grown).map_err(|_| no_room())?;
     match routes.call(Request::from_parts(head, Full::new(body))).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
+}
+
+/// Whether a request of HTTP/1.1 does not name its host once (RFC 9112, 3.2).
+fn has_no_host<B>(request: &Request<B>) -> bool {
+    request.version() == http::Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1
 }
 
 /// The whole body, and what it holds of the room for all bodies.
@@ -136,13 +148,15 @@ async fn whole_body(body: Incoming, services: &Services) -> Result<(Bytes, Optio
     }
     match tokio::time::timeout(BODY_TIMEOUT, collect(Limited::new(body, max), &services.bodies)).await {
         Ok(Ok(collected)) => Ok(collected),
-        Ok(Err(Uncollected::NoRoom)) => {
-            Err(ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment"))
-        }
+        Ok(Err(Uncollected::NoRoom)) => Err(no_room()),
         Ok(Err(Uncollected::Ended(error))) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(Uncollected::Ended(_))) => Err(ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete")),
         Err(_) => Err(ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time")),
     }
+}
+
+fn no_room() -> ApiError {
+    ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment")
 }
 
 /// Why a body is not there.

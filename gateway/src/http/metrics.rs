@@ -1,8 +1,8 @@
-//! `GET /metrics` for Prometheus: what the doors, the actors, the journal and the writers count.
+//! `GET /metrics` for Prometheus, in the text that the client likes best: what the doors, the actors, the journal and the writers count.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text::encode},
@@ -11,6 +11,7 @@ use prometheus_client::{
 };
 
 use super::{
+    negotiate::{MetricsText, metrics_text},
     reply::{self, ApiError, ApiResult},
     routing::Route,
 };
@@ -24,18 +25,22 @@ use crate::{
     series::writer::WriterState,
 };
 
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
-pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { scrape(&r.services, r.claims()?) }))];
+pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { scrape(&r.services, r.claims()?, &r.headers) }))];
 
-fn scrape(services: &Services, claims: &Claims) -> ApiResult {
+fn scrape(services: &Services, claims: &Claims, headers: &HeaderMap) -> ApiResult {
     // They name every pipeline, store and table.
     if !claims.hears_everything() {
         return Err(ApiError::forbidden("read the metrics: they tell of everything, and its channels are narrowed"));
     }
-    Ok(match render(services) {
-        Ok(text) => reply::body(StatusCode::OK, OPENMETRICS, text),
+    Ok(match render(services).map(|text| summarised(&text)) {
+        Ok(text) => match metrics_text(headers) {
+            MetricsText::OpenMetrics => reply::body(StatusCode::OK, OPENMETRICS, text),
+            MetricsText::Classic => reply::body(StatusCode::OK, CLASSIC, classic(&text)),
+        },
         Err(_) => reply::body(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
     })
 }
@@ -56,6 +61,46 @@ fn render(services: &Services) -> Result<String, fmt::Error> {
     let mut text = String::with_capacity(16 << 10);
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// Readings with quantiles are of type summary, which the library does not know: it writes them as of type unknown.
+fn summarised(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((line, after)) = rest.split_once('\n') {
+        rest = after;
+        let is_summary = line.starts_with("# TYPE ") && after.split_once('\n').is_some_and(|(next, _)| next.contains("{quantile="));
+        out.push_str(line.strip_suffix(" unknown").filter(|_| is_summary).unwrap_or(line));
+        out.push_str(if is_summary && line.ends_with(" unknown") { " summary\n" } else { "\n" });
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Text of `OpenMetrics` in Prometheus's own: a counter's name has its suffix in every line, no units, no end.
+fn classic(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut help = None;
+    for line in text.lines() {
+        if let Some(told) = line.strip_prefix("# HELP ") {
+            // The suffix follows from the type, which comes next.
+            help = told.split_once(' ').or(Some((told, "")));
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|told| told.split_once(' ')) {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", kind),
+                "info" => ("_info", "gauge"),
+                "unknown" | "stateset" => ("", "untyped"),
+                other => ("", other),
+            };
+            if let Some((_, text)) = help.take().filter(|(of, _)| *of == name) {
+                let _ = writeln!(out, "# HELP {name}{suffix} {text}");
+            }
+            let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
+        } else if !line.starts_with('#') {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }
 
 type Labels = Vec<(&'static str, String)>;
@@ -303,7 +348,12 @@ impl Readings {
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         for Reading { name, help, counts, values } in &self.0 {
-            let kind = if *counts { MetricType::Counter } else { MetricType::Gauge };
+            let has_quantiles = values.iter().any(|(labels, _)| labels.iter().any(|(name, _)| *name == "quantile"));
+            let kind = match counts {
+                true => MetricType::Counter,
+                false if has_quantiles => MetricType::Unknown,
+                false => MetricType::Gauge,
+            };
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
             match &values[..] {
                 // Encoded as a family it would carry an empty pair of braces.
@@ -321,4 +371,29 @@ impl Collector for Readings {
 
 fn put(place: MetricEncoder<'_>, counts: bool, value: f64) -> Result<(), fmt::Error> {
     if counts { ConstCounter::new(value as u64).encode(place) } else { ConstGauge::new(value).encode(place) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: &str = "# HELP s_samples Samples.\n# TYPE s_samples counter\ns_samples_total 5\n\
+        # HELP s_depth Depth.\n# TYPE s_depth gauge\n# UNIT s_depth bytes\ns_depth{a=\"b\"} 1.5\n\
+        # HELP s_sync_seconds Sync.\n# TYPE s_sync_seconds unknown\ns_sync_seconds{quantile=\"0.5\"} 0.1\n# EOF\n";
+
+    #[test]
+    fn quantiles_are_summaries() {
+        let text = summarised(OPEN);
+        assert_eq!(text, OPEN.replace("seconds unknown", "seconds summary"));
+    }
+
+    #[test]
+    fn the_classic_text_names_counters_whole_and_has_nothing_of_the_other() {
+        assert_eq!(
+            classic(&summarised(OPEN)),
+            "# HELP s_samples_total Samples.\n# TYPE s_samples_total counter\ns_samples_total 5\n\
+             # HELP s_depth Depth.\n# TYPE s_depth gauge\ns_depth{a=\"b\"} 1.5\n\
+             # HELP s_sync_seconds Sync.\n# TYPE s_sync_seconds summary\ns_sync_seconds{quantile=\"0.5\"} 0.1\n"
+        );
+    }
 }

@@ -2,15 +2,19 @@
 
 use slipstream_protocol::ErrorCode;
 use utoipa::openapi::{
-    Components, Content, Info, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+    Components, Content, Info, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder, Schema, ServerBuilder,
     content::ContentBuilder,
     path::{HttpMethod, Operation as ApiOperation, OperationBuilder, ParameterBuilder, ParameterIn},
     request_body::RequestBodyBuilder,
-    schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, Type},
+    schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder},
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use super::operations::{Access, Field, OPERATIONS, Operation};
+use super::{
+    field_schema::{described, schema},
+    operation::{Access, Data, Field, Operation},
+    operations::OPERATIONS,
+};
 
 const BEARER: &str = "bearer";
 
@@ -26,7 +30,9 @@ pub(super) fn document() -> OpenApi {
          The WebSocket at /ws is described in /asyncapi.json."
             .to_owned(),
     );
-    OpenApiBuilder::new().info(info).paths(paths).components(Some(components())).build()
+    // Relative to the document, as a proxy may put the server below a path of its own.
+    let server = ServerBuilder::new().url(".").description(Some("this server")).build();
+    OpenApiBuilder::new().info(info).servers(Some([server])).paths(paths).components(Some(components())).build()
 }
 
 fn method(name: &str) -> HttpMethod {
@@ -44,15 +50,26 @@ fn describe(operation: &Operation) -> ApiOperation {
         Access::Manager => Some("For the roles admin and engineer."),
         Access::Admin => Some("For the role admin."),
     };
+    let refusal = || Ref::from_response_name("Failure");
     let mut builder = OperationBuilder::new()
         .tag(operation.tag)
+        .operation_id(Some(operation_id(operation)))
         .summary(Some(operation.summary))
         .description(right)
         .response(operation.status, answer(operation))
-        .response("default", Ref::from_response_name("Failure"));
-    for part in operation.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}')) {
+        .response("4XX", refusal())
+        .response("default", refusal());
+    if operation.path == "/api/pipelines/{name}" && operation.method == "put" {
+        builder = builder.response("201", answer(operation));
+    }
+    for part in parameters(operation.path) {
         let parameter = ParameterBuilder::new().name(part).parameter_in(ParameterIn::Path).required(Required::True);
-        builder = builder.parameter(parameter.schema(Some(schema("string", ""))));
+        let kind = match operation.path.split('/').nth(2) {
+            Some("telemetry" | "sessions" | "drivers") => "name",
+            _ if matches!(part, "id" | "name") => "id",
+            _ => "string",
+        };
+        builder = builder.parameter(parameter.schema(Some(schema(kind, ""))));
     }
     for (field, kind, meaning) in operation.query {
         let (name, required) = split(field);
@@ -60,24 +77,68 @@ fn describe(operation: &Operation) -> ApiOperation {
         builder =
             builder.parameter(parameter.required(if required { Required::True } else { Required::False }).schema(Some(schema(kind, ""))));
     }
-    if !operation.body.is_empty() {
-        let content = ContentBuilder::new().schema(Some(object(operation.body))).build();
-        builder = builder
-            .request_body(Some(RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build()));
+    if let Some(body) = body(operation) {
+        let content = ContentBuilder::new().schema(Some(body)).build();
+        let required = if operation.may_be_bare { Required::False } else { Required::True };
+        builder =
+            builder.request_body(Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build()));
     }
-    if operation.access != Access::Open {
-        builder = builder.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
+    // An open operation says so: without a word it would be one whose rights nobody has written down.
+    let security = match operation.access {
+        Access::Open => Vec::new(),
+        _ => vec![SecurityRequirement::new(BEARER, Vec::<String>::new())],
+    };
+    builder.securities(Some(security)).build()
+}
+
+/// `getTelemetryByIdLatest` for `GET /api/telemetry/{id}/latest`: how generated clients call it.
+fn operation_id(operation: &Operation) -> String {
+    let parts = operation.path.split(['/', '-', '.']).filter(|part| !part.is_empty() && *part != "api");
+    let mut id = operation.method.to_owned();
+    if operation.path == "/api/health" {
+        id.push_str("Api");
     }
-    builder.build()
+    for part in parts {
+        let name = part.trim_matches(['{', '}']);
+        if name.len() < part.len() {
+            id.push_str("By");
+        }
+        let mut words = name.chars();
+        id.extend(words.next().map(|first| first.to_ascii_uppercase()));
+        id.push_str(words.as_str());
+    }
+    id
+}
+
+fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn body(operation: &Operation) -> Option<RefOr<Schema>> {
+    if operation.path == "/api/telemetry" {
+        let sample = || Ref::from_schema_name("Sample");
+        let batch = ObjectBuilder::new().property("batch", ArrayBuilder::new().items(sample())).required("batch");
+        return Some(AnyOfBuilder::new().item(sample()).item(batch).item(ArrayBuilder::new().items(sample())).into());
+    }
+    (!operation.body.is_empty()).then(|| object(operation.body).into())
 }
 
 fn answer(operation: &Operation) -> Response {
+    let envelope = match operation.data {
+        Data::Object => "Success",
+        Data::List => "SuccessList",
+        Data::Either => "SuccessAny",
+    };
     let content = match (operation.content, operation.path) {
         ("application/json", "/openapi.json" | "/asyncapi.json") => ContentBuilder::new().schema(Some(schema("object", ""))).build(),
-        ("application/json", _) => Content::new(Some(Ref::from_schema_name("Success"))),
+        ("application/json", _) => Content::new(Some(Ref::from_schema_name(envelope))),
         _ => ContentBuilder::new().schema(Some(schema("string", ""))).build(),
     };
-    ResponseBuilder::new().description(operation.summary).content(operation.content, content).build()
+    let mut response = ResponseBuilder::new().description(operation.summary).content(operation.content, content.clone());
+    if operation.path == "/metrics" {
+        response = response.content("text/plain", content);
+    }
+    response.build()
 }
 
 fn split(field: &'static str) -> (&'static str, bool) {
@@ -98,51 +159,115 @@ fn object(fields: &'static [Field]) -> Object {
         .build()
 }
 
-fn schema(kind: &str, meaning: &str) -> RefOr<Schema> {
-    let described = ObjectBuilder::new().description((!meaning.is_empty()).then_some(meaning));
-    match kind {
-        "id" => described.schema_type(Type::String).pattern(Some("^[A-Za-z0-9._-]{1,128}$")).into(),
-        "time" => described.schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into(),
-        "integer" => described.schema_type(Type::Integer).into(),
-        "number" => described.schema_type(Type::Number).into(),
-        "boolean" => described.schema_type(Type::Boolean).into(),
-        "object" => described.schema_type(Type::Object).into(),
-        "array" => ArrayBuilder::new().items(ObjectBuilder::new()).description((!meaning.is_empty()).then_some(meaning)).into(),
-        _ => described.schema_type(Type::String).into(),
-    }
+/// The envelope of a good answer around `data`.
+fn success(data: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
+    let pagination = object(&[
+        ("page", "integer 1..", "page number"),
+        ("per_page", "integer 0..", "entries a page"),
+        ("total", "integer 0..", "entries there are"),
+        ("pages", "integer 0..", "pages there are"),
+    ]);
+    ObjectBuilder::new()
+        .property("success", schema("boolean", "true"))
+        .required("success")
+        .property("data", data)
+        .required("data")
+        .property("message", schema("string", "the answer in words"))
+        .required("message")
+        .property("timestamp", schema("time", "when it was given"))
+        .required("timestamp")
+        .property("pagination", pagination)
+        .into()
 }
 
 fn components() -> Components {
-    let success = object(&[
-        ("success", "boolean", "true"),
-        ("data", "object", "the answer"),
-        ("message", "string", "the answer in words"),
-        ("timestamp", "time", "when it was given"),
-        ("pagination?", "object", "page, per_page, total and pages, on lists"),
-    ]);
-    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ErrorCode::ALL.map(ErrorCode::as_str)));
+    let code =
+        ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).enum_values(Some(ErrorCode::ALL.map(ErrorCode::as_str)));
     let error = ObjectBuilder::new()
         .property("code", code)
-        .property("message", schema("string", "what was wrong and what to do"))
-        .property("details", schema("array", "one entry per broken field"))
         .required("code")
-        .required("message");
+        .property("message", schema("string", "what was wrong and what to do"))
+        .required("message")
+        .property("details", ArrayBuilder::new().items(schema("string", "")).description(Some("one entry per broken field")))
+        .required("details");
     let failure = ObjectBuilder::new()
         .property("success", schema("boolean", "false"))
-        .property("error", error)
-        .property("timestamp", schema("time", "when it was said"))
         .required("success")
+        .property("error", error)
         .required("error")
-        .build();
+        .property("timestamp", schema("time", "when it was given"));
     let refusal = ResponseBuilder::new()
         .description("What could not be done, and why")
         .content("application/json", Content::new(Some(Ref::from_schema_name("Failure"))))
         .build();
+    let telemetry = OPERATIONS.iter().find(|operation| operation.path == "/api/telemetry").map_or(&[][..], |operation| operation.body);
+    let sample = telemetry
+        .iter()
+        .filter(|(name, ..)| *name != "batch?")
+        .fold(ObjectBuilder::new(), |sample, (field, kind, meaning)| sample.property(split(field).0, schema(kind, meaning)));
+    let sample = sample.property("vehicleId", schema("name", "another name of driverId")).required("data");
     let mut components = Components::new();
-    components.schemas.insert("Success".to_owned(), success.into());
-    components.schemas.insert("Failure".to_owned(), failure.into());
+    let mut add = |name: &str, schema: RefOr<Schema>| {
+        components.schemas.insert(name.to_owned(), schema);
+    };
+    add("Sample", sample.into());
+    add("Success", success(schema("object", "the answer")));
+    add("SuccessList", success(ArrayBuilder::new().items(ObjectBuilder::new()).description(Some("the entries"))));
+    add("SuccessAny", success(described("an object or a list, by what was asked for")));
+    add("Failure", failure.into());
     components.responses.insert("Failure".to_owned(), refusal.into());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     components
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn operations() -> Vec<(String, Value)> {
+        let document = serde_json::to_value(document()).unwrap();
+        let paths = document["paths"].as_object().unwrap().clone();
+        let each = |(path, item): (String, Value)| {
+            let item = item.as_object().unwrap().clone();
+            item.into_iter().map(move |(method, operation)| (format!("{method} {path}"), operation)).collect::<Vec<_>>()
+        };
+        paths.into_iter().flat_map(each).collect()
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_its_rights_and_its_refusals() {
+        let all = operations();
+        assert_eq!(all.len(), OPERATIONS.len());
+        let names: HashSet<&str> = all.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(names.contains("getTelemetryByIdLatest"), "{names:?}");
+        for (which, operation) in &all {
+            assert!(operation["security"].is_array(), "{which}");
+            assert!(operation["responses"]["4XX"].is_object(), "{which}");
+        }
+        let open = all.iter().filter(|(_, operation)| operation["security"] == json!([])).count();
+        assert_eq!(open, OPERATIONS.iter().filter(|operation| operation.access == Access::Open).count());
+    }
+
+    #[test]
+    fn the_types_of_answers_are_those_that_are_given() {
+        let document = serde_json::to_value(document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["Failure"]["properties"]["error"]["properties"]["details"]["items"]["type"], "string");
+        assert_eq!(schemas["SuccessList"]["properties"]["data"]["type"], "array");
+        assert!(schemas["SuccessAny"]["properties"]["data"].get("type").is_none(), "{}", schemas["SuccessAny"]["properties"]["data"]);
+        assert_eq!(document["servers"][0]["url"], ".");
+        let all = operations();
+        let of = |which: &str| &all.iter().find(|(name, _)| name == which).unwrap().1;
+        let page = &of("get /api/drivers")["parameters"][0]["schema"];
+        assert_eq!((&page["type"], &page["minimum"]), (&json!("integer"), &json!(1)), "{page}");
+        assert!(of("get /api/tracks/{id}")["parameters"][0]["schema"]["pattern"].is_string());
+        let algorithm = &of("post /api/load-model")["requestBody"]["content"]["application/json"]["schema"]["properties"]["algorithm"];
+        assert_eq!(algorithm["enum"], json!(["DQN", "PPO", "A2C", "REINFORCE"]));
+    }
 }

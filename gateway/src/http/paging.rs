@@ -7,7 +7,7 @@ use slipstream_actors::ports::{Listing, Page};
 use slipstream_protocol::{ProtocolError, Timestamp, envelope::Pagination};
 
 use super::reply::{self, ApiError, Response};
-use crate::auth::query_value;
+use crate::percent;
 
 /// Entries a page where the caller does not say.
 const DEFAULT_SIZE: u32 = 20;
@@ -18,7 +18,7 @@ const MAX_SIZE: u32 = 100;
 /// Which page a query asks for: the first, of twenty, where it does not say.
 pub(super) fn page_of(query: &str) -> Result<Page, ApiError> {
     let mut broken = Vec::new();
-    let mut number = |name: &str, default: u32, max: u32| match query_value(query, name) {
+    let mut number = |name: &str, default: u32, max: u32| match percent::value(query, name) {
         None => default,
         Some(text) => text.parse().ok().filter(|n| (1..=max).contains(n)).unwrap_or_else(|| {
             broken.push(format!("Field '{name}': a whole number from 1 to {max} is expected"));
@@ -31,7 +31,7 @@ pub(super) fn page_of(query: &str) -> Result<Page, ApiError> {
 
 /// An id in a query; `None` where it is not there.
 pub(super) fn id_in<T: FromStr<Err = ProtocolError>>(query: &str, name: &str) -> Result<Option<T>, ApiError> {
-    query_value(query, name).map(|text| path_id(name, text)).transpose()
+    percent::value(query, name).map(|text| path_id(name, &text)).transpose()
 }
 
 /// An id in a path.

@@ -136,6 +136,9 @@ pub fn fail(now: Timestamp, error: ApiError) -> Response {
         StatusCode::UNAUTHORIZED => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             // Whole seconds, rounded up: who comes back then is let in.
             let wait = error.retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);

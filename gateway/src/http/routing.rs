@@ -14,13 +14,13 @@ use hyper::{body::Body as _, upgrade::OnUpgrade};
 use slipstream_protocol::{ErrorCode, Timestamp, token::Claims};
 
 use super::{
-    Peer,
-    operations::{self, Access},
-    percent,
+    Peer, names,
+    operation::{Access, Operation},
+    operations,
     reply::{self, ApiError, ApiResult, Response},
     rl,
 };
-use crate::{app::Services, auth::missing_token, rate::ClientAddress};
+use crate::{app::Services, auth::missing_token, percent, rate::ClientAddress};
 
 /// Starts the work that answers a request.
 pub(crate) type Handler = fn(RoutedRequest) -> BoxFuture<'static, ApiResult>;
@@ -119,6 +119,7 @@ struct Place {
 
 struct Entry {
     route: &'static Route,
+    operation: Option<&'static Operation>,
     access: Access,
     /// Whether it needs no token where `RL_OPEN` is set.
     rl_open: bool,
@@ -159,13 +160,14 @@ impl Routes {
             if !route.path.contains('{') {
                 routes.literal.insert(route.path, place);
             }
-            let access = match operations::find(&route.method, route.path) {
+            let operation = operations::find(&route.method, route.path);
+            let access = match operation {
                 Some(operation) => operation.access,
                 None if route.is_operation => Access::Token,
                 None => Access::Open,
             };
             let rl_open = rl::is_open(&route.method, route.path);
-            routes.places[place].methods.push(Entry { route, access, rl_open });
+            routes.places[place].methods.push(Entry { route, operation, access, rl_open });
         }
         routes
     }
@@ -199,13 +201,23 @@ impl Routes {
         let Parts { claims, origin, query, headers, body } = parts;
         let clock = services.clock.clone();
         let request = RoutedRequest { services, claims, origin, parameters, query, headers, body };
-        let response = (entry.route.handler)(request).await;
+        let response = match entry.check(&request) {
+            Ok(()) => (entry.route.handler)(request).await,
+            Err(refusal) => Err(refusal),
+        };
         let response = reply::answer(clock.now(), response);
         if method == Method::HEAD { without_body(response) } else { response }
     }
 
     fn find(&self, path: &str) -> Found<'_> {
-        let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
+        if let Some(place) = self.literal.get(path) {
+            return Found::Place(&self.places[*place], Vec::new());
+        }
+        let path = match path.strip_suffix('/') {
+            // A page with a slash at its end would look for its files in another place.
+            Some(rest) if !self.literal.get(rest).is_some_and(|place| self.places[*place].is_page()) => rest,
+            _ => path,
+        };
         if let Some(place) = self.literal.get(path) {
             return Found::Place(&self.places[*place], Vec::new());
         }
@@ -218,11 +230,24 @@ impl Routes {
     }
 }
 
+impl Entry {
+    /// Refuses what the operation does not know.
+    fn check(&self, request: &RoutedRequest) -> Result<(), ApiError> {
+        let Some(operation) = self.operation else { return Ok(()) };
+        names::check_query(operation, &request.query)?;
+        names::check_body(operation, &request.body)
+    }
+}
+
 impl Place {
     /// The route for `method`; `HEAD` is answered by that for `GET`.
     fn entry(&self, method: &Method) -> Option<&Entry> {
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         self.methods.iter().find(|entry| entry.route.method == *wanted)
+    }
+
+    fn is_page(&self) -> bool {
+        self.methods.iter().all(|entry| !entry.route.is_operation)
     }
 
     /// The parameters, where the template fits.
@@ -339,7 +364,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_found() {
-        for path in ["/api/nope", "/api", "/api/telemetry/a/b", "/api/telemetry//latest", "", "*", "/console", "/console/"] {
+        for path in
+            ["/pipelines/", "/ws/", "/api/nope", "/api", "/api/telemetry/a/b", "/api/telemetry//latest", "", "*", "/console", "/console/"]
+        {
             assert!(parameters(path).is_none(), "{path}");
         }
         assert_eq!(parameters("/console/js/rl/main.js").unwrap(), ["js/rl/main.js"]);

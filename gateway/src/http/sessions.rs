@@ -6,7 +6,7 @@ use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, VehicleId, token:
 
 use super::{
     fields::{Fields, id, text},
-    paging::{listed, page_of, path_id},
+    paging::{id_in, listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
     routing::Route,
 };
@@ -40,11 +40,16 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
 }
 
 async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
-    if !claims.may_hear(&Channel::all(ChannelKind::Session)) {
-        return Err(ApiError::forbidden("read every session; ask for one by its id"));
+    let driver: Option<VehicleId> = id_in(query, "driverId")?;
+    let allowed = match &driver {
+        Some(driver) => claims.may_hear(&Channel::one(ChannelKind::Telemetry, driver.clone())),
+        None => claims.may_hear(&Channel::all(ChannelKind::Session)),
+    };
+    if !allowed {
+        return Err(ApiError::forbidden("read these sessions; ask for one by its id, or for those of a driver you may hear"));
     }
     let page = page_of(query)?;
-    let listing = services.records.sessions(None, page).await?;
+    let listing = services.records.sessions(driver.as_ref(), page).await?;
     Ok(listed(services.clock.now(), page, listing, "sessions", |session| view(&session)))
 }
 

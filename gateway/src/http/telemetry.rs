@@ -12,12 +12,11 @@ use slipstream_protocol::{
 };
 
 use super::{
-    percent,
     reply::{self, ApiError, ApiResult},
     routing::Route,
     series_query,
 };
-use crate::{app::Services, ingest};
+use crate::{app::Services, ingest, percent};
 
 /// `POST /api/telemetry`, the busiest route, `GET /api/telemetry/<id>` and `GET /api/telemetry/<id>/latest`.
 pub(super) const ROUTES: &[Route] = &[

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::Services,
-    auth::query_value,
+    percent,
     pipelines::{PipelineError, document},
     replay::{Period, WhatIfError, WhatIfRequest},
 };
@@ -74,7 +74,7 @@ fn description(value: &Value) -> Result<Value, String> {
 
 fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> ApiResult {
     allowed(claims)?;
-    let number = |name: &str, default: usize, most: usize| match query_value(query, name).map(str::parse) {
+    let number = |name: &str, default: usize, most: usize| match percent::value(query, name).map(|text| text.parse()) {
         None => Ok(default),
         Some(Ok(number)) if number <= most => Ok(number),
         Some(_) => Err(ApiError::new(ErrorCode::ValidationError, format!("Field '{name}': a whole number up to {most} is expected"))),

@@ -1,19 +1,20 @@
 //! The Socket.IO door: the bus on the default namespace.
 //!
 //! Each client's events are carried out in the order in which it sent them, one after the other, by a
-//! task of its own; answers go to the client, what the bus did to all.
+//! task of its own; answers go to the client, what the bus did to all. An event that asks for an acknowledgement gets
+//! one, empty, once it has been carried out or refused; one that nobody knows at once.
 
 mod door;
 mod gathering;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use slipstream_actors::{AgentCommand, AgentView, CommandError};
 use slipstream_protocol::{ChannelKind, Timestamp};
 use socketioxide::{
     SocketIo,
-    extract::{SocketRef, TryData},
+    extract::{AckSender, SocketRef, TryData},
     handler::ConnectHandler as _,
     layer::SocketIoLayer,
     operators::BroadcastOperators,
@@ -40,6 +41,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 const DISCONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// Packets that wait for one client.
 const MAX_BUFFER: usize = 1_024;
+
+/// What an acknowledgement carries: nothing.
+const NOTHING: [u8; 0] = [];
+
+/// An event that waits, and what acknowledges it.
+type Waiting = (Event, AckSender);
 
 /// What a client asks for.
 enum Event {
@@ -114,7 +121,8 @@ async fn check_token(services: &Services, socket: &SocketRef, auth: Option<&Valu
     let request = socket.req_parts();
     let header = request.headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let given = auth.and_then(|auth| auth.get("token")).and_then(Value::as_str);
-    let token = given.or_else(|| token_of(header, request.uri.query())).ok_or_else(|| missing_token().message)?.to_owned();
+    let token = given.map(Cow::Borrowed).or_else(|| token_of(header, request.uri.query()));
+    let token = token.ok_or_else(|| missing_token().message)?.into_owned();
     let credential = credential_of_bearer(services, &token).await.map_err(|error| error.message)?;
     let claims = &credential.claims;
     let channel = slipstream_protocol::Channel::one(ChannelKind::Rl, services.bus.agent.clone());
@@ -139,6 +147,10 @@ fn connected(services: &Arc<Services>, socket: &SocketRef) {
     listen(socket, "reset", queue.clone(), |_| Event::Reset);
     listen(socket, "get-state", queue.clone(), |_| Event::State);
     listen(socket, "step", queue, |data| Event::Step(action_of(data.as_ref())));
+    socket.on_fallback(|ack: AckSender| {
+        acknowledge(ack);
+        std::future::ready(())
+    });
     let services_then = services.clone();
     socket.on_disconnect(move || {
         services_then.counters.socketio_connections.dec();
@@ -187,19 +199,20 @@ impl Life {
 fn listen(
     socket: &SocketRef,
     name: &'static str,
-    queue: mpsc::Sender<Event>,
+    queue: mpsc::Sender<Waiting>,
     read: impl Fn(Option<Value>) -> Event + Copy + Send + Sync + 'static,
 ) {
-    socket.on(name, move |socket: SocketRef, TryData(data): TryData<Value>| {
-        if queue.try_send(read(data.ok())).is_err() {
+    socket.on(name, move |socket: SocketRef, TryData(data): TryData<Value>, ack: AckSender| {
+        if let Err(full) = queue.try_send((read(data.ok()), ack)) {
             complain(&socket, &format!("more than {WAITING} events wait: send slower"));
+            acknowledge(full.into_inner().1);
         }
         std::future::ready(())
     });
 }
 
 /// Carries out a client's events, one after the other, until it is gone.
-async fn serve(services: Arc<Services>, id: Sid, mut events: mpsc::Receiver<Event>, life: Life) {
+async fn serve(services: Arc<Services>, id: Sid, mut events: mpsc::Receiver<Waiting>, life: Life) {
     let socket = || services.bus.io.get().and_then(everyone).and_then(|all| all.get_socket(id));
     loop {
         let event = tokio::select! {
@@ -212,11 +225,20 @@ async fn serve(services: Arc<Services>, id: Sid, mut events: mpsc::Receiver<Even
                 return;
             }
         };
-        let Some((event, socket)) = event.zip(socket()) else { return };
+        let Some(((event, ack), socket)) = event.zip(socket()) else { return };
         services.counters.socketio_events.inc();
         if let Err(error) = carry_out(&services, &socket, event).await {
             complain(&socket, &error);
         }
+        // After the answer, as callers of Flask-SocketIO know it.
+        acknowledge(ack);
+    }
+}
+
+/// Acknowledges an event that asks for it.
+fn acknowledge(ack: AckSender) {
+    if let Err(error) = ack.send(&NOTHING) {
+        tracing::debug!(%error, "a Socket.IO client did not get its acknowledgement");
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) enum Incoming {
     Ping(Bytes),
     /// A pong.
     Pong,
-    /// The client closes.
-    Close,
+    /// The client closes; this code answers it.
+    Close(CloseCode),
 }
 
 /// Cuts messages out of the byte stream.
@@ -65,6 +65,9 @@ impl FrameReader {
             let Some((head, len)) = parsed else { return Ok(None) };
             let head_len = cursor.position() as usize;
             self.check(&head, len)?;
+            if head_len != shortest_head(len) {
+                return Err(CloseCode::ProtocolError);
+            }
             let len = len as usize;
             if self.buffer.len() < head_len + len {
                 return Ok(None);
@@ -75,7 +78,7 @@ impl FrameReader {
             match head.opcode {
                 OpCode::Control(Control::Ping) => return Ok(Some(Incoming::Ping(payload.freeze()))),
                 OpCode::Control(Control::Pong) => return Ok(Some(Incoming::Pong)),
-                OpCode::Control(_) => return Ok(Some(Incoming::Close)),
+                OpCode::Control(_) => return Ok(Some(Incoming::Close(closing(&payload)?))),
                 OpCode::Data(kind) => {
                     if let Some(message) = self.assemble(kind, head.is_final, payload)? {
                         return Ok(Some(message));
@@ -131,6 +134,39 @@ impl FrameReader {
         self.message = Some((format, message));
         Ok(None)
     }
+}
+
+/// Bytes of the head of a masked frame with `len` bytes of payload: its length takes the fewest bytes that hold it
+/// (RFC 6455, 5.2).
+const fn shortest_head(len: u64) -> usize {
+    match len {
+        0..=125 => 6,
+        126..=0xFFFF => 8,
+        _ => 14,
+    }
+}
+
+/// What answers a close frame with this payload.
+///
+/// Fails where it is none (RFC 6455, 5.5.1, 7.4 and 8.1).
+fn closing(payload: &[u8]) -> Result<CloseCode, CloseCode> {
+    match payload {
+        [] => Ok(CloseCode::Normal),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !may_be_sent(code) {
+                return Err(CloseCode::ProtocolError);
+            }
+            std::str::from_utf8(reason).map(|_| CloseCode::Echo(code)).map_err(|_| CloseCode::InvalidText)
+        }
+        [_] => Err(CloseCode::ProtocolError),
+    }
+}
+
+/// Whether a code may stand in a close frame: those of RFC 6455 and IANA's registry, of libraries and of applications;
+/// 1004 to 1006 and 1015 only ever stand for something else.
+const fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// Undoes the client's masking, eight bytes at a time.
@@ -213,6 +249,38 @@ mod tests {
         ] {
             assert_eq!(all(&bytes, 100).1, Some(CloseCode::ProtocolError), "{what}");
         }
+    }
+
+    #[test]
+    fn a_length_in_more_bytes_than_it_takes_is_refused() {
+        let padded = |len: u8, form: &[u8]| {
+            let mut frame = vec![0x81];
+            frame.extend_from_slice(form);
+            frame.extend_from_slice(&[0; 4]);
+            frame.extend(std::iter::repeat_n(b'x', usize::from(len)));
+            frame
+        };
+        for (len, form) in
+            [(5, &[0xFE, 0, 5][..]), (125, &[0xFE, 0, 125]), (5, &[0xFF, 0, 0, 0, 0, 0, 0, 0, 5]), (200, &[0xFF, 0, 0, 0, 0, 0, 0, 0, 200])]
+        {
+            assert_eq!(all(&padded(len, form), 1_000).1, Some(CloseCode::ProtocolError), "{form:?}");
+        }
+        assert_eq!(all(&padded(126, &[0xFE, 0, 126]), 1_000).1, None);
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_own_code_and_a_malformed_one_by_what_is_wrong() {
+        let close = |payload: &[u8]| all(&client_frame(0x88, payload), 100);
+        let with = |code: u16, reason: &[u8]| [&code.to_be_bytes()[..], reason].concat();
+        assert_eq!(close(b"").0, [Incoming::Close(CloseCode::Normal)]);
+        for code in [1000, 1001, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
+            assert_eq!(close(&with(code, b"so long")).0, [Incoming::Close(CloseCode::Echo(code))], "{code}");
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
+            assert_eq!(close(&with(code, b"")).1, Some(CloseCode::ProtocolError), "{code}");
+        }
+        assert_eq!(close(b"\x03").1, Some(CloseCode::ProtocolError), "half a code");
+        assert_eq!(close(&with(1000, b"\xff")).1, Some(CloseCode::InvalidText));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn ws_frames(data: &[u8]) {
                 assert!(bytes.len() <= 125);
                 payloads += bytes.len();
             }
-            Incoming::Pong | Incoming::Close => {}
+            Incoming::Pong | Incoming::Close(_) => {}
         }
     }
     assert!(payloads + whole.0.len() * 6 <= stream.len(), "nothing is made up: a frame's head has six bytes at least");

@@ -26,11 +26,12 @@ pub use connections::{Connections, Described};
 
 use crate::{
     app::Services,
-    auth::{Credential, Registered, query_value},
+    auth::{Credential, Registered},
     http::{
         Origin, Route, RoutedRequest,
         reply::{ApiError, ApiResult},
     },
+    percent,
     rate::{ClientAddress, TokenKey},
 };
 use handshake::Handshake;
@@ -54,6 +55,9 @@ pub(crate) const ROUTES: &[Route] = &[Route::page("/ws", |r| Box::pin(open(r)))]
 async fn open(request: RoutedRequest) -> ApiResult {
     let RoutedRequest { services, origin: Origin { address, peer, upgrade }, query, headers, .. } = request;
     services.rates.connection_from(address)?;
+    if let Some(refusal) = handshake::other_version(&headers, services.clock.now()) {
+        return Ok(refusal);
+    }
     let admission = admit(&services, &query, &headers, address).await?;
     if services.connections.is_draining() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
@@ -80,13 +84,13 @@ async fn open(request: RoutedRequest) -> ApiResult {
 async fn admit(services: &Services, query: &str, headers: &HeaderMap, address: ClientAddress) -> Result<Admission, ApiError> {
     let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = crate::auth::token_of(authorization, Some(query)).ok_or_else(crate::auth::missing_token)?;
-    let credential = crate::auth::api_key::credential_of_bearer(services, token).await;
+    let credential = crate::auth::api_key::credential_of_bearer(services, &token).await;
     let credential = credential.map_err(|error| crate::http::refused(services, address, error))?;
     let mut broken = Vec::new();
-    let publisher = query_value(query, "publisher")
-        .and_then(|text| PublisherId::new(text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());
-    let level = query_value(query, "ack").map_or(AckLevel::default(), |text| {
-        level_of(text).unwrap_or_else(|| {
+    let publisher = percent::value(query, "publisher")
+        .and_then(|text| PublisherId::new(&text).map_err(|e| broken.push(format!("publisher: {}", e.message))).ok());
+    let level = percent::value(query, "ack").map_or(AckLevel::default(), |text| {
+        level_of(&text).unwrap_or_else(|| {
             broken.push("ack: must be received, durable or stored".to_owned());
             AckLevel::default()
         })

@@ -223,7 +223,7 @@ impl Session {
                 Incoming::Message(format, payload) => self.message(format, &payload).await?,
                 Incoming::Ping(payload) => self.outbox.control(ws::frame(ws::PONG, &payload)),
                 Incoming::Pong => {}
-                Incoming::Close => return Err(End::Close(CloseCode::Normal)),
+                Incoming::Close(code) => return Err(End::Close(code)),
             }
             while self.is_window_full() {
                 let kept = tokio::select! {

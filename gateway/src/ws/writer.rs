@@ -123,9 +123,11 @@ impl Place {
 /// A close code's name in metrics.
 const fn close_label(code: CloseCode) -> &'static str {
     match code {
-        CloseCode::Normal => "normal",
+        // The client's own end, whatever its code.
+        CloseCode::Normal | CloseCode::Echo(_) => "normal",
         CloseCode::GoingAway => "going_away",
         CloseCode::ProtocolError => "protocol_error",
+        CloseCode::InvalidText => "invalid_text",
         CloseCode::TooLarge => "too_large",
         CloseCode::TooManyErrors => "too_many_errors",
         CloseCode::SlowConsumer => "slow_consumer",

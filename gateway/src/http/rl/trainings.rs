@@ -6,7 +6,7 @@ use slipstream_protocol::{AgentId, ErrorCode, token::Claims};
 use super::{
     super::{
         fields::{Fields, flag, object, string},
-        paging::path_id,
+        paging::{id_in, path_id},
         reply::{self, ApiError, ApiResult},
         routing::Route,
     },
@@ -41,7 +41,7 @@ impl From<TrainingRefusal> for ApiError {
 
 /// All trainings, their curves left out; with `agent` that agent's, with its curve, if there is one.
 fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
-    let asked = query.split('&').find_map(|pair| pair.strip_prefix("agent=")).map(|id| path_id::<AgentId>("agent", id)).transpose()?;
+    let asked = id_in::<AgentId>(query, "agent")?;
     let mut heard: Vec<_> = services.trainings.list().into_iter().filter(|t| may_hear(Some(claims), &t.agent).is_ok()).collect();
     match &asked {
         Some(agent) => heard.retain(|training| training.agent == *agent),

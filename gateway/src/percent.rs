@@ -41,8 +41,13 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, 
     })
 }
 
+/// The value of `name` in a query string; the first one where it is given twice.
+pub(crate) fn value<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    pairs(query).find(|(given, _)| given == name).map(|(_, value)| value)
+}
+
 /// Every name of a query string with its value, the last one where a name is given twice.
-pub(super) fn map(query: &str) -> HashMap<String, String> {
+pub(crate) fn map(query: &str) -> HashMap<String, String> {
     pairs(query).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
@@ -62,6 +67,8 @@ mod tests {
 
     #[test]
     fn queries_are_decoded_by_name_and_value() {
+        assert_eq!(value("a=1&drive%72Id=bus%2D7&driverId=x", "driverId").unwrap(), "bus-7");
+        assert_eq!(value("a=1", "b"), None);
         let map = map("drive%72Id=bus%2D7&from=2026-01-01T00:00:00+01:00&q=a%2Bb&flag&=x&bad=%zz");
         assert_eq!(map["driverId"], "bus-7");
         assert_eq!(map["from"], "2026-01-01T00:00:00 01:00");
