@@ -204,6 +204,45 @@ async fn breaking_the_protocol_itself_closes_with_1002_and_oversize_with_1009() 
 }
 
 #[tokio::test]
+async fn a_close_is_answered_by_the_rules_of_the_rfc() {
+    let gateway = Gateway::start().await;
+    let close = |code: u16, reason: &[u8]| masked(0x88, &[&code.to_be_bytes()[..], reason].concat());
+    let mut long = masked(0x81, b"x");
+    // One byte of payload, its length in two.
+    long.splice(1..2, [0xFE, 0, 1]);
+    for (what, bytes, code) in [
+        ("a code of its own", close(4321, b"so long"), 4321),
+        ("going away", close(1001, b""), 1001),
+        ("half a code", masked(0x88, b"\x03"), 1002),
+        ("no such code", close(999, b""), 1002),
+        ("a code that is never sent", close(1005, b""), 1002),
+        ("a reason that is not UTF-8", close(1000, b"\xff\xfe"), 1007),
+        ("a length in more bytes than needed", long, 1002),
+    ] {
+        let mut socket = RawSocket::open(&gateway).await;
+        socket.send(&bytes).await;
+        assert_eq!(socket.close_code().await, Some(code), "{what}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_in_another_version_is_told_which_there_is() {
+    let gateway = Gateway::start().await;
+    let ask = |version: &'static str, key: &'static str| {
+        let request = reqwest::Client::new().get(gateway.url("/ws")).bearer_auth(gateway.token(Role::Viewer));
+        let request = request.header("connection", "Upgrade").header("upgrade", "websocket");
+        request.header("sec-websocket-version", version).header("sec-websocket-key", key).send()
+    };
+    let old = ask("8", "dGhlIHNhbXBsZSBub25jZQ==").await.unwrap();
+    assert_eq!((old.status().as_u16(), old.headers()["sec-websocket-version"].to_str().unwrap()), (426, "13"));
+    for key in ["!!!", "AAAAAAAAAAA=", "dGhlIHNhbXBsZSBub25jZQ"] {
+        assert_eq!(ask("13", key).await.unwrap().status().as_u16(), 400, "{key}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn fragments_with_a_ping_between_are_one_message() {
     let gateway = Gateway::start().await;
     let mut socket = RawSocket::open(&gateway).await;

@@ -45,6 +45,8 @@ assert not other.heard["episode-complete"] and not other.heard["episode-started"
 one.sio.emit("step", {"action": None})
 one.next("error")
 assert not other.heard["error"]
+for name, data in [("get-state", None), ("step", {"action": 0}), ("reset", {}), ("nobody-knows-this", 1)]:
+    one.sio.call(name, data, timeout=10)  # Fails where there is no acknowledgement.
 status = requests.get(url + "/api/ws-status", timeout=20).json()
 assert status["connected_clients"] == 2 and len(status["client_ids"]) == 2, status
 one.sio.disconnect()

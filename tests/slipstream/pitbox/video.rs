@@ -87,7 +87,7 @@ async fn what_is_no_frame_is_refused_and_leaves_no_file() {
     for (body, broken) in [
         (json!({}), vec!["driverId", "sessionId", "frameData", "timestamp"]),
         (
-            json!({ "driverId": "../x", "sessionId": "", "frameData": "%%%", "timestamp": "noon" }),
+            json!({ "driverId": "a\u{7}b", "sessionId": "", "frameData": "%%%", "timestamp": "noon" }),
             vec!["driverId", "sessionId", "frameData", "timestamp"],
         ),
         (with("frameData", json!(7)), vec!["frameData"]),
