@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use slipstream_protocol::{AgentId, Channel, ChannelKind, Id, SessionId, Target, Timestamp, VehicleId};
 
 use crate::{
-    agent::{AgentSlot, Watchers},
+    agent::{AgentSlot, NearbyVehicles, Watchers},
     backlog::Backlog,
     channel::{HistoryBudget, Wildcards},
     health::{Incident, PoisonedSample},
@@ -44,6 +44,7 @@ pub(crate) struct Registry {
     pub(crate) topics: DashMap<Channel, Arc<TopicSlot>>,
     pub(crate) agents: DashMap<AgentId, Arc<AgentSlot>>,
     pub(crate) watchers: Watchers,
+    pub(crate) nearby: NearbyVehicles,
     pub(crate) outboxes: DashMap<u64, Weak<Outbox>>,
     clock: Arc<dyn Clock>,
     wildcards: [Wildcards; ChannelKind::ALL.len()],
@@ -67,6 +68,7 @@ impl Registry {
             topics: DashMap::new(),
             agents: DashMap::new(),
             watchers: Watchers::default(),
+            nearby: NearbyVehicles::default(),
             outboxes: DashMap::new(),
             clock,
             wildcards: std::array::from_fn(|_| Wildcards::default()),

@@ -46,6 +46,8 @@ pub(crate) enum RoomMessage {
     Forget(u64),
     History(HistoryRequest),
     Snapshot(oneshot::Sender<RoomSnapshot>),
+    /// What the members told so far is another run's: the numbers begin anew.
+    BeginAnew,
     Compact,
     Passivate,
 }
@@ -146,7 +148,11 @@ impl SessionRoomActor {
             None => drop(self.through.insert(batch.vehicle.clone(), batch.through)),
         }
         for sample in batch.samples.iter() {
-            self.session.apply(sample);
+            if sample.is_ahead(self.registry.config.clock_skew) {
+                self.session.apply_ahead();
+            } else {
+                self.session.apply(sample);
+            }
         }
         for output in &batch.outputs {
             self.session.note(&batch.vehicle, output);
@@ -236,6 +242,10 @@ impl Handler<RoomMessage> for SessionRoomActor {
             }
             RoomMessage::History(request) => request.answer(&self.channel),
             RoomMessage::Snapshot(reply) => drop(reply.send(self.snapshot(true))),
+            RoomMessage::BeginAnew => {
+                self.session = Session::default();
+                self.tell();
+            }
             RoomMessage::Compact => self.channel.compact(self.registry.now(), &self.registry),
             RoomMessage::Passivate => self.passivate(ctx),
         }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use slipstream_protocol::{
-    Channel, ChannelKind, ErrorCode, ProtocolError, Sample, SampleBatch, Target, Timestamp, VehicleId,
+    Channel, ChannelKind, ErrorCode, ProtocolError, Sample, SampleBatch, SessionId, Target, Timestamp, VehicleId,
     client::{Refusal, RequestId, Since, SubscribeRequest},
     server::{Event, Reply},
 };
@@ -58,6 +58,25 @@ impl Router {
     /// Refuses all of it with [`ErrorCode::Busy`] while draining, nothing else.
     pub async fn route(&self, batch: SampleBatch) -> Vec<Refusal> {
         self.sequence(&batch.samples).await.route(batch).await
+    }
+
+    /// Lets vehicles and their session begin anew, as if they had never reported: for a replay that goes back to where it was. What was
+    /// routed before is applied before. Channels go on as they are.
+    pub async fn begin_anew(&self, vehicles: &[VehicleId], session: &SessionId) {
+        let mut answers = Vec::new();
+        for id in vehicles {
+            let (done, answer) = oneshot::channel();
+            self.registry.vehicle(id).deliver(VehicleMessage::BeginAnew(done), &self.registry).await;
+            answers.push(answer);
+        }
+        for answer in answers {
+            // An actor that panics meanwhile has a fresh state or the one before; nothing to wait for.
+            let _ = answer.await;
+        }
+        let mut message = RoomMessage::BeginAnew;
+        while let Err(back) = self.registry.room(session).handle.deliver(message, &self.registry.stats).await {
+            message = back;
+        }
     }
 
     /// Whether the mailbox of a vehicle is full: who can come back later should.

@@ -74,6 +74,8 @@ pub struct Stats {
     pub rl_advised: Counter,
     /// Samples an attached agent could not take, and advice its vehicle could not, because a mailbox was full.
     pub rl_advice_missed: Counter,
+    /// Samples on which an attached agent gave no advice, because it is not known who is ahead, or where.
+    pub rl_not_known: Counter,
     /// Commands that an agent refused.
     pub rl_refused: Counter,
     /// Messages waiting in mailboxes now.

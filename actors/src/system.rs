@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use actix::{Arbiter, System};
-use slipstream_protocol::{AgentId, Channel, Sample};
+use slipstream_protocol::{AgentId, Channel, DEFAULT_CLOCK_SKEW, Sample};
 
 use crate::{
     agent::AgentSlot,
@@ -51,6 +51,8 @@ pub struct SystemConfig {
     pub history: HistoryBounds,
     /// Bytes, roughly, that all channels together may remember.
     pub history_bytes: usize,
+    /// How far a sample's source time may lead its arrival before it decides nothing.
+    pub clock_skew: Duration,
     /// How often session rooms publish their numbers.
     pub metrics_every: Duration,
     /// Most subscriptions of one connection.
@@ -84,6 +86,7 @@ impl Default for SystemConfig {
             restart_backoff: Duration::from_millis(10),
             history: HistoryBounds::default(),
             history_bytes: 256 << 20,
+            clock_skew: DEFAULT_CLOCK_SKEW,
             metrics_every: Duration::from_millis(500),
             max_subscriptions: 4_096,
             outbox: OutboxLimits::default(),

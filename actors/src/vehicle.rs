@@ -46,6 +46,8 @@ pub(crate) enum VehicleMessage {
     Forget(ChannelKind, u64),
     History(ChannelKind, HistoryRequest),
     Snapshot(oneshot::Sender<VehicleSnapshot>),
+    /// What the vehicle told so far is another drive's: its state begins anew. Answered when that is done.
+    BeginAnew(oneshot::Sender<()>),
     Compact,
     Passivate,
 }
@@ -108,7 +110,7 @@ impl VehicleActor {
 
     /// Applies what is in flight, then tells everyone.
     fn process(&mut self, ctx: &mut Context<Self>) {
-        let now = self.registry.now();
+        let (now, skew) = (self.registry.now(), self.registry.config.clock_skew);
         let Some(work) = &mut self.work else { return };
         let Some(flight) = &mut work.in_flight else { return };
         while let Some(sample) = flight.samples.get(flight.applied) {
@@ -116,7 +118,7 @@ impl VehicleActor {
             if let Some(probe) = &self.registry.config.probe {
                 probe.inspect(sample);
             }
-            self.vehicle.apply(sample, now, &mut work.outputs);
+            self.vehicle.take(sample, now, skew, &mut work.outputs);
             flight.applied += 1;
         }
         let outputs = std::mem::take(&mut work.outputs);
@@ -132,6 +134,7 @@ impl VehicleActor {
         // Readers first: whoever hears a publication and then asks finds it.
         self.slot.show(&self.vehicle);
         let published = if silent == 0 { samples.clone() } else { Arc::new(samples.get(silent..).unwrap_or_default().to_vec()) };
+        self.registry.nearby.note(&self.slot.id, self.vehicle.twin());
         if at.is_none() {
             // Before anyone hears of them, so that who advises on this vehicle has them first. What the journal tells of an
             // earlier run is nothing to advise on.
@@ -317,6 +320,7 @@ impl VehicleActor {
         if self.slot.sleep(&self.vehicle, self.channels(false)) {
             self.registry.stats.vehicles.sub(1);
             self.registry.stats.passivated.add(1);
+            self.registry.nearby.forget(&self.slot.id);
             ctx.stop();
         }
     }
@@ -387,7 +391,7 @@ impl Supervised for VehicleActor {
             self.registry.note_poisoned(PoisonedSample { at: self.registry.now(), sample });
         }
         work.outputs.truncate(flight.outputs);
-        self.vehicle = self.checkpoint.restore(&flight.samples[..flight.applied], self.registry.now());
+        self.vehicle = self.checkpoint.restore(&flight.samples[..flight.applied], self.registry.now(), self.registry.config.clock_skew);
     }
 }
 
@@ -424,6 +428,13 @@ impl Handler<VehicleMessage> for VehicleActor {
             VehicleMessage::Forget(kind, key) => self.subscriber_leaves(kind, |channel| channel.forget(key)),
             VehicleMessage::History(kind, request) => request.answer(self.channel(kind)),
             VehicleMessage::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            VehicleMessage::BeginAnew(done) => {
+                self.vehicle = Vehicle::default();
+                self.checkpoint = Checkpoint::of(&self.vehicle);
+                self.slot.show(&self.vehicle);
+                // Whoever waits may have left.
+                drop(done.send(()));
+            }
             VehicleMessage::Compact => self.compact(),
             VehicleMessage::Passivate => self.passivate(ctx),
         }

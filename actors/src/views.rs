@@ -28,6 +28,15 @@ impl Views<'_> {
         self.0.vehicles.get(id)?.laps.load_full()
     }
 
+    /// A vehicle's recent laps in one session; of the newest one where the vehicle tells none. `None`: none are remembered.
+    pub fn laps_in(&self, id: &str, session: &SessionId) -> Option<Arc<LapBook>> {
+        let twin = self.vehicle(id)?;
+        match twin.earlier.iter().find(|known| known.session == *session) {
+            Some(known) => known.laps.clone(),
+            None => self.laps(id),
+        }
+    }
+
     /// A session room's numbers.
     pub fn session(&self, id: &str) -> Option<Arc<SessionMetrics>> {
         self.0.rooms.get(id)?.metrics.load_full()

@@ -13,6 +13,7 @@ pub mod geo;
 pub mod geofence;
 pub mod laps;
 pub mod motion;
+pub mod newest;
 pub mod pipeline;
 pub mod rl;
 pub mod session;

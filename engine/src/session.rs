@@ -12,6 +12,7 @@ use slipstream_protocol::{
 
 use self::distance::Distance;
 use crate::{
+    newest::{Newest, SavedNewest},
     signals::{Reader, Role},
     vehicle::Output,
 };
@@ -37,7 +38,7 @@ pub struct Session {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Member {
-    newest: Option<Timestamp>,
+    newest: SavedNewest,
     lap: Option<u32>,
     laps: u32,
     best_s: Option<f64>,
@@ -50,16 +51,21 @@ impl Session {
     /// Takes one sample of a member in. O(log members), no allocation in the steady state.
     pub fn apply(&mut self, sample: &Sample) {
         self.samples += 1;
-        self.newest = self.newest.max(sample.source_time);
+        self.newest = self.newest.max(sample.order().0);
         let reading = self.reader.read(sample);
         if !self.members.contains_key(&sample.vehicle) {
             self.members.insert(sample.vehicle.clone(), Member::default());
         }
         let Some(member) = self.members.get_mut(&sample.vehicle) else { return };
         let time = sample.source_time;
-        if member.newest.is_none_or(|newest| time >= newest) {
-            member.newest = Some(time);
+        let newest = member.newest.get();
+        let is_newest = newest.is_none_or(|newest| !newest.is_not_before(sample));
+        if newest.is_none_or(|newest| !newest.is_behind(sample)) {
+            member.newest = SavedNewest::Sample(Newest::of(sample));
             member.lap = reading.lap_number().or(member.lap);
+        }
+        if is_newest {
+            member.distance.forget_later(time.micros());
         }
         if let Some(position) = reading.position() {
             member.distance.position(time.micros(), position, MAX_SPEED_MPS);
@@ -71,6 +77,11 @@ impl Session {
             self.speed_sum += speed;
             self.speed_count += 1;
         }
+    }
+
+    /// Counts a sample of a member whose clock is ahead ([`Sample::is_ahead`]).
+    pub const fn apply_ahead(&mut self) {
+        self.samples += 1;
     }
 
     /// Takes in what applying a sample told about a member.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slipstream_protocol::{Sample, SessionId, Signal, SignalName, SignalValue, Timestamp};
 
-use crate::signals::same_name;
+use crate::{laps::LapBook, newest::Newest, signals::same_name};
 
 /// Most different signals one vehicle's twin holds: a source that never repeats a name must not
 /// grow it without bound.
@@ -13,7 +13,8 @@ pub const MAX_TWIN_SIGNALS: usize = 1_024;
 
 /// The newest value of every signal, by source time; late data never overwrites newer state.
 ///
-/// Of two values with the same source time the one that arrived later stands.
+/// Of two values with the same source time the one that arrived later stands. No sample counts as measured later than it arrived
+/// ([`Sample::order`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Twin {
     /// Signals in order of first appearance, at most [`MAX_TWIN_SIGNALS`].
@@ -30,6 +31,24 @@ pub struct Twin {
     pub late_samples: u64,
     /// Values that found no place, because the twin holds [`MAX_TWIN_SIGNALS`] other signals.
     pub dropped_values: u64,
+    /// Samples whose clock was ahead of the server's by more than is allowed: counted among `samples`, and in nothing else.
+    /// Saved with the vehicle, whose saved form says why.
+    #[serde(skip)]
+    pub ahead_samples: u64,
+    /// Where the sessions before the newest one's stand, for doors that say what is late. Saved as `ahead_samples` is.
+    #[serde(skip)]
+    pub earlier: Vec<EarlierSession>,
+}
+
+/// A session of the vehicle that is not the newest one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EarlierSession {
+    /// Which.
+    pub session: SessionId,
+    /// Its newest sample.
+    pub newest: Newest,
+    /// Its recent laps, where they are still remembered.
+    pub laps: Option<Arc<LapBook>>,
 }
 
 /// A signal's newest value.
@@ -54,9 +73,19 @@ impl Twin {
         self.signal(name).and_then(|s| s.value.as_number())
     }
 
+    /// The newest sample applied, if there is one.
+    pub const fn newest(&self) -> Option<Newest> {
+        if self.samples > self.ahead_samples { Some(Newest { source_time: self.source_time, received_at: self.received_at }) } else { None }
+    }
+
+    /// Whether `sample` is behind the newest one applied.
+    pub fn is_late(&self, sample: &Sample) -> bool {
+        self.newest().is_some_and(|newest| newest.is_behind(sample))
+    }
+
     /// Takes one sample in. Returns whether it is late: behind the newest one applied.
     pub(crate) fn apply(&mut self, sample: &Sample) -> bool {
-        let late = self.samples > 0 && sample.source_time < self.source_time;
+        let late = self.is_late(sample);
         self.samples += 1;
         if late {
             self.late_samples += 1;
@@ -69,13 +98,14 @@ impl Twin {
         }
         let mut hint = 0;
         for signal in &sample.signals {
-            hint = self.set(hint, signal, sample.source_time);
+            hint = self.set(hint, signal, sample.source_time, late);
         }
         late
     }
 
     /// Sets one signal, looked for from `hint` on; returns where the next one probably is.
-    fn set(&mut self, hint: usize, signal: &Signal, time: Timestamp) -> usize {
+    /// A value of the newest sample stands in any case: what is known by a later time was told by a clock that was ahead.
+    fn set(&mut self, hint: usize, signal: &Signal, time: Timestamp, late: bool) -> usize {
         let Some(at) = self.place(hint, &signal.name) else {
             if self.signals.len() < MAX_TWIN_SIGNALS {
                 self.signals.push(TwinSignal { name: signal.name.clone(), value: signal.value.clone(), time });
@@ -85,7 +115,7 @@ impl Twin {
             return self.signals.len();
         };
         let known = &mut self.signals[at];
-        if time >= known.time {
+        if !late || time >= known.time {
             if !Arc::ptr_eq(&known.name, &signal.name) {
                 // The next sample of this source is then recognised by its pointer.
                 known.name = signal.name.clone();

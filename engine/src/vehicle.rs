@@ -1,15 +1,19 @@
 //! A vehicle: what its actor thinks with.
 
+mod saved;
+mod sessions;
+
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use slipstream_protocol::{Sample, SessionId, Timestamp};
 
 use crate::{
-    laps::{LapBook, LapTracker},
-    signals::{Reader, Role, meaning},
-    twin::{Twin, same_session},
+    laps::LapBook,
+    signals::{Role, meaning},
+    twin::Twin,
 };
+use sessions::Driving;
 
 /// A lap that was driven whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +51,11 @@ pub const PARTIAL_LAP_KEPT: Duration = Duration::from_secs(4);
 
 /// Everything known about one vehicle. Idle it stays small: the twin is its only required
 /// allocation; laps are followed from the first sample on that has a lap counter.
+///
+/// The newest state is the newest by source time; laps are timed in each session by itself, so a recording of yesterday's session
+/// makes its laps after today's.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "saved::SavedVehicle", into = "saved::SavedVehicle")]
 pub struct Vehicle {
     twin: Arc<Twin>,
     laps: Option<Arc<LapBook>>,
@@ -55,15 +63,19 @@ pub struct Vehicle {
     touched: Timestamp,
 }
 
-/// What only vehicles that count laps need.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Driving {
-    #[serde(skip)]
-    reader: Reader,
-    tracker: LapTracker,
-}
-
 impl Vehicle {
+    /// Takes one sample in as [`Vehicle::apply`] does, or counts it where its clock is ahead by more than `skew`.
+    pub fn take(&mut self, sample: &Sample, now: Timestamp, skew: Duration, outputs: &mut Vec<Output>) {
+        if sample.is_ahead(skew) {
+            self.touched = now;
+            let twin = Arc::make_mut(&mut self.twin);
+            twin.samples += 1;
+            twin.ahead_samples += 1;
+        } else {
+            self.apply(sample, now, outputs);
+        }
+    }
+
     /// Takes one sample in; appends what it told to `outputs`. `now` is the server's time.
     pub fn apply(&mut self, sample: &Sample, now: Timestamp, outputs: &mut Vec<Output>) {
         self.touched = now;
@@ -72,30 +84,15 @@ impl Vehicle {
         if known == 0 {
             twin.signals.reserve_exact(sample.signals.len());
         }
-        let session_changes =
-            twin.session.is_some() && sample.session.is_some() && !same_session(twin.session.as_ref(), sample.session.as_ref());
         let late = twin.apply(sample);
         if self.driving.is_none() && twin.signals[known..].iter().any(|s| meaning(&s.name).is_some_and(|m| m.role == Role::Lap)) {
             self.driving = Some(Box::default());
         }
-        if late {
-            return;
-        }
         let Some(driving) = &mut self.driving else { return };
-        if session_changes {
-            // Another session may be another track, and counts its laps anew.
-            driving.tracker = LapTracker::default();
-            self.laps = None;
-        }
-        let reading = driving.reader.read(sample);
-        if let Some(lap) = driving.tracker.take(sample.source_time, &reading, &mut self.laps) {
-            if let (Some(book), Some(session)) = (&mut self.laps, &sample.session)
-                && book.session() != Some(session)
-            {
-                Arc::make_mut(book).drive_in(session.clone());
-            }
+        if let Some(lap) = driving.take(sample, late, &mut self.laps) {
             outputs.push(Output::LapCompleted { session: sample.session.clone(), lap });
         }
+        driving.show_earlier(&mut twin.earlier);
     }
 
     /// The newest state.
@@ -126,10 +123,7 @@ impl Vehicle {
             twin.signals.shrink_to_fit();
         }
         if let Some(driving) = &mut self.driving {
-            driving.reader = Reader::default();
-            if now.since(self.touched) >= PARTIAL_LAP_KEPT {
-                driving.tracker.drop_partial();
-            }
+            driving.compact(now.since(self.touched) >= PARTIAL_LAP_KEPT);
         }
     }
 }
@@ -239,7 +233,7 @@ mod tests {
         vehicle.apply(&sample(1.0, &signals), Timestamp::default(), &mut Vec::new());
         vehicle.compact(Timestamp::from_millis(60_000));
         let (twin, driving) = (vehicle.twin(), vehicle.driving.as_ref().unwrap());
-        let bytes = size_of::<Vehicle>() + size_of::<Driving>() + driving.reader.heap_bytes() + size_of::<Twin>() + 16;
+        let bytes = size_of::<Vehicle>() + size_of::<Driving>() + driving.heap_bytes() + size_of::<Twin>() + 16;
         let bytes = bytes + twin.signals.capacity() * size_of::<crate::twin::TwinSignal>();
         assert!(bytes < 1_024, "{bytes} bytes");
     }
@@ -256,6 +250,77 @@ mod tests {
         }
         assert_eq!(outputs.len(), 3, "{outputs:?}");
         assert_eq!(vehicle.laps().unwrap().laps().map(|l| l.lap).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    fn of_session(session: &str, day: f64) -> Vec<Sample> {
+        let at = |s: Sample| {
+            let time = Timestamp::from_secs_f64(s.source_time.secs_f64() + day * 86_400.0 + 1_000_000.0);
+            Sample {
+                session: Some(SessionId::new(session).unwrap()),
+                source_time: time,
+                received_at: Timestamp::from_millis(9_000_000_000),
+                ..s
+            }
+        };
+        laps().into_iter().map(at).collect()
+    }
+
+    fn laps_by_session(samples: &[Sample]) -> Vec<String> {
+        let (mut vehicle, mut outputs) = (Vehicle::default(), Vec::new());
+        for s in samples {
+            vehicle.apply(s, s.received_at, &mut outputs);
+        }
+        outputs.iter().map(|Output::LapCompleted { session, lap }| format!("{} {}", session.as_ref().unwrap(), lap.lap)).collect()
+    }
+
+    #[test]
+    fn an_earlier_days_session_makes_its_laps_after_a_later_days_and_only_once() {
+        let (friday, saturday) = (of_session("fri", 0.0), of_session("sat", 1.0));
+        let expected = ["sat 1", "sat 2", "sat 3", "fri 1", "fri 2", "fri 3"];
+        let samples = [saturday.clone(), friday.clone(), friday.clone(), saturday.clone()].concat();
+        assert_eq!(laps_by_session(&samples), expected);
+        let mut vehicle = Vehicle::default();
+        for (i, s) in samples.iter().enumerate() {
+            vehicle.apply(s, s.received_at, &mut Vec::new());
+            if i == 700 {
+                vehicle = postcard::from_bytes(&postcard::to_stdvec(&vehicle).unwrap()).unwrap();
+            }
+        }
+        assert_eq!(vehicle.twin().session.as_deref(), Some("sat"), "the newest state stays by source time");
+        assert_eq!(vehicle.twin().earlier[0].session.as_str(), "fri");
+        assert_eq!(vehicle.laps().unwrap().laps().count(), 3);
+        assert_eq!(vehicle.twin().earlier[0].laps.as_ref().unwrap().laps().count(), 3);
+        // Live samples of Saturday between those of Friday's file disturb neither.
+        let mixed: Vec<Sample> = friday.iter().zip(&saturday).flat_map(|(f, s)| [s.clone(), f.clone()]).collect();
+        let mut told = laps_by_session(&mixed);
+        told.sort();
+        assert_eq!(told, ["fri 1", "fri 2", "fri 3", "sat 1", "sat 2", "sat 3"]);
+    }
+
+    #[test]
+    fn a_clock_ahead_moves_neither_state_nor_laps_and_is_counted() {
+        let skew = Duration::from_secs(60);
+        let good: Vec<Sample> =
+            laps().into_iter().map(|s| Sample { received_at: s.source_time.plus(Duration::from_millis(50)), ..s }).collect();
+        let (mut vehicle, mut outputs) = (Vehicle::default(), Vec::new());
+        for (i, s) in good.iter().enumerate() {
+            vehicle.take(s, s.received_at, skew, &mut outputs);
+            if i % 100 == 5 {
+                let lead = if i % 200 == 5 { 45 } else { 72_000 };
+                let wild = Sample {
+                    source_time: s.received_at.plus(Duration::from_secs(lead)),
+                    received_at: s.received_at,
+                    ..sample(0.0, &[("speed_mps", 1.0), ("wiper", 9.0)])
+                };
+                vehicle.take(&wild, s.received_at, skew, &mut outputs);
+            }
+        }
+        assert_eq!(outputs.len(), 3, "{outputs:?}");
+        let twin = vehicle.twin();
+        assert_eq!((twin.ahead_samples, twin.late_samples, twin.samples), (3, 0, 657));
+        assert_eq!((twin.source_time, twin.number("speed_mps")), (good.last().unwrap().source_time, Some(50.0)));
+        let again: Vehicle = postcard::from_bytes(&postcard::to_stdvec(&vehicle).unwrap()).unwrap();
+        assert_eq!(again.twin(), twin);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use close::CloseCode;
 pub use codec::WireFormat;
 pub use error::{ErrorCode, ProtocolError};
 pub use id::{AgentId, FleetId, Id, PublisherId, SessionId, VehicleId};
-pub use limits::Limits;
+pub use limits::{DEFAULT_CLOCK_SKEW, Limits};
 pub use sample::{Sample, SampleBatch};
 pub use signal::{Quality, Signal, SignalName, SignalValue};
 pub use time::Timestamp;

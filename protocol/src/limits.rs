@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The default of how far a source's clock may be ahead of the server's before its samples decide nothing any more
+/// (see [`crate::Sample::is_ahead`]).
+pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Bounds checked while decoding. Every refusal names the bound it met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -32,7 +36,7 @@ impl Default for Limits {
             max_signals: 512,
             max_name_bytes: 256,
             max_text_bytes: 4_096,
-            max_future: Duration::from_secs(24 * 3_600),
+            max_future: Duration::from_secs(600),
             min_source_micros: 315_964_800_000_000,
         }
     }

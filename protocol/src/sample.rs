@@ -1,5 +1,7 @@
 //! Samples and batches of them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,29 @@ impl Sample {
     /// The last value sent under `name` in this sample.
     pub fn signal(&self, name: &str) -> Option<&crate::SignalValue> {
         self.signals.iter().rev().find(|s| &*s.name == name).map(|s| &s.value)
+    }
+
+    /// When it arrived, by the server's clock; its source time where no door saw it (a file read by a tool).
+    pub fn arrival(&self) -> Timestamp {
+        if self.received_at.micros() > 0 { self.received_at } else { self.source_time }
+    }
+
+    /// How far its source time leads its arrival; zero where it does not.
+    pub fn lead(&self) -> Duration {
+        self.source_time.since(self.arrival())
+    }
+
+    /// Whether its source time leads its arrival by more than `skew`. Such a sample is kept and published, and decides
+    /// nothing: neither newest state, laps, watermarks nor alarms. The rule reads the sample alone, so a replay of the
+    /// journal decides as the first run did.
+    pub fn is_ahead(&self, skew: Duration) -> bool {
+        self.lead() > skew
+    }
+
+    /// The order of a source's samples in time: no sample counts as measured later than it arrived, so a clock that was
+    /// ahead for a moment does not make the right samples after it late.
+    pub fn order(&self) -> (Timestamp, Timestamp) {
+        (self.source_time.min(self.arrival()), self.source_time)
     }
 
     /// The number under `name`, if it is one.

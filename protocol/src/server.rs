@@ -36,6 +36,35 @@ impl AckLevel {
     }
 }
 
+/// Samples that were taken, and that do not change all that a sample in time changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lateness {
+    /// Measured before the newest state of their vehicles: they do not change it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late: u64,
+    /// Of these, measured before newer samples of their own session: they make no laps either.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late_in_session: u64,
+    /// Their clock is ahead of the server's by more than `limits.max_clock_skew`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ahead: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Lateness {
+    /// Counts more in.
+    pub const fn add(&mut self, more: Self) {
+        self.late += more.late;
+        self.late_in_session += more.late_in_session;
+        self.ahead += more.ahead;
+    }
+}
+
 /// An answer to one client; not a publication, carries no offset.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -72,6 +101,8 @@ pub enum Reply {
         /// Points that a time-series store will never have, among what was written together with these samples:
         /// refused by the store for good, or given up. Above 0, `stored` does not hold for all of them.
         unstored: u64,
+        /// What of the connection's samples so far has no say in what is newest.
+        lateness: Lateness,
     },
     /// Publications were dropped for this subscriber.
     Gap {

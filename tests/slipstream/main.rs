@@ -9,6 +9,7 @@ mod bad_input;
 mod below_a_path;
 mod browser;
 mod cli;
+mod clocks;
 mod contract;
 mod cutting_proxy;
 mod data_folder;

@@ -12,7 +12,7 @@ use slipstream_protocol::{
     server::{Event, FeedbackNote},
 };
 
-use super::{CommandError, RlAgentActor};
+use super::{CommandError, RlAgentActor, nearby::Seeker};
 use crate::{handle::Sent, vehicle::VehicleMessage};
 
 /// What an attached agent is up to.
@@ -20,6 +20,8 @@ pub(super) struct Live {
     watch: Watch,
     /// Whose samples it hears beside the vehicle's.
     heard: Option<VehicleId>,
+    /// Where it looks for who is ahead, unless that is named.
+    _seeker: Option<Seeker>,
     /// The newest advice, and when it was given.
     last: Option<(Arc<Advised>, Timestamp)>,
 }
@@ -64,7 +66,8 @@ impl RlAgentActor {
     pub(super) fn watch(&mut self, attachment: Attachment) {
         self.registry.watchers.add(&attachment.vehicle, &self.slot);
         self.registry.stats.rl_attached.add(1);
-        self.live = Some(Box::new(Live { watch: Watch::new(attachment), heard: None, last: None }));
+        let seeker = attachment.leader.is_none().then(|| Seeker::new(&self.registry));
+        self.live = Some(Box::new(Live { watch: Watch::new(attachment), heard: None, _seeker: seeker, last: None }));
         self.hear_leader();
     }
 
@@ -76,21 +79,26 @@ impl RlAgentActor {
         }
     }
 
-    /// Takes samples in and advises on the newest: what is behind it in the same batch is past.
+    /// Takes samples in and advises on the newest: what is behind it in the same batch is past. One whose clock is ahead says
+    /// nothing about now.
     pub(super) fn hear(&mut self, samples: &[Sample]) {
-        let mut newest: Option<(Sighting, &Sample)> = None;
-        for sample in samples {
+        let skew = self.registry.config.clock_skew;
+        let mut newest: Option<&Sample> = None;
+        for sample in samples.iter().filter(|sample| !sample.is_ahead(skew)) {
             let Some(live) = &mut self.live else { return };
-            if let Some(seen) = live.watch.take(sample) {
-                newest = Some((seen, sample));
+            if live.watch.note(sample) {
+                newest = Some(sample);
             }
             self.hear_leader();
         }
+        // First, so that what is seen is not what was there a second ago.
         if self.live.as_ref().is_some_and(|live| live.watch.wants_nearest()) {
             self.look_for_nearest();
         }
-        if let Some((seen, sample)) = newest {
-            self.advise(seen, sample);
+        let (Some(sample), Some(live)) = (newest, &mut self.live) else { return };
+        match live.watch.see() {
+            Some(seen) => self.advise(seen, sample),
+            None => self.registry.stats.rl_not_known.add(1),
         }
     }
 
@@ -114,8 +122,10 @@ impl RlAgentActor {
 
     fn look_for_nearest(&mut self) {
         let Some(live) = &mut self.live else { return };
-        let vehicles = self.registry.vehicles.iter();
-        live.watch.look_for_nearest(vehicles.filter_map(|slot| Some((slot.key().clone(), slot.twin.load_full()?))));
+        let Some(place) = live.watch.position() else { return };
+        let near = self.registry.nearby.around(place).into_iter();
+        let known = near.filter_map(|id| self.registry.vehicles.get(&id)?.twin.load_full().map(|twin| (id, twin)));
+        live.watch.look_for_nearest(known);
         self.hear_leader();
     }
 

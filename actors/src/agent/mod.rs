@@ -5,6 +5,7 @@
 
 mod command;
 mod live;
+mod nearby;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::{
 };
 pub use command::{AgentCommand, CommandError};
 use live::Live;
+pub(crate) use nearby::NearbyVehicles;
 pub(crate) use slot::AgentSlot;
 pub use view::{AgentView, ShieldView};
 pub(crate) use watchers::Watchers;

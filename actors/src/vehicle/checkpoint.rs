@@ -1,6 +1,6 @@
 //! From which a vehicle's state is rebuilt after a panic: a copy of the state, and what was applied since.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use slipstream_engine::vehicle::Vehicle;
 use slipstream_protocol::{Sample, Timestamp};
@@ -41,11 +41,11 @@ impl Checkpoint {
     }
 
     /// The state after everything noted and `more`. What the samples told was told before.
-    pub(super) fn restore(&self, more: &[Sample], now: Timestamp) -> Vehicle {
+    pub(super) fn restore(&self, more: &[Sample], now: Timestamp, skew: Duration) -> Vehicle {
         let mut vehicle = self.state.clone();
         let mut told = Vec::new();
         for sample in self.since.iter().flat_map(|s| s.iter()).chain(more) {
-            vehicle.apply(sample, now, &mut told);
+            vehicle.take(sample, now, skew, &mut told);
             told.clear();
         }
         vehicle

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use slipstream_protocol::{Sample, Timestamp};
 
 use super::{
+    clocks::{ClockAhead, ClocksAhead},
     operator::{CommandError, Output, Scope, StepAlarm},
     row::Row,
     source::Source,
@@ -19,6 +20,8 @@ mod build;
 #[cfg(test)]
 mod chained;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod documentation;
 mod saved;
 mod stage;
@@ -32,11 +35,13 @@ pub use stage::{StepStats, Stopwatch};
 /// Each so many watermarks tags that nothing can ask for any more are forgotten.
 const FORGET_EVERY: u64 = 1_024;
 
-/// A row that came too late, and the step it came too late for.
+/// A row that came too late, and the step it came too late for; or one whose clock was ahead, which no step sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LateRow {
-    /// The step's name.
+    /// The step's name; `source` where the clock was ahead.
     pub step: Arc<str>,
+    /// Whether its source's clock was ahead of the server's.
+    pub ahead: bool,
     /// The row.
     pub row: Row,
 }
@@ -46,6 +51,8 @@ pub struct Pipeline {
     spec: Arc<PipelineSpec>,
     source: Source,
     watermarks: Watermarks,
+    /// Sources whose clocks are ahead.
+    clocks: ClocksAhead,
     /// Pipelines whose results are rows here, in the order sources name them.
     upstreams: Vec<Upstream>,
     stages: Vec<Stage>,
@@ -89,18 +96,24 @@ impl Pipeline {
     }
 
     /// Takes a sample in, if the source (or a step's second source, or a pipeline that runs along) wants it. Whether it did.
+    ///
+    /// A sample whose clock is ahead of the server's ([`Sample::is_ahead`]) reaches no step: it is counted, named, and comes out as
+    /// a late row.
     pub fn feed(&mut self, sample: &Sample) -> bool {
+        if sample.is_ahead(self.clocks.skew()) {
+            return self.feed_ahead(sample);
+        }
         let mut newest = None;
         for at in 0..self.stages.len() {
             let Some(side) = &mut self.stages[at].side else { continue };
             if let Some(row) = side.source.read(sample, &mut self.out) {
-                newest = Some((row.key, row.time));
+                newest = Some(row.key);
                 stage::run(&mut side.stages, vec![row], &mut self.out, &mut self.late, None);
                 self.push_side(at);
             }
         }
         if let Some(row) = self.source.read(sample, &mut self.out) {
-            newest = Some((row.key, row.time));
+            newest = Some(row.key);
             if let Some(book) = &mut self.tags {
                 match self.source.key_by() {
                     KeyBy::Vehicle => book.note_sample(row.key, sample),
@@ -112,7 +125,7 @@ impl Pipeline {
             }
             self.push(row);
         }
-        let moved = newest.and_then(|(key, time)| self.watermarks.note(key.index(), time));
+        let moved = newest.and_then(|key| self.watermarks.note(key.index(), sample.source_time, sample.arrival()));
         if !self.upstreams.is_empty() {
             return self.feed_upstreams(sample) || newest.is_some();
         }
@@ -120,6 +133,22 @@ impl Pipeline {
             self.advance(watermark);
         }
         newest.is_some()
+    }
+
+    fn feed_ahead(&mut self, sample: &Sample) -> bool {
+        let mut taken = self.stages.iter().any(|stage| stage.side.as_ref().is_some_and(|side| side.source.takes(sample)));
+        if let Some(row) = self.source.read(sample, &mut self.out) {
+            taken = true;
+            self.rows_in += 1;
+            self.late.push_back(LateRow { step: Arc::clone(self.clocks.step()), ahead: true, row });
+        }
+        if taken {
+            self.clocks.note(sample);
+        }
+        for upstream in &mut self.upstreams {
+            taken |= upstream.feed(sample);
+        }
+        taken
     }
 
     /// Lets the pipelines that run along have a sample. Whether any wanted it.
@@ -165,11 +194,12 @@ impl Pipeline {
 
     /// Event time goes on as far as samples and the pipelines that run along let it. Who is idle is not waited for.
     fn advance_together(&mut self) {
-        let Some(newest) = self.newest() else { return };
-        let waited_for = newest.minus(self.spec.time.watermark.idle);
-        let own = self.watermarks.newest().map(|newest| (newest, self.watermarks.watermark()));
-        let others = self.upstreams.iter().filter_map(|u| Some((u.pipeline().newest()?, u.reached())));
-        let target = own.into_iter().chain(others).filter(|(newest, _)| *newest >= waited_for).map(|(_, reached)| reached).min();
+        let (Some(newest), Some(arrived)) = (self.newest(), self.arrived()) else { return };
+        let (near, heard) = (newest.minus(self.spec.time.max_behind), arrived.minus(self.spec.time.watermark.idle));
+        let own = self.watermarks.newest().zip(self.watermarks.arrived()).map(|known| (known, self.watermarks.watermark()));
+        let others = self.upstreams.iter().filter_map(|u| Some((u.pipeline().newest().zip(u.pipeline().arrived())?, u.reached())));
+        let waited_for = |(newest, arrived): &(Timestamp, Timestamp)| *newest >= near && *arrived >= heard;
+        let target = own.into_iter().chain(others).filter(|(known, _)| waited_for(known)).map(|(_, reached)| reached).min();
         if let Some(target) = target.filter(|target| *target > self.advanced) {
             self.advance(target);
         }
@@ -178,6 +208,28 @@ impl Pipeline {
     /// The newest event time of all sources.
     pub fn newest(&self) -> Option<Timestamp> {
         self.upstreams.iter().filter_map(|u| u.pipeline().newest()).chain(self.watermarks.newest()).max()
+    }
+
+    /// When the last row arrived.
+    fn arrived(&self) -> Option<Timestamp> {
+        self.upstreams.iter().filter_map(|u| u.pipeline().arrived()).chain(self.watermarks.arrived()).max()
+    }
+
+    /// Rows that came with a clock ahead of the server's, at whatever pipeline that runs along.
+    pub fn ahead(&self) -> u64 {
+        self.clocks.count() + self.upstreams.iter().map(|u| u.pipeline().ahead()).sum::<u64>()
+    }
+
+    /// Sources whose clocks are ahead of the server's, the newest of each; of the pipelines that run along as well.
+    pub fn clocks_ahead(&self) -> impl Iterator<Item = &ClockAhead> {
+        let others: Vec<&ClockAhead> = self.upstreams.iter().flat_map(|u| u.pipeline().clocks.sources()).collect();
+        self.clocks.sources().chain(others)
+    }
+
+    /// The keys of sources that send, and are too far behind the others to be waited for.
+    pub fn far_behind(&self) -> impl Iterator<Item = &str> {
+        let keys = &self.out.scope.keys;
+        self.watermarks.far_behind().map(|at| keys.name(super::Key::from_index(at)))
     }
 
     /// How far event time has come; the lowest time there is while nothing came.
@@ -243,7 +295,7 @@ impl Pipeline {
     pub fn feed_row(&mut self, row: Row) {
         let (key, time) = (row.key, row.time);
         self.push(row);
-        if let Some(watermark) = self.watermarks.note(key.index(), time) {
+        if let Some(watermark) = self.watermarks.note(key.index(), time, time) {
             self.advance(watermark);
         }
     }
@@ -253,12 +305,12 @@ impl Pipeline {
         &mut self.out
     }
 
-    /// All sources have been silent for the time of `time.idle` by the server's clock: open periods that end before the newest row close.
-    pub fn silence(&mut self) {
-        let moved = self.watermarks.silence();
+    /// All sources have been silent for the time of `time.idle` by the server's clock, which shows `now`: open periods that end before the newest row close.
+    pub fn silence(&mut self, now: Timestamp) {
+        let moved = self.watermarks.silence(now);
         if !self.upstreams.is_empty() {
             for upstream in &mut self.upstreams {
-                upstream.pipeline_mut().silence();
+                upstream.pipeline_mut().silence(now);
             }
             self.take_settled();
             return self.advance_together();

@@ -10,9 +10,11 @@
 //! | [`operators`] | the table of all operators, one folder each |
 //! | [`spec`], [`fields`] | the configuration, and how its mistakes are found |
 //! | [`watermark`] | how far event time has come |
+//! | [`clocks`] | sources whose clocks are ahead |
 //! | [`flow`] | the running pipeline |
 //! | [`surroundings`], `upstream` | what it may refer to: tables, and other pipelines, which run along |
 
+pub mod clocks;
 pub mod expression;
 pub mod fields;
 pub mod flow;

@@ -10,7 +10,7 @@ use slipstream_protocol::id::is_valid_id;
 
 use super::{
     fields::{Fields, Mistakes},
-    watermark::WatermarkConfig,
+    watermark::{DEFAULT_MAX_BEHIND, WatermarkConfig},
 };
 
 /// Bounds of a description.
@@ -66,12 +66,20 @@ pub enum KeyBy {
 }
 
 /// How event time is followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeSpec {
     /// Watermarks.
     pub watermark: WatermarkConfig,
+    /// How far behind the newest a source may be that the others wait for.
+    pub max_behind: Duration,
     /// How much later than the watermark a row may come and still correct a closed period.
     pub allowed_lateness: Duration,
+}
+
+impl Default for TimeSpec {
+    fn default() -> Self {
+        Self { watermark: WatermarkConfig::default(), max_behind: DEFAULT_MAX_BEHIND, allowed_lateness: Duration::ZERO }
+    }
 }
 
 /// One step: an operator's verb and its fields.
@@ -233,7 +241,9 @@ fn read_time(fields: &mut Fields<'_>) -> Option<TimeSpec> {
         idle: fields.optional_duration("idle").unwrap_or(default.idle),
         every: fields.optional_duration("every").unwrap_or(default.every),
     };
-    Some(TimeSpec { watermark, allowed_lateness: fields.or("allowed_lateness", Duration::ZERO) })
+    // Who is patient with silence is patient with a slow clock, too.
+    let max_behind = fields.optional_duration("max_behind").unwrap_or(DEFAULT_MAX_BEHIND.max(watermark.idle));
+    Some(TimeSpec { watermark, max_behind, allowed_lateness: fields.or("allowed_lateness", Duration::ZERO) })
 }
 
 fn read_steps(fields: &mut Fields<'_>, sides: bool) -> Vec<StepSpec> {

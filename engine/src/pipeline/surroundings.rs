@@ -1,8 +1,9 @@
 //! What a pipeline may refer to beside itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use slipstream_protocol::DEFAULT_CLOCK_SKEW;
 
 use super::tables::{MemoryTables, Tables};
 
@@ -13,11 +14,13 @@ pub struct Surroundings {
     pub tables: Arc<dyn Tables>,
     /// The descriptions of other pipelines, by name.
     pub pipelines: BTreeMap<String, Value>,
+    /// How far a sample's source time may lead its arrival before it decides nothing.
+    pub clock_skew: Duration,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { tables: Arc::new(MemoryTables::default()), pipelines: BTreeMap::new() }
+        Self { tables: Arc::new(MemoryTables::default()), pipelines: BTreeMap::new(), clock_skew: DEFAULT_CLOCK_SKEW }
     }
 }
 

@@ -49,6 +49,19 @@ impl Distance {
         self.speed.map(|(_, speed)| speed)
     }
 
+    /// The newest sample is of `at`, µs: what is known by a later time was told by a clock that was ahead, and the way goes on from here.
+    pub(super) fn forget_later(&mut self, at: i64) {
+        if self.speed.is_some_and(|(known, _)| known > at) {
+            self.settled_m = self.metres();
+            self.speed = None;
+            (self.way_m, self.covered) = (0.0, 0);
+        }
+        if self.place.is_some_and(|(known, _)| known > at) {
+            self.place = None;
+            self.filter = JumpFilter::default();
+        }
+    }
+
     /// Takes a speed (m/s) at `at`, µs, in; returns whether it counts: late and repeated ones do not.
     pub(super) fn speed(&mut self, at: i64, speed: f64) -> bool {
         if let Some((before_at, before)) = self.speed {

@@ -140,6 +140,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         stores: stores.clone(),
         records: records.clone(),
         clock: clock.clone(),
+        clock_skew: config.limits.max_clock_skew,
         data_dir: config.data_dir.clone(),
         bounds: config.pipelines.clone(),
     };
@@ -169,7 +170,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         intake,
         rates: RateLimits::new(&config.rate, config.limits.max_batch),
         bodies: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
-        replays: Replays::default(),
+        replays: Replays::new(&config.data_dir, &router.views().sessions()),
         what_ifs: WhatIfs::default(),
         connections: Connections::default(),
         counters: Counters::default(),

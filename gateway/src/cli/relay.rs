@@ -32,7 +32,9 @@ Examples:
 Times: a column t_s (or tod_s) counts seconds from the start; unix_s, unix_ms and RFC 3339 columns
 are absolute and stay as they are unless --start is given. Without --start, relative times begin now
 at real pace or slower, and 24 hours ago when faster, so that the server does not refuse the end of
-the recording as lying in the future.
+the recording as lying in the future. The report says from when to when. Times ahead of the server's clock by more than its
+limits.max_clock_skew are stored and shown, and make no newest state, laps or results of pipelines; beyond limits.max_future they
+are refused.
 
 Tables: a column per signal, or long tables of name and value (telemetry_name and telemetry_value,
 signal and value); empty cells are no signal; bad rows are skipped and reported with their line.

@@ -65,7 +65,7 @@ pub(super) struct SoakArgs {
     #[arg(long, value_name = "HZ", default_value_t = 250.0, value_parser = positive)]
     rate: f64,
 
-    /// Only these: kill, terminate, freeze, sink-away, database-away, disk-full, torn-tail, cut, stall, clock-back,
+    /// Only these: kill, terminate, freeze, sink-away, database-away, disk-full, torn-tail, cut, stall, clock-back, clock-ahead,
     /// relay-kill
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = fault)]
     faults: Vec<Fault>,

@@ -29,7 +29,9 @@ impl Coach for BuiltInCoach {
 
     fn advise<'a>(&'a self, request: &'a CoachRequest, now: Timestamp) -> PortFuture<'a, Result<Value, CoachError>> {
         Box::pin(async move {
-            let laps = self.router.views().laps(request.driver.as_str()).unwrap_or_default();
+            let (views, driver) = (self.router.views(), request.driver.as_str());
+            let laps = request.session.as_ref().map_or_else(|| views.laps(driver), |session| views.laps_in(driver, session));
+            let laps = laps.unwrap_or_default();
             if let Some(other) = laps.session().filter(|driven| request.session.as_ref().is_some_and(|asked| asked != *driven)) {
                 return Ok(elsewhere(other, request));
             }

@@ -17,7 +17,7 @@ mod sources;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::Serialize;
-use slipstream_protocol::Limits;
+use slipstream_protocol::{DEFAULT_CLOCK_SKEW, Limits};
 
 use crate::{rate::RateConfig, rl::RlConfig};
 
@@ -135,6 +135,10 @@ pub struct LimitsConfig {
     /// How far ahead of the server's clock a source time may be.
     #[serde(serialize_with = "duration::serialize")]
     pub max_future: Duration,
+    /// How far a source's clock may be ahead of the server's before its samples decide nothing: they are kept and published, and
+    /// change no newest state, lap, watermark or alarm.
+    #[serde(serialize_with = "duration::serialize")]
+    pub max_clock_skew: Duration,
     /// Most points one series answer holds.
     pub max_points: usize,
     /// Most bytes that the bodies of all requests under way may hold.
@@ -294,7 +298,8 @@ impl Default for Config {
                 max_batch: 4_096,
                 max_signals: 512,
                 max_depth: 8,
-                max_future: Duration::from_secs(24 * 3_600),
+                max_future: Duration::from_secs(600),
+                max_clock_skew: DEFAULT_CLOCK_SKEW,
                 max_points: 100_000,
                 max_buffered_bytes: 256 << 20,
             },
@@ -328,6 +333,7 @@ impl Config {
             history: self.history.bounds(),
             history_bytes: self.history.bytes,
             metrics_every: self.actors.metrics_every,
+            clock_skew: self.limits.max_clock_skew,
             outbox: self.outbox_limits(),
             ..slipstream_actors::SystemConfig::default()
         }

@@ -218,6 +218,7 @@ pub const SETTINGS: &[Setting] = &[
     open("limits.max_signals", "SLIPSTREAM_MAX_SIGNALS", COUNT, |c, v| put(&mut c.limits.max_signals, positive_usize(v))),
     open("limits.max_depth", "SLIPSTREAM_MAX_DEPTH", COUNT, |c, v| put(&mut c.limits.max_depth, positive_usize(v))),
     open("limits.max_future", "SLIPSTREAM_MAX_FUTURE", TIME, |c, v| put(&mut c.limits.max_future, time(v))),
+    open("limits.max_clock_skew", "SLIPSTREAM_MAX_CLOCK_SKEW", TIME, |c, v| put(&mut c.limits.max_clock_skew, time(v))),
     open("limits.max_points", "SLIPSTREAM_MAX_POINTS", COUNT, |c, v| put(&mut c.limits.max_points, positive_usize(v))),
     open("limits.max_buffered_bytes", "SLIPSTREAM_MAX_BUFFERED_BYTES", COUNT, |c, v| put(&mut c.limits.max_buffered_bytes, buffered(v))),
     open("rate.requests_per_token", "SLIPSTREAM_RATE_REQUESTS_PER_TOKEN", RATE, |c, v| put(&mut c.rate.requests_per_token, number(v))),

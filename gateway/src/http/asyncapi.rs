@@ -227,8 +227,16 @@ const SERVER: &[Message] = &[
     },
     Message {
         name: "ack",
-        summary: "Samples up to and including seq reached level, but for unstored points of what was written together with them",
-        fields: &[("seq", "integer"), ("level", "level"), ("unstored?", "integer")],
+        summary: "Samples up to and including seq reached level, but for unstored points of what was written together with them; how many of \
+                  the connection's were late, late in their session, ahead of time",
+        fields: &[
+            ("seq", "integer"),
+            ("level", "level"),
+            ("unstored?", "integer"),
+            ("late?", "integer"),
+            ("lateInSession?", "integer"),
+            ("ahead?", "integer"),
+        ],
     },
     Message {
         name: "gap",

@@ -10,7 +10,12 @@ use super::{
     reply::{self, ApiResult},
     routing::Route,
 };
-use crate::{app::Services, series::writer::SeriesWriterStats, ws::Described};
+use crate::{
+    app::Services,
+    pipelines::{PipelineStats, RunState},
+    series::writer::SeriesWriterStats,
+    ws::Described,
+};
 
 /// Longest wait for a store to answer.
 const PING: Duration = Duration::from_secs(2);
@@ -43,7 +48,34 @@ pub(crate) struct Health {
     series: Part,
     sinks: Vec<Sink>,
     journal: JournalHealth,
+    /// Pipelines that give no results any more, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pipelines: Vec<UnwellPipeline>,
     connections: usize,
+}
+
+/// A pipeline that takes rows and can make nothing of them.
+#[derive(Serialize)]
+struct UnwellPipeline {
+    name: String,
+    reason: String,
+}
+
+impl UnwellPipeline {
+    fn of(name: String, stats: &PipelineStats) -> Option<Self> {
+        if !stats.all_lost || stats.state != RunState::Running {
+            return None;
+        }
+        let watermark = stats.watermark.map_or_else(String::new, |time| format!(" of {time}"));
+        let reason = match stats.ahead_sources.first() {
+            Some(source) if stats.results.ahead > stats.results.late => format!(
+                "all rows come with clocks ahead of this server's ('{}' by {:.0} s); set the clock that is wrong",
+                source.vehicle_id, source.lead_s
+            ),
+            _ => format!("all rows come too late for its watermark{watermark}; declare it anew where older samples are wanted"),
+        };
+        Some(Self { name, reason })
+    }
 }
 
 #[derive(Serialize)]
@@ -160,8 +192,11 @@ impl Health {
         let report = services.router.health();
         let sinks: Vec<Sink> = services.writers.iter().map(|writer| Sink::of(&writer.stats())).collect();
         let journal = JournalHealth::of(services);
+        let pipelines: Vec<UnwellPipeline> =
+            services.pipelines.stats().into_iter().filter_map(|(name, stats)| UnwellPipeline::of(name, &stats)).collect();
         let degraded = report.given_up > 0
             || journal.write_error.is_some()
+            || !pipelines.is_empty()
             || !records.ok
             || !series.ok
             || sinks.iter().any(|s| !s.last_error.is_empty());
@@ -189,6 +224,7 @@ impl Health {
             series,
             sinks,
             journal,
+            pipelines,
             connections: services.connections.open(),
         }
     }

@@ -164,6 +164,11 @@ impl Readings {
             "Samples or advice left out between agent and vehicle because a mailbox was full",
             stats.rl_advice_missed.get(),
         );
+        self.counter(
+            "rl_not_known",
+            "Samples of live vehicles without advice, because it is not known who is ahead, or where",
+            stats.rl_not_known.get(),
+        );
         self.counter("rl_refused", "Commands that an agent refused", stats.rl_refused.get());
         self.counter("rl_evaluations", "Comparisons of policies played", services.evaluations.played.get());
         let trainings = &services.trainings;
@@ -300,6 +305,10 @@ impl Readings {
         each("pipeline_results", "Final results", true, &|s| s.results.settled as f64);
         each("pipeline_corrections", "Results made anew because of late rows", true, &|s| s.results.corrections as f64);
         each("pipeline_late", "Rows that came too late", true, &|s| s.results.late as f64);
+        each("pipeline_ahead", "Rows whose clock was ahead of the server's, which no step sees", true, &|s| s.results.ahead as f64);
+        each("pipeline_all_lost", "Whether rows come, and all of them too late or with a clock ahead", false, &|s| {
+            f64::from(u8::from(s.all_lost))
+        });
         each("pipeline_alarm_events", "What happened to alarms: raised, repeated, escalated, acknowledged, cleared", true, &|s| {
             s.results.alarms as f64
         });

@@ -31,6 +31,7 @@ impl From<ReplayError> for ApiError {
     fn from(error: ReplayError) -> Self {
         let code = match &error {
             ReplayError::TooMany => ErrorCode::Busy,
+            ReplayError::Numbering(_) => ErrorCode::Unavailable,
             ReplayError::Unknown(_) => ErrorCode::NotFound,
             ReplayError::Ended(_) => ErrorCode::Conflict,
         };

@@ -8,6 +8,7 @@ use slipstream_engine::twin::Twin;
 use slipstream_protocol::{
     Channel, ChannelKind, ErrorCode, ProtocolError, SessionId, Timestamp, VehicleId,
     client::{Refusal, TelemetryFrame},
+    server::Lateness,
     token::Claims,
 };
 
@@ -34,6 +35,9 @@ struct Published {
     id: String,
     /// Samples taken.
     accepted: usize,
+    /// Taken, and of no say in what is newest: late ones, and those whose clock is ahead.
+    #[serde(flatten)]
+    lateness: Lateness,
     /// Samples not taken, by their place in the batch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refused: Vec<RefusedSample>,
@@ -62,10 +66,11 @@ async fn publish(services: &Arc<Services>, claims: &Claims, body: &Bytes) -> Api
     }
     services.rates.samples_of(services.rates.token(&claims.sub), samples.len())?;
     let taken = samples.len();
+    let lateness = ingest::Judge::default().judge(services, &samples);
     let position = ingest::accept(services, samples).await?;
     let refused =
         refused.into_iter().map(|r| RefusedSample { index: r.index, code: r.error.code.as_str(), message: r.error.message }).collect();
-    let answer = Published { id: position.to_string(), accepted: taken, refused };
+    let answer = Published { id: position.to_string(), accepted: taken, lateness, refused };
     Ok(reply::created(now, answer, "telemetry stored"))
 }
 
@@ -102,10 +107,15 @@ struct Latest<'a> {
     /// What people call it: the id, or the name that the id is derived from.
     name: Cow<'a, str>,
     session_id: Option<&'a SessionId>,
-    timestamp: Timestamp,
-    received_at: Timestamp,
+    /// Absent while every sample came with a clock ahead of the server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_at: Option<Timestamp>,
     samples: u64,
     late_samples: u64,
+    /// Samples whose clock was ahead of the server's by more than `limits.max_clock_skew`: no state of theirs is shown.
+    ahead_samples: u64,
     /// Newest value of every signal.
     data: serde_json::Map<String, serde_json::Value>,
     /// Source time of each of them.
@@ -126,10 +136,11 @@ impl<'a> Latest<'a> {
             driver_id: vehicle,
             name: vehicle.name(),
             session_id: twin.session.as_ref(),
-            timestamp: twin.source_time,
-            received_at: twin.received_at,
+            timestamp: twin.newest().map(|newest| newest.source_time),
+            received_at: twin.newest().map(|newest| newest.received_at),
             samples: twin.samples,
             late_samples: twin.late_samples,
+            ahead_samples: twin.ahead_samples,
             data: twin.signals.iter().map(|s| (s.name.to_string(), json_value(&s.value))).collect(),
             times: twin.signals.iter().map(|s| (&*s.name, s.time)).collect(),
         }

@@ -52,8 +52,8 @@ async fn vehicles(services: &Services, claims: &Claims) -> ApiResult {
             Vehicle {
                 live: twin.is_some(),
                 session_id: twin.as_ref().and_then(|t| t.session.clone()),
-                timestamp: twin.as_ref().map(|t| t.source_time),
-                received_at: twin.as_ref().map(|t| t.received_at),
+                timestamp: twin.as_ref().and_then(|t| t.newest()).map(|newest| newest.source_time),
+                received_at: twin.as_ref().and_then(|t| t.newest()).map(|newest| newest.received_at),
                 samples: twin.as_ref().map_or(0, |t| t.samples),
                 name: id.name().into_owned(),
                 id,

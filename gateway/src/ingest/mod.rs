@@ -3,6 +3,7 @@
 mod accept;
 mod decoders;
 mod intake;
+mod judge;
 mod ledger;
 mod line;
 mod stream;
@@ -10,6 +11,7 @@ mod stream;
 pub use accept::{AcceptError, accept};
 pub use decoders::DecoderPool;
 pub use intake::{Intake, Pass};
+pub use judge::Judge;
 pub use ledger::{Admitted, Ledger, Publisher, Refused, Ticket};
 pub use line::{Flow, Turn};
 pub use stream::stream_name;

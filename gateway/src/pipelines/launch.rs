@@ -26,7 +26,7 @@ struct Begin {
 impl Pipelines {
     /// Makes an entry's numbers known, and starts its task unless it is paused.
     pub(super) async fn enter(&self, entries: &mut BTreeMap<String, Entry>, name: &str) {
-        let around = surroundings(entries, &self.tables);
+        let around = surroundings(entries, &self.tables, self.parts.clock_skew);
         let Some(entry) = entries.get_mut(name) else { return };
         // One that was removed stays known: its results are still stored.
         if let Some(series) = PipelineSpec::read(&entry.record.document).ok().and_then(|spec| spec.outputs.series) {

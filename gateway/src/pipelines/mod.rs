@@ -84,6 +84,8 @@ pub struct PipelineParts {
     pub records: Arc<dyn Records>,
     /// The only source of `now`.
     pub clock: Arc<dyn Clock>,
+    /// How far a source's clock may be ahead of it.
+    pub clock_skew: Duration,
     /// Where data is kept.
     pub data_dir: PathBuf,
     /// Bounds.
@@ -128,9 +130,9 @@ fn consumer_name(name: &str) -> String {
 }
 
 /// The descriptions of all, and the tables.
-fn surroundings(entries: &BTreeMap<String, Entry>, tables: &RecordTables) -> Surroundings {
+fn surroundings(entries: &BTreeMap<String, Entry>, tables: &RecordTables, clock_skew: Duration) -> Surroundings {
     let pipelines = entries.iter().map(|(name, entry)| (name.clone(), entry.record.document.clone())).collect();
-    Surroundings { tables: tables.tables(), pipelines }
+    Surroundings { tables: tables.tables(), pipelines, clock_skew }
 }
 
 /// The pipelines whose results a description reads.
@@ -319,7 +321,7 @@ impl Pipelines {
 
     /// What a description may refer to here; the tables it names are read.
     pub async fn around(&self, document: &Value) -> Surroundings {
-        let around = surroundings(&*self.entries.lock().await, &self.tables);
+        let around = surroundings(&*self.entries.lock().await, &self.tables, self.parts.clock_skew);
         if let Ok(spec) = PipelineSpec::read(document) {
             self.tables.want(&tables::named_in(&spec)).await;
         }

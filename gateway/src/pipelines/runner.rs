@@ -117,7 +117,8 @@ impl Runner {
                 _ = report.tick() => self.report(),
                 () = tokio::time::sleep_until(heard + idle) => {
                     heard = Instant::now();
-                    let silent = catch_unwind(AssertUnwindSafe(|| self.pipeline.silence()));
+                    let now = self.clock.now();
+                    let silent = catch_unwind(AssertUnwindSafe(|| self.pipeline.silence(now)));
                     if silent.is_err() {
                         return self.fail("closing open periods after a silence");
                     }
@@ -178,7 +179,11 @@ impl Runner {
             self.pipeline.recycle(row);
         }
         while let Some(late) = self.pipeline.next_late() {
-            counts.late += 1;
+            if late.ahead {
+                counts.ahead += 1;
+            } else {
+                counts.late += 1;
+            }
             events.extend(self.results.late(&late.row, self.pipeline.scope()));
             self.pipeline.recycle(late.row);
         }
@@ -276,7 +281,7 @@ impl Runner {
 
     fn report(&self) {
         let mut stats = self.stats.lock();
-        stats.read(&self.pipeline);
+        stats.read(&self.pipeline, self.clock.now());
         stats.position = self.done;
         stats.checkpoint = self.saved;
         stats.lag_records = self.journal.position().saturating_sub(self.done);

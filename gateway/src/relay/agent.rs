@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use slipstream_protocol::{CloseCode, ErrorCode, Sample, codec};
+use slipstream_protocol::{CloseCode, ErrorCode, Sample, codec, server::Lateness};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior},
@@ -35,6 +35,9 @@ pub(super) struct Agent {
     /// `None` when the source has ended or no more is taken.
     feed: Option<mpsc::Receiver<Fed>>,
     source_error: Option<String>,
+    /// What was late of the connections before this one, and of this one so far.
+    late_before: Lateness,
+    late_now: Lateness,
     read: Option<Progress>,
     started: Instant,
     /// When there last was a connection.
@@ -61,6 +64,8 @@ impl Agent {
             report: Report::default(),
             feed: Some(feed),
             source_error: None,
+            late_before: Lateness::default(),
+            late_now: Lateness::default(),
             read,
             started: Instant::now(),
             connected_at: Instant::now(),
@@ -84,6 +89,8 @@ impl Agent {
 
     fn refresh(&mut self) {
         self.report.elapsed = self.started.elapsed();
+        self.report.lateness = self.late_before;
+        self.report.lateness.add(self.late_now);
         self.report.unacknowledged = self.report.outstanding();
         self.report.fraction = self.read.as_ref().and_then(Progress::fraction);
     }
@@ -127,6 +134,7 @@ impl Agent {
                 Err(error) if error.is_retryable() => error.to_string(),
                 Err(error) => return Outcome::Failed(error.to_string()),
             };
+            self.late_before.add(std::mem::take(&mut self.late_now));
             self.window.rewind();
             self.tell_lane(LinkState::Down);
             if let Some(limit) = self.options.give_up_after
@@ -263,8 +271,9 @@ impl Agent {
 
     fn hear(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
         match incoming {
-            Some(Incoming::Ack { seq, unstored }) => {
+            Some(Incoming::Ack { seq, unstored, lateness }) => {
                 self.report.unstored += unstored;
+                self.late_now = lateness;
                 let acked = self.window.acknowledge(seq);
                 self.report.acknowledge(acked.from, acked.to, acked.missing);
                 if let Some(lane) = &self.lane {
@@ -322,6 +331,7 @@ impl Agent {
     fn push(&mut self, samples: &[Sample], position: Option<u64>) {
         let numbers = samples.first().and_then(|s| s.seq).zip(samples.last().and_then(|s| s.seq));
         let Some((first, last)) = numbers else { return };
+        self.report.note_times(samples);
         let payload = codec::encode_telemetry(self.options.endpoint.format(), samples);
         self.window.push(Frame::new(first, last, payload.into()).kept_at(position));
     }

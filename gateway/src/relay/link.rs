@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use serde::Deserialize;
-use slipstream_protocol::{CloseCode, WireFormat, codec};
+use slipstream_protocol::{CloseCode, WireFormat, codec, server::Lateness};
 use tokio::{sync::mpsc, task::JoinSet, time::Duration};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::CloseFrame};
 
@@ -21,6 +21,8 @@ pub enum Incoming {
         seq: u64,
         /// Points a store will never have, among what was written together with these.
         unstored: u64,
+        /// What of this connection's samples so far was late.
+        lateness: Lateness,
     },
     /// A sample, or a whole frame where there is no number, was refused.
     Refused {
@@ -138,10 +140,17 @@ async fn read(mut stream: SplitStream<Socket>, told: mpsc::Sender<Incoming>, for
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ServerFrame {
     #[serde(rename = "type")]
     kind: String,
     seq: Option<u64>,
+    #[serde(default)]
+    late: u64,
+    #[serde(default)]
+    late_in_session: u64,
+    #[serde(default)]
+    ahead: u64,
     code: Option<String>,
     message: Option<String>,
     unstored: Option<u64>,
@@ -155,7 +164,11 @@ fn decode(format: WireFormat, payload: &[u8]) -> Incoming {
         return Incoming::Alive;
     };
     match (frame.kind.as_str(), frame.seq) {
-        ("ack", Some(seq)) => Incoming::Ack { seq, unstored: frame.unstored.unwrap_or(0) },
+        ("ack", Some(seq)) => Incoming::Ack {
+            seq,
+            unstored: frame.unstored.unwrap_or(0),
+            lateness: Lateness { late: frame.late, late_in_session: frame.late_in_session, ahead: frame.ahead },
+        },
         ("error", seq) => Incoming::Refused { seq, code: frame.code.unwrap_or_default(), message: frame.message.unwrap_or_default() },
         _ => Incoming::Alive,
     }
@@ -179,9 +192,9 @@ mod tests {
     fn acknowledgements_and_refusals_are_understood_in_both_formats() {
         for format in WireFormat::ALL {
             let mut encoder = Encoder::new(format);
-            for unstored in [0, 3] {
-                let ack = encoder.reply(&Reply::Ack { seq: 7, level: AckLevel::Stored, unstored });
-                assert_eq!(decode(format, payload(&ack)), Incoming::Ack { seq: 7, unstored });
+            for (unstored, lateness) in [(0, Lateness::default()), (3, Lateness { late: 3, late_in_session: 2, ahead: 1 })] {
+                let ack = encoder.reply(&Reply::Ack { seq: 7, level: AckLevel::Stored, unstored, lateness });
+                assert_eq!(decode(format, payload(&ack)), Incoming::Ack { seq: 7, unstored, lateness });
             }
             let error = Reply::Error { id: None, seq: Some(3), code: ErrorCode::Forbidden, message: "no".into() };
             let told = decode(format, payload(&encoder.reply(&error)));

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use slipstream_protocol::{Sample, Timestamp, server::Lateness};
+
 use super::latency::Latency;
 
 /// Most examples kept of one kind of refusal or skip.
@@ -98,6 +100,10 @@ pub struct Report {
     pub fraction: Option<f64>,
     /// What the spool did, where there is one.
     pub spool: Option<SpoolReport>,
+    /// What was taken and is late, or has a clock ahead of the server's.
+    pub lateness: Lateness,
+    /// Source times of the samples sent: the earliest and the latest.
+    pub times: Option<(Timestamp, Timestamp)>,
     /// How it ended.
     pub outcome: Outcome,
     refused_seqs: BTreeSet<u64>,
@@ -130,6 +136,11 @@ impl Report {
         self.connections += other.reconnects() + u64::from(self.connections == 0 && other.connections > 0);
         self.ack_latency.add(&other.ack_latency);
         self.unstored += other.unstored;
+        self.lateness.add(other.lateness);
+        if let Some((from, to)) = other.times {
+            self.note_time(from);
+            self.note_time(to);
+        }
         self.skipped += other.skipped;
         self.skipped_examples.extend(other.skipped_examples.iter().cloned());
         self.skipped_examples.truncate(EXAMPLES);
@@ -139,6 +150,17 @@ impl Report {
             mine.examples.extend(refusals.examples.iter().cloned());
             mine.examples.truncate(EXAMPLES);
         }
+    }
+
+    /// Takes down when samples were measured.
+    pub(super) fn note_times(&mut self, samples: &[Sample]) {
+        for sample in samples {
+            self.note_time(sample.source_time);
+        }
+    }
+
+    fn note_time(&mut self, time: Timestamp) {
+        self.times = Some(self.times.map_or((time, time), |(from, to)| (from.min(time), to.max(time))));
     }
 
     pub(super) fn skip(&mut self, line: u64, reason: &str) {
@@ -181,6 +203,30 @@ impl Report {
     }
 }
 
+impl Report {
+    fn write_lateness(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lateness { late, late_in_session, ahead } = self.lateness;
+        if let Some((from, to)) = self.times {
+            writeln!(f, "source times  {from} to {to}")?;
+        }
+        if late > 0 {
+            writeln!(f, "late          {late:>12} (older than the newest state of their vehicles: stored and shown live, but they do not")?;
+            writeln!(f, "              change it, and pipelines whose watermark has passed leave them out)")?;
+        }
+        if late_in_session > 0 {
+            writeln!(f, "  of these    {late_in_session:>12} older than others of their session: they make no laps")?;
+        }
+        if ahead > 0 {
+            writeln!(
+                f,
+                "ahead         {ahead:>12} (their times are ahead of the server's clock by more than limits.max_clock_skew: stored and"
+            )?;
+            writeln!(f, "              shown live, but no newest state, laps, pipelines or alarms; see --start)")?;
+        }
+        Ok(())
+    }
+}
+
 fn millis(value: Option<Duration>) -> String {
     value.map_or_else(|| "-".into(), |v| format!("{:.1} ms", v.as_secs_f64() * 1e3))
 }
@@ -206,6 +252,7 @@ impl fmt::Display for Report {
                 self.unstored
             )?;
         }
+        self.write_lateness(f)?;
         if let Some(spool) = &self.spool {
             writeln!(f, "spool         {spool}")?;
         }
@@ -240,5 +287,21 @@ mod tests {
         assert_eq!((report.acknowledged, report.refused_total(), report.outstanding()), (3, 2, 5));
         report.acknowledge(6, 10, 0);
         assert_eq!((report.acknowledged, report.outstanding()), (8, 0));
+    }
+
+    #[test]
+    fn the_report_says_when_it_began_and_what_lateness_costs() {
+        let at = |s: i64| Timestamp::from_millis(1_796_000_000_000 + s * 1_000);
+        let lateness = Lateness { late: 30, late_in_session: 20, ahead: 7 };
+        let text = Report { sent: 50, lateness, times: Some((at(0), at(60))), ..Report::default() }.to_string();
+        for told in [
+            &format!("{} to {}", at(0), at(60)),
+            "30 (older",
+            "20 older than others of their session: they make no laps",
+            "7 (their times are ahead",
+        ] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        assert!(!Report::default().to_string().contains("late"));
     }
 }

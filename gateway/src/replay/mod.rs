@@ -7,6 +7,7 @@
 
 mod compare;
 mod history;
+mod numbers;
 mod player;
 mod reading;
 mod recording;
@@ -15,6 +16,7 @@ mod what_if;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -29,6 +31,7 @@ use tokio::sync::watch;
 use crate::app::Services;
 
 pub use compare::{Comparison, Difference};
+use numbers::ReplayNumbers;
 pub use recording::{Period, Recording, RecordingError, recordings_dir};
 pub use what_if::{WhatIfError, WhatIfRequest, WhatIfStatus, WhatIfs};
 
@@ -58,6 +61,9 @@ pub enum ReplayError {
     /// There is none of this id.
     #[error("the replay '{0}' does not exist")]
     Unknown(String),
+    /// Its number cannot be written down.
+    #[error("the number of the next replay cannot be written to {0}; see to the disk and try again")]
+    Numbering(String),
     /// It has ended.
     #[error("the replay '{0}' has ended; start another one")]
     Ended(String),
@@ -66,7 +72,7 @@ pub enum ReplayError {
 impl ReplayError {
     /// Whether to try again without a change.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::TooMany)
+        matches!(self, Self::TooMany | Self::Numbering(_))
     }
 }
 
@@ -173,13 +179,18 @@ impl Replay {
 }
 
 /// All replays of a server.
-#[derive(Default)]
 pub struct Replays {
     all: Mutex<BTreeMap<u64, Arc<Replay>>>,
-    last: AtomicU64,
+    numbers: ReplayNumbers,
 }
 
 impl Replays {
+    /// For a server with that data folder, behind every replay there was before: also those of `known` sessions, which are in the state
+    /// of servers that wrote no numbers down.
+    pub fn new(data_dir: &Path, known: &[SessionId]) -> Self {
+        Self { all: Mutex::default(), numbers: ReplayNumbers::read(data_dir, known) }
+    }
+
     /// Starts one.
     ///
     /// # Panics
@@ -194,7 +205,7 @@ impl Replays {
             let Some(oldest) = all.iter().find(|(_, r)| r.state().is_over()).map(|(n, _)| *n) else { break };
             all.remove(&oldest);
         }
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.numbers.next()?;
         let id = SessionId::new(&format!("replay-{number}")).expect("letters, a dash and digits are an id");
         let (control, told) =
             watch::channel(Control { paused: false, speed: request.speed, seeks: 0, from: request.period.from, stopped: false });

@@ -39,7 +39,7 @@ pub(super) async fn play(services: Arc<Services>, replay: Arc<Replay>, mut contr
     let mut player = Player { services, replay: replay.clone(), names: HashMap::new(), waiting: Vec::new() };
     let (state, error) = loop {
         match player.play_from(&mut control).await {
-            End::Sought => {}
+            End::Sought => player.turn_back(&control).await,
             End::Done => break (State::Done, None),
             End::Stopped => break (State::Stopped, None),
             End::Failed(error) => break (State::Failed, Some(error)),
@@ -58,6 +58,16 @@ struct Player {
 }
 
 impl Player {
+    /// Where it goes on before what it played, its vehicles and their session begin anew: they do not meet their own future.
+    async fn turn_back(&self, control: &watch::Receiver<Control>) {
+        let from = control.borrow().from;
+        let reached = self.replay.position.load(Ordering::Relaxed);
+        if from.is_none_or(|from| from.micros() <= reached) {
+            let vehicles: Vec<VehicleId> = self.names.values().flatten().cloned().collect();
+            self.services.router.begin_anew(&vehicles, &self.replay.id).await;
+        }
+    }
+
     async fn play_from(&mut self, control: &mut watch::Receiver<Control>) -> End {
         let told = *control.borrow_and_update();
         let mut chunks = self.read(told.from);

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SoakOptions,
+    clocks::Clocks,
     disk::{self, SmallDisk},
     health::{self, Journal},
     proxy::{Mode, Proxy},
@@ -41,13 +42,15 @@ pub enum Fault {
     Stall,
     /// The server's clock is set back.
     ClockBack,
+    /// A vehicle whose clock is ahead of the server's.
+    ClockAhead,
     /// `kill -9` of the relay agent with a spool, and a start.
     RelayKill,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Kill,
         Self::Terminate,
         Self::Freeze,
@@ -58,6 +61,7 @@ impl Fault {
         Self::Cut,
         Self::Stall,
         Self::ClockBack,
+        Self::ClockAhead,
         Self::RelayKill,
     ];
 
@@ -74,6 +78,7 @@ impl Fault {
             Self::Cut => "cut",
             Self::Stall => "stall",
             Self::ClockBack => "clock-back",
+            Self::ClockAhead => "clock-ahead",
             Self::RelayKill => "relay-kill",
         }
     }
@@ -91,6 +96,7 @@ pub(super) struct Stage {
     pub(super) disk: Option<SmallDisk>,
     pub(super) subscribers: Vec<Subscriber>,
     pub(super) spooling: SpoolingAgent,
+    pub(super) clocks: Clocks,
 }
 
 impl Stage {
@@ -242,6 +248,11 @@ impl Injector {
                 let by = self.millis(100..90_000);
                 stage.server.step_back(by)?;
                 format!("by {} ms", by.as_millis())
+            }
+            Fault::ClockAhead => {
+                let lead = Duration::from_secs(self.rng.random_range(120..900));
+                let count = self.rng.random_range(1..30);
+                stage.clocks.send_ahead(lead, count).await
             }
             Fault::RelayKill => {
                 let away = self.millis(0..3_000);

@@ -8,6 +8,7 @@
 //! again, not the same interleaving.
 
 mod agents;
+mod clocks;
 mod databases;
 mod disk;
 mod faults;

@@ -43,9 +43,13 @@ pub(super) async fn check(theatre: &mut Theatre, options: &SoakOptions, report: 
     let posted = theatre.posts.finish().await;
     check_records(theatre, &posted.records, report).await?;
     report.posted = posted.samples.len() as u64;
+    let newest_posted = posted.samples.iter().max().copied();
     let numbers: HashSet<u64> = posted.samples.into_iter().collect();
     expected.push(Expected { stream: theatre.posts.stream.clone(), acknowledged: Some(numbers), last: posted.last });
 
+    if let Some(last) = newest_posted {
+        theatre.stage.clocks.check(&theatre.posts.stream, last, report).await?;
+    }
     wait_for_stores(theatre, &expected, deadline).await;
     theatre.store.check(&expected, report).await?;
     wait_for_subscribers(theatre, &expected, deadline, report).await;

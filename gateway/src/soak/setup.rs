@@ -8,6 +8,7 @@ use slipstream_protocol::{Timestamp, WireFormat, server::AckLevel, token::Role};
 use super::{
     SoakOptions, WARM,
     agents::{Agent, Sending},
+    clocks::Clocks,
     databases::{self, Database},
     disk::SmallDisk,
     faults::Stage,
@@ -94,8 +95,10 @@ pub(super) async fn set(options: &SoakOptions, report: &mut Report) -> Result<Th
     let spooling =
         SpoolingAgent::start(&options.binary, &folder, &by, &server.token(Role::Relay)?, spooled, options.rate, WARM + options.length)?;
     let agents = agents(options, &server, &relays, &folder, streams)?;
-    let posts = Posts::start(server.url(""), server.token(Role::Admin)?, stream(options, "posted".into(), 1), database_name, POST_EVERY)?;
-    let stage = Stage { server, relays, listeners, sink, database, disk, subscribers, spooling };
+    let posted = stream(options, "posted".into(), 1);
+    let clocks = Clocks::start(server.url(""), server.token(Role::Admin)?, options.now, &posted).await?;
+    let posts = Posts::start(server.url(""), server.token(Role::Admin)?, posted, database_name, POST_EVERY)?;
+    let stage = Stage { server, relays, listeners, sink, database, disk, subscribers, spooling, clocks };
     Ok(Theatre { folder, stage, store, agents, posts, databases: influxdb1.into_iter().chain(postgres).collect() })
 }
 

@@ -8,7 +8,7 @@ use slipstream_protocol::{
     AgentId, Channel, ChannelKind, CloseCode, ErrorCode, ProtocolError, WireFormat,
     client::{ClientFrame, RequestId, RlCommand},
     codec::Decoder,
-    server::{AckLevel, Reply},
+    server::{AckLevel, Lateness, Reply},
     ws,
 };
 use tokio::{
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     app::Services,
-    ingest::{Flow, Publisher},
+    ingest::{Flow, Judge, Publisher},
     rate::Limited,
     rl,
 };
@@ -68,6 +68,9 @@ pub(super) struct Session {
     pub(super) unshared: usize,
     /// Samples that have arrived and are not handed in yet.
     pub(super) gathered: Gathered,
+    pub(super) judge: Judge,
+    /// What of its samples so far is late.
+    pub(super) lateness: Lateness,
     read_room: usize,
     number: u64,
     outbox: Arc<Outbox>,
@@ -100,6 +103,8 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
         flow: Flow::default(),
         unshared: 0,
         gathered: Gathered::default(),
+        judge: Judge::default(),
+        lateness: Lateness::default(),
         read_room: READ_ROOM,
         decoder: None,
         refused_in_a_row: 0,
@@ -378,7 +383,7 @@ impl Session {
     pub(super) fn acknowledge(&self, kept: Kept) {
         let Some(seq) = kept.seq else { return };
         self.services.counters.acks.inc();
-        self.outbox.reply(&Reply::Ack { seq, level: self.level, unstored: kept.unstored });
+        self.outbox.reply(&Reply::Ack { seq, level: self.level, unstored: kept.unstored, lateness: self.lateness });
     }
 
     fn promise_kept(&mut self, kept: Result<Kept, Broken>) -> Result<(), End> {

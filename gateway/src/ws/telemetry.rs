@@ -113,6 +113,9 @@ impl Session {
         let counters = &self.services.counters;
         counters.duplicates.inc_by(admitted.duplicates);
         counters.samples_in.inc_by(admitted.batch.samples.len() as u64);
+        if !admitted.batch.samples.is_empty() {
+            self.lateness.add(self.judge.judge(&self.services, &admitted.batch.samples));
+        }
         // Numbers of refused samples are acknowledged past, too: in order behind what came before.
         // Promised already, the frame still goes through the queue so that a failing journal is noticed.
         let numbered = highest.filter(|_| self.level != AckLevel::Received);

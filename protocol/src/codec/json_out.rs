@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     client::RequestId,
     sample::Sample,
-    server::{Event, Reply, ResultNote},
+    server::{Event, Lateness, Reply, ResultNote},
     signal::{Signal, SignalValue},
     time::Timestamp,
 };
@@ -191,14 +191,19 @@ pub(super) fn reply(out: &mut Vec<u8>, reply: &Reply) {
             subscription(out, "unsubscribed", &channel.to_string(), request.as_ref(), *epoch, *offset);
             out.extend_from_slice(b",\"recovered\":false");
         }
-        Reply::Ack { seq, level, unstored } => {
+        Reply::Ack { seq, level, unstored, lateness } => {
             out.extend_from_slice(b"{\"type\":\"ack\",\"seq\":");
             number(out, *seq);
             out.extend_from_slice(b",\"level\":");
             plain(out, level.as_str());
-            if *unstored > 0 {
-                out.extend_from_slice(b",\"unstored\":");
-                number(out, *unstored);
+            let Lateness { late, late_in_session, ahead } = lateness;
+            let counts =
+                [(",\"unstored\":", unstored), (",\"late\":", late), (",\"lateInSession\":", late_in_session), (",\"ahead\":", ahead)];
+            for (name, count) in counts {
+                if *count > 0 {
+                    out.extend_from_slice(name.as_bytes());
+                    number(out, *count);
+                }
             }
         }
         Reply::Gap { channel, dropped, from, to } => {

@@ -9,6 +9,7 @@ use super::{
     stage::{Side, Stage},
 };
 use crate::pipeline::{
+    clocks::ClocksAhead,
     fields::{Fields, Mistakes, meant},
     operator::{Builder, Operator, OperatorKind, Output, Scope},
     operators,
@@ -45,7 +46,8 @@ impl Pipeline {
         }
         Ok(Self {
             source,
-            watermarks: Watermarks::new(spec.time.watermark),
+            watermarks: Watermarks::new(spec.time.watermark, spec.time.max_behind),
+            clocks: ClocksAhead::new(around.clock_skew),
             upstreams,
             stages,
             out,

@@ -31,7 +31,7 @@ fn around(blocks: &[(&str, &str)]) -> Surroundings {
     let pipelines = documents.map(|d: serde_json::Value| (d["name"].as_str().unwrap().to_owned(), d)).collect();
     let ann = vec![("name".to_owned(), "Ann".into()), ("team".to_owned(), "red".into())];
     let drivers = BTreeMap::from([("drivers".to_owned(), BTreeMap::from([("car-1".to_owned(), ann)]))]);
-    Surroundings { tables: Arc::new(MemoryTables(drivers)), pipelines }
+    Surroundings { tables: Arc::new(MemoryTables(drivers)), pipelines, ..Surroundings::default() }
 }
 
 /// A line of a table as a sample; empty cells are not sent.

@@ -12,19 +12,41 @@ use crate::pipeline::{
     symbols::{Key, SignalId, Symbols},
     tags::TagBook,
     upstream::{SavedUpstream, Upstream},
-    watermark::Watermarks,
+    watermark::{Watermarks, WatermarksV1},
 };
 
 /// Format of a whole pipeline's snapshot.
-const SNAPSHOT_VERSION: u16 = 1;
+const SNAPSHOT_VERSION: u16 = 2;
 
+/// Behind the version.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    version: u16,
     signals: Symbols<SignalId>,
     keys: Symbols<Key>,
     watermarks: Watermarks,
     steps: Vec<SavedStep>,
+}
+
+/// As version 1 wrote it, when idleness was told by event time.
+#[derive(Deserialize)]
+struct SavedV1 {
+    signals: Symbols<SignalId>,
+    keys: Symbols<Key>,
+    watermarks: WatermarksV1,
+    steps: Vec<SavedStep>,
+}
+
+/// Reads a snapshot of this version or the one before.
+fn read(bytes: &[u8]) -> Result<(Saved, &[u8]), StateError> {
+    let (version, bytes): (u16, &[u8]) = load_first(bytes)?;
+    match version {
+        SNAPSHOT_VERSION => load_first(bytes),
+        1 => {
+            let (SavedV1 { signals, keys, watermarks, steps }, beside) = load_first(bytes)?;
+            Ok((Saved { signals, keys, watermarks: watermarks.into(), steps }, beside))
+        }
+        found => Err(StateError::Version { found, expected: SNAPSHOT_VERSION }),
+    }
 }
 
 /// What stands behind [`Saved`] where there is any of it: a pipeline without is written as it always was.
@@ -59,13 +81,13 @@ impl Pipeline {
             });
         }
         let saved = Saved {
-            version: SNAPSHOT_VERSION,
             signals: self.out.scope.signals.clone(),
             keys: self.out.scope.keys.clone(),
             watermarks: self.watermarks.clone(),
             steps,
         };
         let mut bytes = Vec::new();
+        save(&SNAPSHOT_VERSION, &mut bytes)?;
         save(&saved, &mut bytes)?;
         if !self.upstreams.is_empty() || self.tags.is_some() {
             let upstreams = self.upstreams.iter().map(Upstream::save).collect::<Result<_, _>>()?;
@@ -82,10 +104,7 @@ impl Pipeline {
 
     /// As [`Pipeline::restore`], with what it may refer to.
     pub fn restore_with(document: &serde_json::Value, around: &Surroundings, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (saved, beside): (Saved, &[u8]) = load_first(bytes)?;
-        if saved.version != SNAPSHOT_VERSION {
-            return Err(StateError::Version { found: saved.version, expected: SNAPSHOT_VERSION }.into());
-        }
+        let (saved, beside) = read(bytes)?;
         let mut pipeline = Self::build_with(document, around)?;
         // Steps were built with fresh names; the saved table must begin with the same ones, so that their numbers hold.
         let built = &pipeline.out.scope.signals;
@@ -97,6 +116,7 @@ impl Pipeline {
         pipeline.out.scope = Scope { signals: saved.signals, keys: saved.keys, watermark: saved.watermarks.watermark() };
         pipeline.advanced = saved.watermarks.watermark();
         pipeline.watermarks = saved.watermarks;
+        pipeline.watermarks.wait_within(pipeline.spec.time.max_behind);
         let mut states = saved.steps.iter();
         for stage in &mut pipeline.stages {
             let side = stage.side.iter_mut().flat_map(|s| &mut s.stages).map(|s| (&mut s.operator, &mut s.watermark));

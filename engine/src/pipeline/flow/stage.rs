@@ -141,7 +141,7 @@ impl Stage {
         for alarm in out.alarms.iter_mut().rev().take_while(|a| a.step.is_empty()) {
             alarm.step = Arc::clone(&self.name);
         }
-        late.extend(out.late.drain(..).map(|row| LateRow { step: Arc::clone(&self.name), row }));
+        late.extend(out.late.drain(..).map(|row| LateRow { step: Arc::clone(&self.name), ahead: false, row }));
     }
 
     pub(super) fn stats(&self) -> StepStats {

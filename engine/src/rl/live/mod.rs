@@ -10,6 +10,7 @@
 mod advised;
 mod approach;
 mod attachment;
+mod nearby;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -26,17 +27,19 @@ use super::avoidance::{
     Road, SIGHT_M, Situation, VEHICLE_LENGTH_M, Weather,
     physics::{LANE_WIDTH_M, drac_mps2, time_to_collision_s},
 };
-use crate::{geo::Point, twin::Twin};
+use crate::{
+    geo::{Point, Position},
+    twin::Twin,
+};
 
 pub use advised::{Advised, Confidence};
 pub use attachment::{Attachment, AttachmentError};
+pub use nearby::Nearby;
 
 /// A vehicle that was not heard for so long is where nobody knows.
 pub const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// How often the nearest vehicle ahead is looked for, where none is named.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Vehicles looked at in one search for the nearest; a server with more needs leaders that are named.
-pub const MAX_CANDIDATES: usize = 5_000;
 /// Reported and measured closing speeds that differ by more contradict each other, m/s.
 const CONTRADICTION_MPS: f64 = 3.0;
 
@@ -52,6 +55,8 @@ pub struct Watch {
     other: Option<Track>,
     approach: Approach,
     looked_at: Option<Timestamp>,
+    /// Somebody near sends now and tells of another time: who is ahead is not known.
+    is_unsure: bool,
 }
 
 /// What a sample showed.
@@ -89,6 +94,7 @@ impl Watch {
             other: None,
             approach: Approach::default(),
             looked_at: None,
+            is_unsure: false,
         }
     }
 
@@ -102,8 +108,13 @@ impl Watch {
         self.leader.as_ref()
     }
 
-    /// Takes a sample of either vehicle in; what is late or of anyone else is not looked at. Tells what it shows.
+    /// Takes a sample of either vehicle in, and tells what it shows: [`Watch::note`] and [`Watch::see`] in one.
     pub fn take(&mut self, sample: &Sample) -> Option<Sighting> {
+        if self.note(sample) { self.see() } else { None }
+    }
+
+    /// Takes a sample of either vehicle in. Whether it did: what is late or of anyone else is not looked at.
+    pub fn note(&mut self, sample: &Sample) -> bool {
         let mut track = Track::of_sample(sample);
         let own = sample.vehicle == self.attachment.vehicle;
         let before = if own {
@@ -111,11 +122,11 @@ impl Watch {
         } else if self.leader.as_ref() == Some(&sample.vehicle) {
             &mut self.other
         } else {
-            return None;
+            return false;
         };
         if let Some(before) = before.as_ref() {
-            if track.time < before.time {
-                return None;
+            if track.order() < before.order() {
+                return false;
             }
             track.follow(before);
         }
@@ -129,7 +140,12 @@ impl Watch {
                 self.follow(self.told.leader.clone());
             }
         }
-        self.sighting()
+        true
+    }
+
+    /// Where the vehicle is, as far as it told.
+    pub fn position(&self) -> Option<Position> {
+        self.own.as_ref()?.position
     }
 
     /// Whether it is time to look for the nearest vehicle ahead: nobody names a leader.
@@ -139,19 +155,24 @@ impl Watch {
         due && self.attachment.leader.is_none() && self.told.leader.is_none() && own.position.is_some() && own.heading_deg.is_some()
     }
 
-    /// Takes the nearest of `candidates` ahead in the same lane for the leader; looks at [`MAX_CANDIDATES`] at most.
+    /// Takes the nearest of `candidates` ahead in the same lane for the leader. These are to be all vehicles within sight
+    /// ([`Nearby::around`]), or more.
     pub fn look_for_nearest(&mut self, candidates: impl Iterator<Item = (VehicleId, Arc<Twin>)>) {
         let Some(own) = &self.own else { return };
         self.looked_at = Some(own.time);
-        let ahead = candidates.take(MAX_CANDIDATES).filter_map(|(id, twin)| {
-            if id == self.attachment.vehicle || apart(own.time, twin.source_time) > HEARD_WITHIN {
-                return None;
+        self.is_unsure = false;
+        let mut nearest: Option<(f64, VehicleId)> = None;
+        for (id, twin) in candidates.filter(|(id, _)| *id != self.attachment.vehicle) {
+            let other = Track::of_twin(&twin);
+            let Some(distance) = ahead_m(own, &other) else { continue };
+            if apart(own.time, other.time) > HEARD_WITHIN {
+                // A clock that is off, or samples that were held up: it may be there now or not.
+                self.is_unsure |= apart(own.arrived, other.arrived) <= HEARD_WITHIN;
+            } else if nearest.as_ref().is_none_or(|(least, known)| (distance, &id) < (*least, known)) {
+                nearest = Some((distance, id));
             }
-            let distance = ahead_m(own, &Track::of_twin(&twin))?;
-            Some((id, distance))
-        });
-        let nearest = ahead.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(id, _)| id);
-        self.follow(nearest);
+        }
+        self.follow(nearest.map(|(_, id)| id));
     }
 
     /// Tells where a leader is that was not heard yet.
@@ -169,14 +190,17 @@ impl Watch {
         }
     }
 
-    fn sighting(&mut self) -> Option<Sighting> {
+    /// What is known now. Nothing where it is not known who is ahead, or where: no advice is better than a wrong one.
+    pub fn see(&mut self) -> Option<Sighting> {
         let own = self.own.clone()?;
         let mut remarks = Vec::new();
         let heard = self.other.clone().filter(|other| apart(own.time, other.time) <= HEARD_WITHIN);
         let way = self.told_way(&own, heard.as_ref()).or_else(|| self.measured_way(&own, heard.as_ref()?, &mut remarks));
-        if way.is_none() && self.leader.is_some() {
-            // Somebody is in front and nobody knows where: no advice is better than a wrong one.
+        if way.is_none() && (self.leader.is_some() || !self.knows_that_nobody_is_ahead(&own)) {
             return None;
+        }
+        if way.is_some() && own.heading_deg.is_none() && self.told.leader_gap_m.is_none() {
+            remarks.push("the vehicle's heading is not known: its leader is taken to be straight ahead".to_owned());
         }
         let way = way.filter(|way| way.gap_m < SIGHT_M);
         let leader = way.as_ref().and_then(|_| self.leader.clone());
@@ -185,6 +209,12 @@ impl Watch {
         let situation = Situation::measured(gap_m, closing_mps, bearing_deg, road, weather, hour_of(own.time), attention);
         let ttc_s = Some(time_to_collision_s(gap_m, closing_mps)).filter(|ttc| ttc.is_finite());
         Some(Sighting { situation, leader, ttc_s, drac_mps2: drac_mps2(gap_m, closing_mps), remarks })
+    }
+
+    /// Whether it was looked for, from where the vehicle is and in the direction it heads.
+    fn knows_that_nobody_is_ahead(&self, own: &Track) -> bool {
+        let is_known = own.position.is_some() && own.heading_deg.is_some() && own.speed_mps.is_some();
+        is_known && !self.is_unsure && self.looked_at.is_some_and(|looked| apart(own.time, looked) <= LOOK_EVERY)
     }
 
     /// The way as the vehicle measures it itself.
@@ -252,6 +282,11 @@ fn ahead_m(own: &Track, other: &Track) -> Option<f64> {
     let (along_m, across_m) = (way.x_m * sin + way.y_m * cos, way.x_m * cos - way.y_m * sin);
     let same_way = other.heading_deg.is_none_or(|theirs| turned(theirs - heading).abs() <= 60.0);
     (same_way && across_m.abs() <= LANE_WIDTH_M / 2.0 && along_m > 0.0 && along_m < SIGHT_M).then_some(along_m)
+}
+
+/// Where a vehicle's newest state says it is.
+pub fn position_of(twin: &Twin) -> Option<Position> {
+    Track::of_twin(twin).position
 }
 
 fn apart(a: Timestamp, b: Timestamp) -> Duration {

@@ -206,6 +206,89 @@ fn a_leader_that_turned_off_is_nobodys_leader_any_more() {
     let named = [("speed_mps", number(15.0)), ("leader_id", SignalValue::Text("b".into())), ("leader_gap_m", number(9.0))];
     assert_eq!(watch.take(&sample("a", 1.0, &named)), None, "nobody knows how fast the leader is");
     assert_eq!(watch.leader(), Some(&id("b")));
-    let seen = watch.take(&sample("a", 1.1, &named[..1])).unwrap();
-    assert_eq!((seen.leader, watch.leader(), seen.situation.distance_m), (None, None, SIGHT_M));
+    assert_eq!((watch.take(&sample("a", 1.1, &named[..1])), watch.leader()), (None, None), "nobody knows who is ahead now");
+}
+
+/// Whether a vehicle that tells this, 12 m behind a standing one, is advised to go on as if nobody were there.
+fn sees_nobody(signals: &[(&str, SignalValue)]) -> bool {
+    let mut watch = Watch::new(Attachment::of(id("a")));
+    let standing = twin_of(&eastward("b", 10.0, 112.0, 0.0));
+    watch.note(&sample("a", 10.0, signals));
+    if watch.wants_nearest() {
+        watch.look_for_nearest([(id("b"), standing)].into_iter());
+    }
+    watch.see().is_some_and(|seen| seen.leader.is_none())
+}
+
+#[test]
+fn nothing_is_advised_where_place_heading_or_speed_is_not_known() {
+    let all = [("x_m", number(100.0)), ("y_m", number(0.0)), ("heading_deg", number(90.0)), ("speed_mps", number(14.0))];
+    let without = |left_out: &[&str]| {
+        let told: Vec<_> = all.iter().filter(|(name, _)| !left_out.contains(name)).cloned().collect();
+        sees_nobody(&told)
+    };
+    for left_out in [
+        &["x_m", "y_m"][..],
+        &["heading_deg"],
+        &["speed_mps"],
+        &["x_m", "y_m", "heading_deg"],
+        &["x_m", "y_m", "heading_deg", "speed_mps"],
+        &[],
+    ] {
+        assert!(!without(left_out), "without {left_out:?}");
+    }
+    // All is known, and the road is free.
+    let mut watch = Watch::new(Attachment::of(id("a")));
+    watch.note(&sample("a", 10.0, &all));
+    assert_eq!(watch.see(), None, "nobody has looked yet");
+    watch.look_for_nearest(std::iter::empty());
+    assert_eq!(watch.see().map(|seen| seen.leader), Some(None));
+    // What was known once is not known for ever.
+    watch.note(&sample("a", 20.0, &[("wiper", number(1.0))]));
+    watch.look_for_nearest(std::iter::empty());
+    assert_eq!(watch.see(), None);
+}
+
+#[test]
+fn a_vehicle_near_whose_clock_is_off_makes_it_unknown_who_is_ahead() {
+    let mut watch = Watch::new(Attachment::of(id("a")));
+    watch.note(&eastward("a", 100.0, 100.0, 14.0));
+    let fast = Sample { received_at: Timestamp::from_secs_f64(100.0), ..eastward("b", 130.0, 112.0, 0.0) };
+    watch.look_for_nearest([(id("b"), twin_of(&fast))].into_iter());
+    assert_eq!(watch.see(), None);
+    watch.look_for_nearest([(id("b"), twin_of(&eastward("b", 70.0, 112.0, 0.0)))].into_iter());
+    assert_eq!(watch.see().map(|seen| seen.leader), Some(None), "unheard for half a minute it is gone");
+}
+
+#[test]
+fn who_is_ahead_does_not_depend_on_how_many_others_there_are() {
+    let mut nearby = Nearby::default();
+    let mut twins = std::collections::HashMap::new();
+    let mut add = |sample: Sample| {
+        let twin = twin_of(&sample);
+        nearby.put(&sample.vehicle, position_of(&twin).unwrap());
+        twins.insert(sample.vehicle, twin);
+    };
+    for n in 0..12_000 {
+        add(eastward(&format!("far-{n}"), 10.0, 10_000.0 + f64::from(n) * 20.0, 12.0));
+    }
+    for pair in 0..30 {
+        add(sample(
+            &format!("standing-{pair}"),
+            10.0,
+            &[("x_m", number(112.0)), ("y_m", number(f64::from(pair) * 1e3)), ("speed_mps", number(0.0))],
+        ));
+    }
+    for pair in 0..30 {
+        let mut watch = Watch::new(Attachment::of(id("ego")));
+        let place =
+            [("x_m", number(100.0)), ("y_m", number(f64::from(pair) * 1e3)), ("heading_deg", number(90.0)), ("speed_mps", number(14.0))];
+        watch.note(&sample("ego", 10.0, &place));
+        let near = nearby.around(watch.position().unwrap());
+        assert!(near.len() < 50, "{} are looked at", near.len());
+        watch.look_for_nearest(near.into_iter().map(|id| (id.clone(), twins[&id].clone())));
+        watch.seed_leader(&twins[watch.leader().unwrap()]);
+        let seen = watch.see().unwrap();
+        assert_eq!((seen.leader, seen.situation.distance_m < 12.0), (Some(id(&format!("standing-{pair}"))), true));
+    }
 }

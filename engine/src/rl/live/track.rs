@@ -1,5 +1,6 @@
 use slipstream_protocol::{Sample, Signal, SignalName, SignalValue, Timestamp, VehicleId};
 
+use super::HEARD_WITHIN;
 use crate::{
     geo::{LatLon, LocalFrame, Point, Position},
     signals::{Reading, Role, meaning},
@@ -13,12 +14,16 @@ const SHORTEST_WAY_M: f64 = 0.5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Track {
     pub(super) time: Timestamp,
+    /// When that arrived, by the server's clock.
+    pub(super) arrived: Timestamp,
     pub(super) position: Option<Position>,
     pub(super) speed_mps: Option<f64>,
     /// Clockwise from north, °.
     pub(super) heading_deg: Option<f64>,
     /// When and where it was before.
     before: Option<(Timestamp, Position)>,
+    /// When position, speed and heading were told.
+    told: [Timestamp; 3],
 }
 
 /// What only a vehicle itself tells of the one in front, and of its world.
@@ -45,22 +50,24 @@ impl Signals for [Signal] {
 
 impl Signals for Twin {
     fn values(&self) -> impl Iterator<Item = (&SignalName, &SignalValue)> {
-        self.signals.iter().map(|signal| (&signal.name, &signal.value))
+        // A value that newer samples do not repeat is no newest state for long.
+        let is_fresh = |time: Timestamp| self.source_time.since(time) <= HEARD_WITHIN;
+        self.signals.iter().filter(move |signal| is_fresh(signal.time)).map(|signal| (&signal.name, &signal.value))
     }
 }
 
 impl Track {
     /// What a sample tells.
     pub(super) fn of_sample(sample: &Sample) -> Self {
-        Self::of(sample.source_time, sample.signals.as_slice())
+        Self::of((sample.source_time, sample.arrival()), sample.signals.as_slice())
     }
 
     /// What a vehicle's newest state tells.
     pub(super) fn of_twin(twin: &Twin) -> Self {
-        Self::of(twin.source_time, twin)
+        Self::of((twin.source_time, twin.received_at), twin)
     }
 
-    fn of(time: Timestamp, signals: &(impl Signals + ?Sized)) -> Self {
+    fn of((time, arrived): (Timestamp, Timestamp), signals: &(impl Signals + ?Sized)) -> Self {
         let mut reading = Reading::default();
         for (name, value) in signals.values() {
             if let Some(meaning) = meaning(name) {
@@ -68,7 +75,13 @@ impl Track {
             }
         }
         let speed_mps = reading.get(Role::Speed).filter(|speed| *speed >= 0.0);
-        Self { time, position: reading.position(), speed_mps, heading_deg: reading.get(Role::Heading), before: None }
+        let heading_deg = reading.get(Role::Heading);
+        Self { time, arrived, position: reading.position(), speed_mps, heading_deg, before: None, told: [time; 3] }
+    }
+
+    /// As [`Sample::order`]: one that a clock told that was ahead for a moment does not make the right ones after it late.
+    pub(super) fn order(&self) -> (Timestamp, Timestamp) {
+        (self.time.min(self.arrived), self.time)
     }
 
     /// Where it was at `time`, between its last two samples; `None` at any other time.
@@ -89,16 +102,30 @@ impl Track {
         }
     }
 
-    /// Takes from the track before what this one does not tell; a direction is also the way between the two.
+    /// Takes from the track before what this one does not tell, as long as it can still be true; a direction is also the way between
+    /// the two.
     pub(super) fn follow(&mut self, before: &Self) {
+        let is_fresh = |told: Timestamp| self.time.since(told) <= HEARD_WITHIN;
+        let [place_told, speed_told, heading_told] = before.told;
         if self.heading_deg.is_none() {
             let way = before.position.zip(self.position).and_then(|(from, to)| between(from, to));
-            let way = way.filter(|way| way.x_m.hypot(way.y_m) >= SHORTEST_WAY_M);
-            self.heading_deg = way.map(azimuth_deg).or(before.heading_deg);
+            let (long, short) = (|way: &Point| way.x_m.hypot(way.y_m) >= SHORTEST_WAY_M, way.is_some());
+            let turned = way.filter(long).map(azimuth_deg);
+            // Who stays in his place has not turned.
+            let stays = short && turned.is_none();
+            let kept = before.heading_deg.filter(|_| stays || is_fresh(heading_told));
+            self.told[2] = if turned.is_some() || stays { self.time } else { heading_told };
+            self.heading_deg = turned.or(kept);
         }
         self.before = before.position.map(|place| (before.time, place)).filter(|_| before.time < self.time).or(before.before);
-        self.speed_mps = self.speed_mps.or(before.speed_mps);
-        self.position = self.position.or(before.position);
+        if self.speed_mps.is_none() {
+            self.speed_mps = before.speed_mps.filter(|_| is_fresh(speed_told));
+            self.told[1] = speed_told;
+        }
+        if self.position.is_none() {
+            self.position = before.position.filter(|_| is_fresh(place_told));
+            self.told[0] = place_told;
+        }
     }
 
     /// Its velocity, m/s east and north.
