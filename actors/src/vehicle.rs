@@ -433,7 +433,7 @@ impl Handler<VehicleMessage> for VehicleActor {
                 self.checkpoint = Checkpoint::of(&self.vehicle);
                 self.slot.show(&self.vehicle);
                 // Whoever waits may have left.
-                drop(done.send(()));
+                let _ = done.send(());
             }
             VehicleMessage::Compact => self.compact(),
             VehicleMessage::Passivate => self.passivate(ctx),

@@ -173,7 +173,7 @@ impl Pipelines {
     /// Declares a new pipeline and starts it. Tells its name.
     pub async fn create(&self, text: &str) -> Result<String, PipelineError> {
         let mut entries = self.entries.lock().await;
-        let (name, document) = document::check(text, &surroundings(&entries, &self.tables))?;
+        let (name, document) = document::check(text, &surroundings(&entries, &self.tables, self.parts.clock_skew))?;
         if entries.contains_key(&name) {
             return Err(PipelineError::Exists(name));
         }
@@ -191,7 +191,7 @@ impl Pipelines {
     /// so do those that read it. True where there was none.
     pub async fn replace(&self, name: &str, text: &str) -> Result<bool, PipelineError> {
         let mut entries = self.entries.lock().await;
-        let mut around = surroundings(&entries, &self.tables);
+        let mut around = surroundings(&entries, &self.tables, self.parts.clock_skew);
         let (named, document) = document::check(text, &around)?;
         if named != name {
             return Err(PipelineError::OtherName(named, name.to_owned()));
