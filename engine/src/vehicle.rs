@@ -107,7 +107,7 @@ impl Vehicle {
 
     /// Bytes that a clone copies, roughly: what is shared costs it nothing.
     pub fn copied_bytes(&self) -> usize {
-        size_of::<Self>() + self.driving.as_ref().map_or(0, |d| size_of::<Driving>() + d.reader.heap_bytes() + d.tracker.heap_bytes())
+        size_of::<Self>() + self.driving.as_ref().map_or(0, |d| size_of::<Driving>() + d.heap_bytes())
     }
 
     /// The server's time of the newest sample.

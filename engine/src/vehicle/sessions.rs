@@ -144,9 +144,10 @@ impl Driving {
         }
     }
 
-    #[cfg(test)]
+    /// Bytes beside itself that a clone copies, roughly.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.reader.heap_bytes()
+        let earlier = self.earlier.iter().map(|followed| size_of::<Followed>() + followed.tracker.heap_bytes()).sum::<usize>();
+        self.reader.heap_bytes() + self.tracker.heap_bytes() + earlier
     }
 }
 
