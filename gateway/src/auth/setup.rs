@@ -29,6 +29,11 @@ impl Setup {
         code
     }
 
+    /// Whether a code is out.
+    pub fn is_offered(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
     /// Uses up the code; its end, where it was the one and has not ended.
     pub fn take(&self, code: &str, now: Timestamp) -> Option<Timestamp> {
         self.0.lock().take_if(|(kept, _)| *kept == hash(code)).map(|(_, end)| end).filter(|end| now < *end)
@@ -79,8 +84,9 @@ mod tests {
         assert_eq!(setup.take("", now), None);
         let code = setup.make(now);
         assert_eq!(setup.take("another", now), None);
+        assert!(setup.is_offered());
         let end = setup.take(&code, now).unwrap();
-        assert_eq!((end, setup.take(&code, now)), (now.plus(LIFE), None));
+        assert_eq!((end, setup.take(&code, now), setup.is_offered()), (now.plus(LIFE), None, false));
         setup.put_back(&code, end);
         assert_eq!(setup.take(&code, now.plus(LIFE)), None);
         let (old, new) = (setup.make(now), setup.make(now));
