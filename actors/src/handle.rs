@@ -104,6 +104,12 @@ impl<A: Actor<Context = Context<A>>> Handle<A> {
         self.residency.retire(keep)
     }
 
+    /// The actor ended for good with all that waited in its mailbox: the next message activates a new one.
+    pub(crate) fn lost(&self, stats: &Stats) {
+        stats.mailbox_depth.sub(u64::from(self.residency.lost()));
+        self.space.notify_waiters();
+    }
+
     pub(crate) fn is_resident(&self) -> bool {
         self.residency.is_resident()
     }

@@ -7,6 +7,7 @@
 mod agent;
 mod backlog;
 mod channel;
+mod delivery;
 mod handle;
 #[cfg(test)]
 mod harness;

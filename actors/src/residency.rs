@@ -62,6 +62,14 @@ impl<T> Residency<T> {
         true
     }
 
+    /// Clears the place of a generation that ended without [`Residency::retire`]. Tells how many messages ended with it.
+    pub(crate) fn lost(&self) -> u32 {
+        let mut resident = self.resident.write();
+        *resident = None;
+        // Nobody sends while the lock is held, and the generation that counted messages out is gone.
+        self.depth.swap(0, Ordering::AcqRel)
+    }
+
     pub(crate) fn is_resident(&self) -> bool {
         self.resident.read().is_some()
     }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::{
     backlog::Held,
     channel::{Broadcast, HistoryRequest},
+    delivery::Slot,
     handle::{Handle, OnDrop},
     registry::Registry,
     snapshot::RoomSnapshot,
@@ -109,6 +110,14 @@ impl RoomSlot {
     }
 }
 
+impl Slot for RoomSlot {
+    type Actor = SessionRoomActor;
+
+    fn handle(&self) -> &Handle<SessionRoomActor> {
+        &self.handle
+    }
+}
+
 impl Lifeline for RoomSlot {
     fn name(&self) -> String {
         format!("session:{}", self.id)
@@ -116,6 +125,11 @@ impl Lifeline for RoomSlot {
 
     fn restarted(&self) -> u64 {
         self.handle.restarted()
+    }
+
+    fn ended(&self, stats: &Stats) {
+        self.handle.lost(stats);
+        stats.rooms.sub(1);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::{
     agent::AgentMessage,
     channel::{ChannelHistory, HistoryRequest},
+    delivery::Undelivered,
     health::{HealthReport, PoisonedSample},
     outbox::Outbox,
     registry::Registry,
@@ -109,10 +110,10 @@ impl Router {
 
     /// Publishes an event on its owner's channel (and the session's, when it has one).
     ///
-    /// Fails with [`ErrorCode::Busy`] while draining.
+    /// Fails with [`ErrorCode::Unavailable`] while draining.
     pub async fn publish(&self, event: Event) -> Result<(), ProtocolError> {
         if self.registry.is_draining() {
-            return Err(ProtocolError::new(ErrorCode::Busy, "the server is draining, reconnect"));
+            return Err(ProtocolError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
         }
         let vehicle = match &event {
             Event::Video(note) => note.vehicle.clone(),
@@ -120,28 +121,23 @@ impl Router {
             Event::Alert(note) => note.vehicle.clone(),
             Event::Metrics(note) => {
                 let channel = Channel::one(ChannelKind::Session, note.session.clone());
-                self.tell_owner(&channel, Told::Publish(event)).await;
-                return Ok(());
+                return Ok(self.tell_owner(&channel, Told::Publish(event)).await?);
             }
             Event::Result(note) => {
                 let channel = note.channel.clone();
-                self.tell_owner(&channel, Told::Publish(event)).await;
-                return Ok(());
+                return Ok(self.tell_owner(&channel, Told::Publish(event)).await?);
             }
             Event::Rl(note) => {
                 let channel = Channel::one(ChannelKind::Rl, note.agent.clone());
-                self.tell_owner(&channel, Told::Publish(event)).await;
-                return Ok(());
+                return Ok(self.tell_owner(&channel, Told::Publish(event)).await?);
             }
             Event::Health(_) => {
                 let channel = Channel::one(ChannelKind::System, slipstream_protocol::Id::new("health")?);
-                self.tell_owner(&channel, Told::Publish(event)).await;
-                return Ok(());
+                return Ok(self.tell_owner(&channel, Told::Publish(event)).await?);
             }
         };
         let slot = self.registry.vehicle(&vehicle);
-        slot.deliver(VehicleMessage::Publish(event), &self.registry).await;
-        Ok(())
+        Ok(slot.deliver(VehicleMessage::Publish(event), &self.registry).await?)
     }
 
     /// Makes a connection known.
@@ -185,7 +181,11 @@ impl Router {
             let Some(permit) = subscriber.outbox.may_resume().await else { return };
             subscription.keep_permit(permit);
         }
-        self.tell_owner(&channel, Told::Subscribe(subscription)).await;
+        if let Err(error) = self.tell_owner(&channel, Told::Subscribe(subscription.clone())).await {
+            subscriber.subscriptions.lock().remove(&channel);
+            let reply = refusal(subscription.request().cloned(), error);
+            subscriber.outbox.end(&subscription, Some(&reply));
+        }
     }
 
     /// Unsubscribes; after the answer (`unsubscribed` or `error`) nothing of the channel arrives.
@@ -201,14 +201,16 @@ impl Router {
             subscriber.outbox.end(&subscription, Some(&reply));
             return;
         }
-        self.tell_owner(channel, Told::Unsubscribe(subscription, id)).await;
+        if let Err(error) = self.tell_owner(channel, Told::Unsubscribe(subscription.clone(), id.clone())).await {
+            subscriber.outbox.end(&subscription, Some(&refusal(id, error)));
+        }
     }
 
     /// What the owner of `channel` remembers after `since`, as JSON texts, at most `limit`. A channel
     /// remembers little and for a short time: this is for a client that reconnects.
     ///
     /// Fails with [`ErrorCode::UnknownChannel`] for a wildcard, with [`ErrorCode::NotFound`] for a channel whose owner is
-    /// not known.
+    /// not known, with [`ErrorCode::Unavailable`] where the owner does not answer: it is being restarted, or the system stops.
     pub async fn history(&self, channel: &Channel, since: Option<Since>, limit: usize) -> Result<ChannelHistory, ProtocolError> {
         let Target::One(id) = &channel.target else {
             return Err(ProtocolError::new(ErrorCode::UnknownChannel, "history is kept per channel: name one, not a wildcard"));
@@ -226,58 +228,53 @@ impl Router {
             return Err(unknown());
         }
         let (reply, answer) = oneshot::channel();
-        self.tell_owner(channel, Told::History(HistoryRequest { since, limit, reply })).await;
-        answer.await.map_err(|_| unknown())
+        self.tell_owner(channel, Told::History(HistoryRequest { since, limit, reply })).await?;
+        answer.await.map_err(|_| Undelivered.into())
     }
 
     /// Tells the owner of a channel, whichever kind of actor that is.
-    async fn tell_owner(&self, channel: &Channel, told: Told) {
-        let Target::One(id) = &channel.target else { return };
+    async fn tell_owner(&self, channel: &Channel, told: Told) -> Result<(), Undelivered> {
+        let Target::One(id) = &channel.target else { return Ok(()) };
+        let registry = &self.registry;
         match channel.kind {
             ChannelKind::Telemetry | ChannelKind::Video | ChannelKind::Ai | ChannelKind::Alerts => {
-                let slot = self.registry.vehicle(&id.clone().into());
+                let slot = registry.vehicle(&id.clone().into());
                 let message = match told {
                     Told::Publish(event) => VehicleMessage::Publish(event),
                     Told::Subscribe(subscription) => VehicleMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => VehicleMessage::Unsubscribe(subscription, id),
                     Told::History(request) => VehicleMessage::History(channel.kind, request),
                 };
-                slot.deliver(message, &self.registry).await;
+                slot.deliver(message, registry).await
             }
             ChannelKind::Session => {
                 let session = id.clone().into();
-                let mut message = match told {
+                let message = match told {
                     Told::Publish(event) => RoomMessage::Publish(event),
                     Told::Subscribe(subscription) => RoomMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => RoomMessage::Unsubscribe(subscription, id),
                     Told::History(request) => RoomMessage::History(request),
                 };
-                while let Err(back) = self.registry.room(&session).handle.deliver(message, &self.registry.stats).await {
-                    message = back;
-                }
+                registry.deliver(message, || registry.room(&session)).await
             }
             ChannelKind::Rl => {
                 let agent = id.clone().into();
-                let mut message = match told {
+                let message = match told {
                     Told::Publish(event) => AgentMessage::Publish(event),
                     Told::Subscribe(subscription) => AgentMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => AgentMessage::Unsubscribe(subscription, id),
                     Told::History(request) => AgentMessage::History(request),
                 };
-                while let Err(back) = self.registry.agent(&agent).handle.deliver(message, &self.registry.stats).await {
-                    message = back;
-                }
+                registry.deliver(message, || registry.agent(&agent)).await
             }
             ChannelKind::Cell | ChannelKind::Pipeline | ChannelKind::System => {
-                let mut message = match told {
+                let message = match told {
                     Told::Publish(event) => TopicMessage::Publish(event),
                     Told::Subscribe(subscription) => TopicMessage::Subscribe(subscription),
                     Told::Unsubscribe(subscription, id) => TopicMessage::Unsubscribe(subscription, id),
                     Told::History(request) => TopicMessage::History(request),
                 };
-                while let Err(back) = self.registry.topic(channel.kind, id).handle.deliver(message, &self.registry.stats).await {
-                    message = back;
-                }
+                registry.deliver(message, || registry.topic(channel.kind, id)).await
             }
         }
     }
@@ -378,6 +375,12 @@ impl Router {
     pub fn now(&self) -> Timestamp {
         self.registry.now()
     }
+}
+
+/// The answer where the owner of a channel did not take a request.
+fn refusal(id: Option<RequestId>, error: Undelivered) -> Reply {
+    let error = ProtocolError::from(error);
+    Reply::Error { id, seq: None, code: error.code, message: error.message }
 }
 
 /// What the owner of a channel can be told.

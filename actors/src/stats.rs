@@ -78,6 +78,8 @@ pub struct Stats {
     pub rl_not_known: Counter,
     /// Commands that an agent refused.
     pub rl_refused: Counter,
+    /// Messages given up because no actor took them.
+    pub undelivered: Counter,
     /// Messages waiting in mailboxes now.
     pub mailbox_depth: Counter,
     /// Connections known now.

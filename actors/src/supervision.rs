@@ -24,7 +24,7 @@ use actix_rt::ArbiterHandle;
 use slipstream_protocol::Timestamp;
 use tokio::time::Sleep;
 
-use crate::{health::Incident, registry::Registry};
+use crate::{health::Incident, registry::Registry, stats::Stats};
 
 /// How restarts are paced.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,8 @@ pub(crate) trait Lifeline: Send + Sync {
     fn name(&self) -> String;
     /// Counts a restart; tells the new generation.
     fn restarted(&self) -> u64;
+    /// The actor could not be restarted and has ended: the next message makes a new one.
+    fn ended(&self, stats: &Stats);
     /// The actor is given up for a while: what is sent to it waits.
     fn cool_down(&self) {}
 }
@@ -69,7 +71,7 @@ pub(crate) fn spawn<A: Supervisable>(
         let actor = make();
         let lifeline = actor.lifeline();
         let context = Box::new(Context::with_receiver(rx).into_future(actor));
-        actix_rt::spawn(Supervision { running: context, lifeline, registry, restarts: None });
+        actix_rt::spawn(Supervision { running: Some(context), lifeline, registry, restarts: None });
     });
     if !running {
         tracing::warn!("an arbiter has stopped: the actor will not run");
@@ -80,7 +82,8 @@ pub(crate) fn spawn<A: Supervisable>(
 /// Polls an actor and brings it back after a panic. A future by hand: an idle vehicle keeps it for
 /// ever, and an `async fn` would keep room for all that only a panic needs.
 struct Supervision<A: Supervisable> {
-    running: Box<ContextFut<A, Context<A>>>,
+    /// Absent once it has ended.
+    running: Option<Box<ContextFut<A, Context<A>>>>,
     lifeline: Arc<dyn Lifeline>,
     registry: Arc<Registry>,
     /// Made with the first panic.
@@ -103,6 +106,7 @@ impl<A: Supervisable> Future for Supervision<A> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
+            let Some(running) = &mut this.running else { return Poll::Ready(()) };
             if let Some(restarts) = &mut this.restarts
                 && let Some((sleep, at)) = &mut restarts.pause
             {
@@ -112,11 +116,17 @@ impl<A: Supervisable> Future for Supervision<A> {
                 }
                 restarts.recent.push_back(*at);
                 restarts.pause = None;
-                if !catch_unwind(AssertUnwindSafe(|| this.running.restart())).unwrap_or(false) {
-                    return Poll::Ready(());
+                match catch_unwind(AssertUnwindSafe(|| running.restart())) {
+                    Ok(true) => {}
+                    // Nobody holds its address: nobody waits for it.
+                    Ok(false) => return Poll::Ready(()),
+                    Err(panic) => {
+                        this.end(&*panic);
+                        return Poll::Ready(());
+                    }
                 }
             }
-            let running = AssertUnwindSafe(|| Pin::new(&mut *this.running).poll(cx));
+            let running = AssertUnwindSafe(|| Pin::new(&mut **running).poll(cx));
             match catch_unwind(running) {
                 Ok(outcome) => return outcome,
                 Err(panic) => this.rest_after(&*panic),
@@ -126,6 +136,16 @@ impl<A: Supervisable> Future for Supervision<A> {
 }
 
 impl<A: Supervisable> Supervision<A> {
+    /// Ends an actor whose state could not be rebuilt. Its slot is cleared, so that the next message begins anew.
+    fn end(&mut self, panic: &(dyn Any + Send)) {
+        // The mailbox first: whoever finds it closed looks again until the slot is cleared.
+        self.running = None;
+        self.lifeline.ended(&self.registry.stats);
+        let (actor, generation) = (self.lifeline.name(), self.lifeline.restarted());
+        let reason = format!("its state could not be rebuilt after a panic, it begins anew: {}", reason(panic));
+        self.registry.note_incident(Incident { at: self.registry.now(), actor, generation, reason, given_up: true });
+    }
+
     /// Notes a panic and lets the actor rest: a little, or long where it panics too often.
     fn rest_after(&mut self, panic: &(dyn Any + Send)) {
         let policy = self.registry.restart_policy();

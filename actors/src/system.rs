@@ -97,6 +97,9 @@ impl Default for SystemConfig {
     }
 }
 
+/// How long the message an actor is at may take when the system stops.
+const LAST_MESSAGE: Duration = Duration::from_secs(2);
+
 /// The running actor system.
 pub struct ActorSystem {
     registry: Arc<Registry>,
@@ -184,7 +187,11 @@ impl ActorSystem {
         }
         self.system.stop();
         if let Some(thread) = self.thread.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            // A handler that does not return must not keep the server: its thread ends with the process.
+            let joined = tokio::time::timeout(LAST_MESSAGE, tokio::task::spawn_blocking(move || thread.join())).await;
+            if joined.is_err() {
+                tracing::error!("an actor does not return from a message; the system stops without it");
+            }
         }
         snapshot
     }

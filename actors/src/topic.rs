@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     channel::{Broadcast, HistoryRequest},
+    delivery::Slot,
     handle::{Handle, OnDrop},
     registry::Registry,
     snapshot::{ChannelSnapshot, TopicSnapshot},
@@ -82,6 +83,14 @@ impl TopicSlot {
     }
 }
 
+impl Slot for TopicSlot {
+    type Actor = TopicActor;
+
+    fn handle(&self) -> &Handle<TopicActor> {
+        &self.handle
+    }
+}
+
 impl Lifeline for TopicSlot {
     fn name(&self) -> String {
         format!("{}:{}", self.kind, self.id)
@@ -89,6 +98,10 @@ impl Lifeline for TopicSlot {
 
     fn restarted(&self) -> u64 {
         self.handle.restarted()
+    }
+
+    fn ended(&self, stats: &Stats) {
+        self.handle.lost(stats);
     }
 }
 

@@ -236,9 +236,8 @@ impl VehicleActor {
         let Some((session, message)) = self.work.as_mut().and_then(|w| w.to_rooms.pop_front()) else { return };
         let registry = self.registry.clone();
         let waiting = async move {
-            let mut message = message;
-            while let Err(back) = registry.room(&session).handle.deliver(message, &registry.stats).await {
-                message = back;
+            if registry.deliver(message, || registry.room(&session)).await.is_err() {
+                tracing::warn!(%session, "the session room took no more: the system has stopped");
             }
         };
         ctx.wait(actix::fut::ActorFutureExt::map(waiting.into_actor(self), |(), actor, ctx| actor.wait_for_rooms(ctx)));

@@ -6,6 +6,7 @@ use slipstream_protocol::AgentId;
 
 use super::{AgentMessage, AgentView, RlAgentActor};
 use crate::{
+    delivery::Slot,
     handle::Handle,
     registry::Registry,
     snapshot::AgentSnapshot,
@@ -69,6 +70,14 @@ impl AgentSlot {
     }
 }
 
+impl Slot for AgentSlot {
+    type Actor = RlAgentActor;
+
+    fn handle(&self) -> &Handle<RlAgentActor> {
+        &self.handle
+    }
+}
+
 impl Lifeline for AgentSlot {
     fn name(&self) -> String {
         format!("rl:{}", self.id)
@@ -76,5 +85,12 @@ impl Lifeline for AgentSlot {
 
     fn restarted(&self) -> u64 {
         self.handle.restarted()
+    }
+
+    fn ended(&self, stats: &Stats) {
+        if self.view.swap(None).is_some() {
+            stats.rl_agents.sub(1);
+        }
+        self.handle.lost(stats);
     }
 }

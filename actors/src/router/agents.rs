@@ -23,13 +23,9 @@ impl Router {
             return Err(CommandError::Absent);
         }
         let (reply, answer) = oneshot::channel();
-        let mut message = AgentMessage::Command(command, reply);
-        while let Err(back) = registry.agent(agent).handle.deliver(message, &registry.stats).await {
-            if registry.is_draining() {
-                return Err(CommandError::Draining);
-            }
-            message = back;
-        }
-        answer.await.unwrap_or(Err(CommandError::Interrupted))
+        let message = AgentMessage::Command(command, reply);
+        registry.deliver(message, || registry.agent(agent)).await.map_err(|_| CommandError::Draining)?;
+        let ended = if registry.is_draining() { CommandError::Draining } else { CommandError::Interrupted };
+        answer.await.unwrap_or(Err(ended))
     }
 }

@@ -12,7 +12,10 @@ impl Router {
     pub async fn replay(&self, samples: Vec<Sample>, numbering: &[Numbering]) {
         for (at, (vehicle, samples)) in by_vehicle(samples).into_iter().enumerate() {
             let slot = self.registry.vehicle(&vehicle);
-            slot.deliver(VehicleMessage::Replayed(samples, numbering.get(at).copied()), &self.registry).await;
+            let message = VehicleMessage::Replayed(samples, numbering.get(at).copied());
+            if slot.deliver(message, &self.registry).await.is_err() {
+                tracing::error!(vehicle = %slot.id, "a vehicle did not take what the journal kept for it");
+            }
         }
     }
 

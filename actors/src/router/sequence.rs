@@ -144,7 +144,9 @@ impl Sequence {
         let first = self.held[at].first_of(&samples);
         let slot = self.held[at].slot.clone();
         slot.activate(&self.router.registry);
-        slot.hand_over(Numbered { samples, first, held }, &self.router.registry).await;
+        if slot.hand_over(Numbered { samples, first, held }, &self.router.registry).await.is_err() {
+            tracing::debug!(vehicle = %slot.id, "samples wait in the journal for the next start");
+        }
         self.held[at].release();
     }
 

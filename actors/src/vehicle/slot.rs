@@ -16,6 +16,7 @@ use super::{
     parking::{Parked, Parking},
 };
 use crate::{
+    delivery::{Slot, Undelivered},
     handle::Handle,
     registry::Registry,
     snapshot::{ChannelSnapshot, VehicleSnapshot},
@@ -71,31 +72,33 @@ impl VehicleSlot {
         });
     }
 
-    /// Puts a message into the mailbox, waiting for room; activates the actor where none is resident.
-    pub(crate) async fn deliver(self: &Arc<Self>, mut message: VehicleMessage, registry: &Arc<Registry>) {
-        while let Err(back) = self.handle.deliver(message, &registry.stats).await {
-            // It was passivated between look-up and delivery.
-            message = back;
-            if registry.is_draining() {
-                return;
-            }
+    /// Puts a message into the mailbox, waiting for space; activates the actor where none is resident.
+    pub(crate) async fn deliver(self: &Arc<Self>, message: VehicleMessage, registry: &Arc<Registry>) -> Result<(), Undelivered> {
+        let find = || {
             self.activate(registry);
-        }
+            self.clone()
+        };
+        registry.deliver(message, find).await
     }
 
-    /// Hands samples to the actor. They are never refused: what a door hands over is in the journal.
-    pub(crate) async fn hand_over(self: &Arc<Self>, mut numbered: Numbered, registry: &Arc<Registry>) {
+    /// Hands samples to the actor. They are refused only where the system has stopped: what a door hands over is in the
+    /// journal, and the next system takes it from there.
+    pub(crate) async fn hand_over(self: &Arc<Self>, mut numbered: Numbered, registry: &Arc<Registry>) -> Result<(), Undelivered> {
         while let Some(parking) = self.parking.get() {
             numbered = match parking.park(numbered) {
-                Parked::Yes => return registry.stats.mailbox_depth.add(1),
+                Parked::Yes => {
+                    registry.stats.mailbox_depth.add(1);
+                    return Ok(());
+                }
                 Parked::NotNeeded(numbered) => {
                     return self.deliver(VehicleMessage::Routed(numbered), registry).await;
                 }
+                Parked::Full(_) if registry.is_draining() => return Err(Undelivered),
                 Parked::Full(numbered) => numbered,
             };
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        self.deliver(VehicleMessage::Routed(numbered), registry).await;
+        self.deliver(VehicleMessage::Routed(numbered), registry).await
     }
 
     /// Takes what waited while the actor cooled down to its mailbox, before anything that is sent from now on.
@@ -107,7 +110,8 @@ impl VehicleSlot {
         // Runs beside the actor on its own thread, and ends when nothing waits.
         drop(actix_rt::spawn(async move {
             while let Some(numbered) = slot.parking.get().and_then(|parking| parking.next()) {
-                slot.deliver(VehicleMessage::Routed(numbered), &registry).await;
+                // It is in the journal: the next system takes it from there.
+                let _ = slot.deliver(VehicleMessage::Routed(numbered), &registry).await;
                 registry.stats.mailbox_depth.sub(1);
             }
         }));
@@ -174,6 +178,14 @@ impl VehicleSlot {
     }
 }
 
+impl Slot for VehicleSlot {
+    type Actor = VehicleActor;
+
+    fn handle(&self) -> &Handle<VehicleActor> {
+        &self.handle
+    }
+}
+
 impl Lifeline for VehicleSlot {
     fn name(&self) -> String {
         format!("vehicle:{}", self.id)
@@ -181,6 +193,11 @@ impl Lifeline for VehicleSlot {
 
     fn restarted(&self) -> u64 {
         self.handle.restarted()
+    }
+
+    fn ended(&self, stats: &Stats) {
+        self.handle.lost(stats);
+        stats.vehicles.sub(1);
     }
 
     fn cool_down(&self) {

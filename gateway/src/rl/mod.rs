@@ -119,9 +119,8 @@ pub(crate) fn refusal(error: &CommandError) -> ProtocolError {
     let code = match error {
         CommandError::Absent => ErrorCode::NotFound,
         CommandError::Exists => ErrorCode::Conflict,
-        CommandError::TooMany(_) | CommandError::Interrupted => ErrorCode::Unavailable,
+        CommandError::TooMany(_) | CommandError::Interrupted | CommandError::Draining => ErrorCode::Unavailable,
         CommandError::Agent(_) => ErrorCode::ValidationError,
-        CommandError::Draining => ErrorCode::Busy,
     };
     ProtocolError::new(code, error.to_string())
 }
