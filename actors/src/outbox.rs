@@ -125,6 +125,14 @@ impl Outbox {
         self.wake(state);
     }
 
+    /// Queues the answer to a request. A reader for whom there is no space any more is closed: an answer is never
+    /// dropped from among others.
+    fn answer(&self, state: &mut State, reply: &Reply) {
+        if state.queue.push_control(Encoder::new(self.format).reply(reply)) == Pushed::Full {
+            self.cut_slow(state);
+        }
+    }
+
     /// Queues a reply that starts a subscription: from now on runs of `subscription` are taken.
     pub(crate) fn open(&self, subscription: &Subscription, reply: &Reply) {
         let mut state = self.state.lock();
@@ -132,7 +140,7 @@ impl Outbox {
             return;
         }
         subscription.set_active(true);
-        let _ = state.queue.push_control(Encoder::new(self.format).reply(reply));
+        self.answer(&mut state, reply);
         self.wake(state);
     }
 
@@ -145,7 +153,7 @@ impl Outbox {
             return;
         }
         if let Some(reply) = reply {
-            let _ = state.queue.push_control(Encoder::new(self.format).reply(reply));
+            self.answer(&mut state, reply);
         }
         self.wake(state);
     }

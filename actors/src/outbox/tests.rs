@@ -59,6 +59,33 @@ async fn a_slow_reader_that_chose_disconnect_is_closed_and_holds_no_memory() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_and_does_not_read_is_closed_as_slow_before_one_answer_is_dropped() {
+    let answer = |id: usize| Reply::Subscribed {
+        channel: Channel::all(ChannelKind::Telemetry),
+        id: Some(slipstream_protocol::client::RequestId::from_number(id as u64)),
+        epoch: 0,
+        offset: 0,
+        recovered: false,
+    };
+    let limits = OutboxLimits { max_bytes: 1_000, max_frames: 100 };
+    let ways: [fn(&Outbox, &Subscription, &Reply); 3] = [|o, s, r| o.open(s, r), |o, s, r| o.end(s, Some(r)), |o, _, r| o.reply(r)];
+    for way in ways {
+        let outbox = Outbox::new(WireFormat::Json, limits);
+        let subscription = subscription(&outbox, Delivery::All, OnSlow::Disconnect);
+        let mut asked = 0;
+        while outbox.closing().is_none() {
+            way(&outbox, &subscription, &answer(asked));
+            asked += 1;
+            assert!(asked < 1_000, "it is never closed");
+        }
+        assert!(asked > 10, "there is space for some");
+        tokio::time::timeout(Duration::from_secs(1), outbox.cut()).await.unwrap();
+        let (told, end) = drained(&outbox).await;
+        assert_eq!((told.len(), end), (0, Drained::Closed(CloseCode::SlowConsumer)));
+    }
+}
+
+#[tokio::test]
 async fn what_waits_is_still_sent_when_the_server_closes() {
     let outbox = Outbox::new(WireFormat::Json, OutboxLimits::default());
     let subscription = subscription(&outbox, Delivery::All, OnSlow::Disconnect);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use slipstream_actors::{Outbox, outbox::Drained};
 use slipstream_protocol::{CloseCode, ws};
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};
@@ -15,6 +15,8 @@ use crate::app::{CodeLabel, Services};
 
 /// Most frames in one vectored write (the kernel takes 1024).
 const SLICES: usize = 256;
+/// How long a reader that was too slow may take for its close frame.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// Room for frames an idle connection keeps.
 const KEPT_ROOM: usize = 32;
 
@@ -30,6 +32,8 @@ pub(super) async fn run(mut stream: OwnedWriteHalf, outbox: Arc<Outbox>, service
         if let Err(error) = send(&stream, &outbox, &waiting, stall, &services).await {
             tracing::debug!(%error, "the peer does not take what is sent");
             outbox.close(CloseCode::Normal);
+            // The end of the stream, where the peer still reads.
+            let _ = stream.shutdown().await;
             return;
         }
         waiting.clear();
@@ -65,7 +69,8 @@ async fn send(stream: &OwnedWriteHalf, outbox: &Outbox, frames: &[Bytes], stall:
                 tokio::select! {
                     ready = timeout(stall, stream.writable()) => ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
                     () = outbox.cut() => {
-                        say_goodbye(stream, outbox, &place, services);
+                        // Boxed: rare, and its timer would otherwise be kept in every connection's task.
+                        Box::pin(say_goodbye(stream, outbox, frames[place.frame].slice(place.byte..), place.byte > 0, services)).await;
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }
@@ -77,12 +82,27 @@ async fn send(stream: &OwnedWriteHalf, outbox: &Outbox, frames: &[Bytes], stall:
     Ok(())
 }
 
-/// Tells a reader that was too slow why it is dropped, if that still fits and no frame is half sent.
-fn say_goodbye(stream: &OwnedWriteHalf, outbox: &Outbox, place: &Place, services: &Services) {
+/// Tells a reader that was too slow why it is dropped, behind the `rest` of the frame that is half sent, if it is. The
+/// reader has a little time to take that, and nothing else is kept for it meanwhile.
+async fn say_goodbye(stream: &OwnedWriteHalf, outbox: &Outbox, rest: Bytes, half_sent: bool, services: &Services) {
     let code = outbox.closing().unwrap_or(CloseCode::SlowConsumer);
     services.counters.ws_closed.get_or_create(&CodeLabel { code: close_label(code) }).inc();
-    if place.byte == 0 && stream.try_write(&ws::close_frame(code)).is_err() {
-        tracing::debug!("the slow reader has no room for a close frame");
+    let last = [if half_sent { rest } else { Bytes::new() }, ws::close_frame(code)];
+    let sent = timeout(GOODBYE, async {
+        for mut bytes in last {
+            while !bytes.is_empty() {
+                stream.writable().await?;
+                match stream.try_write(&bytes) {
+                    Ok(sent) => bytes.advance(sent),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    });
+    if !matches!(sent.await, Ok(Ok(()))) {
+        tracing::debug!("the slow reader did not take its close frame");
     }
 }
 
