@@ -1,5 +1,5 @@
-//! What every Socket.IO request goes through around the protocol's own service: rate limits, the origin of pages, and
-//! errors as the protocol words them.
+//! What every Socket.IO request goes through around the protocol's own service: rate limits, bounds, the origin of pages,
+//! and errors as the protocol words them.
 
 use std::{
     borrow::Cow,
@@ -7,81 +7,87 @@ use std::{
     str::FromStr as _,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Body, Incoming};
-use socketioxide::socket::Sid;
-use tower::Service;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    upgrade::OnUpgrade,
+};
+use slipstream_protocol::ErrorCode;
+use socketioxide::{layer::SocketIoLayer, service::SocketIoService, socket::Sid};
+use tokio::sync::OwnedSemaphorePermit;
+use tower::{Layer as _, Service};
 
+use super::{MAX_PAYLOAD, frame_limit::FrameLimited, joining::Place, upgrade};
 use crate::{
     app::Services,
     http::{
-        PageOrigin, Peer, allow_origin,
+        AnyBody, PageOrigin, Peer, Sender, Uncollected, allow_origin, boxed, collect,
         reply::{self, ApiError},
     },
     rate::ClientAddress,
 };
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type BoxBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Most bytes of an error of the protocol.
 const MAX_ERROR_BYTES: u64 = 1_024;
 
 /// Where Socket.IO lives.
 const PATH: &str = "/socket.io";
+/// Separates packets in the body of a poll.
+const SEPARATOR: u8 = 0x1E;
+/// A client that sends nothing for so long has missed a ping by far (one every 25 s, answered within 20 s).
+const QUIET: Duration = Duration::from_secs(50);
 
-/// Wraps the Socket.IO service, which has everything else behind it. Cloned per connection.
+/// Serves Socket.IO, and passes everything else on to `rest`. Cloned per connection.
 #[derive(Clone)]
-pub(crate) struct Door<S> {
+pub(crate) struct Door<R> {
     services: Arc<Services>,
-    inner: S,
+    socketio: SocketIoService<Elsewhere>,
+    rest: R,
 }
 
-impl<S> Door<S> {
-    pub(crate) const fn new(services: Arc<Services>, inner: S) -> Self {
-        Self { services, inner }
+impl<R> Door<R> {
+    /// The door with its handlers in place, before `rest`.
+    pub(crate) fn new(services: Arc<Services>, rest: R) -> Self {
+        let layer: SocketIoLayer = super::layer(&services);
+        Self { services, socketio: layer.layer(Elsewhere), rest }
     }
 }
 
-impl<S, B> Service<Request<Incoming>> for Door<S>
+impl<R> Service<Request<Incoming>> for Door<R>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    R: Service<Request<Incoming>, Response = reply::Response, Error = Infallible>,
+    R::Future: Send + 'static,
 {
-    type Response = Response<BoxBody>;
+    type Response = Response<AnyBody>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+        self.rest.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         // Preflights are answered alike on every path, by the frame within.
         if !request.uri().path().starts_with(PATH) || request.method() == Method::OPTIONS {
-            let request = if request.method() == Method::OPTIONS { elsewhere(request) } else { request };
-            return self.inner.call(request).map(|answer| answer.map(boxed)).boxed();
+            return self.rest.call(request).map(|answer| answer.map(boxed)).boxed();
         }
-        let services = self.services.clone();
+        let (services, socketio) = (self.services.clone(), self.socketio.clone());
         let page = PageOrigin::of(&services.config, &request);
         // Each opens a session, sends an event or takes those of one: of other origins none passes, not even a GET.
-        if let Err(refused) = admit(&services, &request).and_then(|()| page.check(&services, request.uri())) {
-            let refusal = reply::fail(services.clock.now(), refused);
-            return std::future::ready(Ok(boxed(refusal))).boxed();
-        }
-        if has_unreadable_session(&request) {
-            return std::future::ready(Ok(boxed(unknown_session()))).boxed();
-        }
-        let answer = self.inner.call(request);
+        let admitted = page.check(&services, request.uri()).and_then(|()| admit(&services, &request));
         async move {
-            let mut response = with_numeric_code(answer.await?.map(|body| body.map_err(Into::into).boxed_unsync())).await;
+            let answered = match admitted {
+                Ok(_) if has_unreadable_session(&request) => Ok(boxed(unknown_session())),
+                Ok(place) => answer(&services, socketio, request, place).await,
+                Err(refused) => Err(refused),
+            };
+            let mut response = answered.unwrap_or_else(|refused| boxed(reply::fail(services.clock.now(), refused)));
             if let Some(origin) = page.into_reader() {
                 allow_origin(response.headers_mut(), origin);
             }
@@ -91,8 +97,31 @@ where
     }
 }
 
-/// A new session counts as a new connection of its address, any other request as a request.
-fn admit(services: &Services, request: &Request<Incoming>) -> Result<(), ApiError> {
+async fn answer(
+    services: &Services,
+    mut socketio: SocketIoService<Elsewhere>,
+    mut request: Request<Incoming>,
+    place: Option<Place>,
+) -> Result<Response<AnyBody>, ApiError> {
+    if let Some(place) = place {
+        request.extensions_mut().insert(place);
+    }
+    if let Some(outer) = request.extensions_mut().remove::<OnUpgrade>() {
+        let limit = |stream| FrameLimited::new(stream, MAX_PAYLOAD, QUIET);
+        if let Some(inner) = upgrade::through(outer, limit).await {
+            request.extensions_mut().insert(inner);
+        }
+    }
+    let (head, body) = request.into_parts();
+    let (body, _held) = whole_body(services, body).await?;
+    match socketio.call(Request::from_parts(head, Full::new(body))).await {
+        Ok(response) => Ok(with_numeric_code(boxed(response)).await),
+        Err(never) => match never {},
+    }
+}
+
+/// A new session counts as a new connection of its address and gets a place until it joins; any other request counts as a request.
+fn admit(services: &Services, request: &Request<Incoming>) -> Result<Option<Place>, ApiError> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
     let has_session = session_of(request).is_some_and(|sid| Sid::from_str(&sid).is_ok());
@@ -102,9 +131,14 @@ fn admit(services: &Services, request: &Request<Incoming>) -> Result<(), ApiErro
         services.rates.connection_from(address)?;
     }
     if services.connections.is_draining() {
-        return Err(ApiError::new(slipstream_protocol::ErrorCode::Unavailable, "the server is draining, come back in a moment"));
+        return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
     }
-    Ok(())
+    if has_session {
+        return Ok(None);
+    }
+    let place = services.joining.enter(address);
+    let message = "too many sessions have not joined the namespace yet; come back in a moment";
+    place.map(Some).ok_or_else(|| ApiError::new(ErrorCode::Busy, message))
 }
 
 /// The session that a request names.
@@ -126,7 +160,7 @@ fn unknown_session() -> reply::Response {
 }
 
 /// Engine.IO's error codes are numbers; the service within writes them as text.
-async fn with_numeric_code(response: Response<BoxBody>) -> Response<BoxBody> {
+async fn with_numeric_code(response: Response<AnyBody>) -> Response<AnyBody> {
     let is_error = response.status() == StatusCode::BAD_REQUEST
         && response.headers().get(http::header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
         && response.body().size_hint().upper().is_some_and(|size| size <= MAX_ERROR_BYTES);
@@ -148,20 +182,40 @@ fn numeric(body: &Bytes) -> Bytes {
     error.to_string().into()
 }
 
-/// The same preflight on a path that Socket.IO does not take for its own.
-fn elsewhere(mut request: Request<Incoming>) -> Request<Incoming> {
-    if request.uri().path().starts_with(PATH) {
-        *request.uri_mut() = http::Uri::from_static("/health");
+/// The body of a poll, with what it holds of the memory for bodies.
+async fn whole_body(services: &Services, body: Incoming) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let collected = collect(body, MAX_PAYLOAD as usize, Sender::Open, &services.bodies).await;
+    let (body, held) = collected.map_err(|why| match why {
+        Uncollected::NoSpace => ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes"),
+        Uncollected::TooLarge => ApiError::new(ErrorCode::TooLarge, format!("more than the {MAX_PAYLOAD} bytes that are taken")),
+        Uncollected::TooSlow => ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time"),
+        Uncollected::Ended => ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete"),
+    })?;
+    // The crate collects as many attachments as a packet announces.
+    if body.split(|byte| *byte == SEPARATOR).any(|packet| packet.first() == Some(&b'b')) {
+        return Err(ApiError::new(ErrorCode::ValidationError, "binary messages are not taken: no command has an attachment"));
     }
-    request
+    Ok((body, held))
 }
 
-fn boxed<B>(response: Response<B>) -> Response<BoxBody>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    response.map(|body| body.map_err(Into::into).boxed_unsync())
+/// What is behind Socket.IO's own path: nothing.
+#[derive(Clone, Copy, Debug)]
+struct Elsewhere;
+
+impl Service<Request<Full<Bytes>>> for Elsewhere {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        std::future::ready(Ok(response))
+    }
 }
 
 #[cfg(test)]

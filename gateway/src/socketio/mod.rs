@@ -5,7 +5,10 @@
 //! one, empty, once it has been carried out or refused; one that nobody knows at once.
 
 mod door;
+mod frame_limit;
 mod gathering;
+mod joining;
+mod upgrade;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -30,6 +33,7 @@ use crate::{
 };
 pub(crate) use door::Door;
 use gathering::gather;
+pub(crate) use joining::Joining;
 
 /// Events of one client that wait; more are refused.
 const WAITING: usize = 256;
@@ -58,8 +62,9 @@ enum Event {
 }
 
 /// The layer that serves Socket.IO, its handlers in place.
-pub(crate) fn layer(services: &Arc<Services>) -> SocketIoLayer {
-    let (layer, io) = SocketIo::builder().max_payload(MAX_PAYLOAD).max_buffer_size(MAX_BUFFER).build_layer();
+fn layer(services: &Arc<Services>) -> SocketIoLayer {
+    let (layer, io) =
+        SocketIo::builder().max_payload(MAX_PAYLOAD).max_buffer_size(MAX_BUFFER).connect_timeout(joining::JOIN_WITHIN).build_layer();
     let (on_connect, admission) = (services.clone(), services.clone());
     // In the closure itself, not in its future: the handlers are in place before the client's first event.
     let connected = move |socket: SocketRef| {
@@ -136,6 +141,9 @@ async fn check_token(services: &Services, socket: &SocketRef, auth: Option<&Valu
 /// Greets a client and takes its events.
 fn connected(services: &Arc<Services>, socket: &SocketRef) {
     services.counters.socketio_connections.inc();
+    if let Some(place) = socket.req_parts().extensions.get::<joining::Place>() {
+        place.leave();
+    }
     let view = services.bus.view();
     let algorithm = view.as_ref().and_then(|v| v.policy.as_ref()).map(|p| p.policy.description().algorithm.clone());
     let (loaded, ready) = (view.is_some(), view.is_some_and(|v| v.state.is_some()));
