@@ -23,11 +23,20 @@ pub struct CodeLabel {
     pub code: &'static str,
 }
 
+/// A task of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TaskLabel {
+    /// What it does.
+    pub task: &'static str,
+}
+
 /// Counters and gauges of the doors.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// TCP connections accepted.
     pub tcp_accepted: Counter,
+    /// Tasks of the server that panicked, by what they did.
+    pub task_panics: Family<TaskLabel, Counter>,
     /// Requests answered.
     pub http_requests: Family<RequestLabels, Counter>,
     /// Handlers that panicked (each was answered 500).
@@ -75,9 +84,15 @@ impl Counters {
         self.refused.get_or_create(&CodeLabel { code: code.as_str() }).inc();
     }
 
+    /// Counts a task that panicked.
+    pub fn task_panicked(&self, task: &'static str) {
+        self.task_panics.get_or_create(&TaskLabel { task }).inc();
+    }
+
     /// Makes them known to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("tcp_accepted", "TCP connections accepted", self.tcp_accepted.clone());
+        registry.register("task_panics", "Tasks of connections that panicked, by what they did", self.task_panics.clone());
         registry.register("http_requests", "HTTP requests answered, by route and status", self.http_requests.clone());
         registry.register("http_handler_panics", "HTTP handlers that panicked; each was answered 500", self.handler_panics.clone());
         registry.register("ws_connections", "WebSocket connections open now", self.ws_connections.clone());

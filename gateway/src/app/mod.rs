@@ -2,6 +2,7 @@
 
 mod clock;
 mod counters;
+mod descriptors;
 mod heartbeat;
 mod listen;
 mod private;
@@ -10,7 +11,8 @@ mod snapshot;
 mod start;
 
 pub use clock::{CLOCK_OFFSET_FILE, SystemClock, follow_clock_offset};
-pub use counters::{CodeLabel, Counters, RequestLabels};
+pub use counters::{CodeLabel, Counters, RequestLabels, TaskLabel};
+pub use descriptors::raise_descriptor_limit;
 pub use listen::ListenError;
 pub(crate) use private::{make_private, restore_mask};
 pub use services::Services;

@@ -8,14 +8,12 @@ use slipstream_actors::{
 };
 use slipstream_protocol::Timestamp;
 
-use tokio::sync::Semaphore;
-
 use super::Counters;
 use crate::{
     auth::{Auth, Revocations, setup::Setup},
     coach::Coaching,
     config::Config,
-    http::RefusedOrigins,
+    http::{Bodies, OpenConnections, PerAddress, RefusedOrigins},
     ingest::{DecoderPool, Intake, Ledger},
     journal::EmbeddedJournal,
     media::FrameStore,
@@ -24,6 +22,7 @@ use crate::{
     replay::{Replays, WhatIfs},
     rl::{Bus, evaluations::Evaluations, training::Trainings},
     series::writer::SeriesWriter,
+    socketio::Joining,
     voice::Voice,
     ws::Connections,
 };
@@ -72,8 +71,14 @@ pub struct Services {
     pub intake: Arc<Intake>,
     /// How much one token and one address may ask for.
     pub rates: RateLimits,
-    /// Counts the bytes that the bodies of requests under way hold.
-    pub bodies: Arc<Semaphore>,
+    /// The memory that the bodies of requests under way hold.
+    pub(crate) bodies: Bodies,
+    /// The TCP connections.
+    pub(crate) tcp: Arc<OpenConnections>,
+    /// Connections of clients behind a proxy, by the address it forwards.
+    pub(crate) forwarded: Arc<PerAddress>,
+    /// Socket.IO sessions that have not joined the namespace yet.
+    pub(crate) joining: Joining,
     /// Decoders to borrow.
     pub decoders: DecoderPool,
     /// Recordings played again.

@@ -141,8 +141,20 @@ pub struct LimitsConfig {
     pub max_clock_skew: Duration,
     /// Most points one series answer holds.
     pub max_points: usize,
-    /// Most bytes that the bodies of all requests under way may hold.
+    /// Most bytes that the bodies of all requests under way with a token may hold.
     pub max_buffered_bytes: usize,
+    /// Largest body of a request without a token (to log in, to register), bytes.
+    pub max_open_body_bytes: usize,
+    /// Most TCP connections; 0: as many as the limit of file descriptors leaves.
+    pub max_connections: usize,
+    /// Most TCP connections of one address; 0: no bound.
+    pub max_connections_per_address: usize,
+    /// A connection that sends no whole request head for this long is closed.
+    #[serde(serialize_with = "duration::serialize")]
+    pub head_timeout: Duration,
+    /// An HTTP connection on which nothing happens for this long is closed.
+    #[serde(serialize_with = "duration::serialize")]
+    pub idle_timeout: Duration,
 }
 
 /// Bounds of declared pipelines.
@@ -302,6 +314,11 @@ impl Default for Config {
                 max_clock_skew: DEFAULT_CLOCK_SKEW,
                 max_points: 100_000,
                 max_buffered_bytes: 256 << 20,
+                max_open_body_bytes: 16 << 10,
+                max_connections: 0,
+                max_connections_per_address: 1_024,
+                head_timeout: Duration::from_secs(30),
+                idle_timeout: Duration::from_secs(75),
             },
             rate: RateConfig::default(),
             rl: RlConfig::default(),

@@ -221,6 +221,17 @@ pub const SETTINGS: &[Setting] = &[
     open("limits.max_clock_skew", "SLIPSTREAM_MAX_CLOCK_SKEW", TIME, |c, v| put(&mut c.limits.max_clock_skew, time(v))),
     open("limits.max_points", "SLIPSTREAM_MAX_POINTS", COUNT, |c, v| put(&mut c.limits.max_points, positive_usize(v))),
     open("limits.max_buffered_bytes", "SLIPSTREAM_MAX_BUFFERED_BYTES", COUNT, |c, v| put(&mut c.limits.max_buffered_bytes, buffered(v))),
+    open("limits.max_open_body_bytes", "SLIPSTREAM_MAX_OPEN_BODY_BYTES", COUNT, |c, v| {
+        put(&mut c.limits.max_open_body_bytes, positive_usize(v))
+    }),
+    open("limits.max_connections", "SLIPSTREAM_MAX_CONNECTIONS", "a whole number; 0: by the limit of file descriptors", |c, v| {
+        put(&mut c.limits.max_connections, number(v))
+    }),
+    open("limits.max_connections_per_address", "SLIPSTREAM_MAX_CONNECTIONS_PER_ADDRESS", "a whole number; 0: no bound", |c, v| {
+        put(&mut c.limits.max_connections_per_address, number(v))
+    }),
+    open("limits.head_timeout", "SLIPSTREAM_HEAD_TIMEOUT", TIME, |c, v| put(&mut c.limits.head_timeout, time(v))),
+    open("limits.idle_timeout", "SLIPSTREAM_IDLE_TIMEOUT", TIME, |c, v| put(&mut c.limits.idle_timeout, time(v))),
     open("rate.requests_per_token", "SLIPSTREAM_RATE_REQUESTS_PER_TOKEN", RATE, |c, v| put(&mut c.rate.requests_per_token, number(v))),
     open("rate.requests_per_address", "SLIPSTREAM_RATE_REQUESTS_PER_ADDRESS", RATE, |c, v| {
         put(&mut c.rate.requests_per_address, number(v))

@@ -6,29 +6,27 @@ use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http::Request;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use slipstream_protocol::ErrorCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
 use tracing::Instrument;
 
 use super::{
-    Peer, access, content_encoding,
+    Peer, access,
+    bodies::{Sender, Uncollected, collect},
+    content_encoding,
     cors::{self, PageOrigin},
     reply::{self, ApiError, Response},
     request_id, route_label,
 };
 use crate::{app::Services, rate::ClientAddress};
-
-/// Longest wait for a request's body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Wraps the routes. Cloned per connection.
 #[derive(Clone)]
@@ -113,18 +111,19 @@ where
         page.check(services, request.uri())?;
     }
     request.extensions_mut().insert(address);
+    let mut sender = Sender::Open;
     if super::compiled().needs_token(request.method(), request.uri().path(), services.config.rl.open) {
+        sender = Sender::Token;
         let claims = access::claims_of(services, &request).await.map_err(|error| access::refused(services, address, error))?;
         services.rates.request_of(services.rates.token(&claims.sub))?;
         request.extensions_mut().insert(claims);
     }
     let (head, body) = request.into_parts();
     // Held until the answer is there: what is made of the body is about as large.
-    let (body, _held) = whole_body(body, services).await?;
+    let (body, _held) = whole_body(body, services, sender).await?;
     let packed = body.len();
-    let body = content_encoding::unpacked(&head.headers, body, services.config.limits.max_frame_bytes)?;
-    let grown = u32::try_from(body.len().saturating_sub(packed)).unwrap_or(u32::MAX);
-    let _grown = services.bodies.clone().try_acquire_many_owned(grown).map_err(|_| no_room())?;
+    let body = content_encoding::unpacked(&head.headers, body, max_body(services, sender))?;
+    let _grown = services.bodies.more(sender, body.len().saturating_sub(packed)).map_err(|_| no_space())?;
     match routes.call(Request::from_parts(head, Full::new(body))).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
@@ -136,62 +135,39 @@ fn has_no_host<B>(request: &Request<B>) -> bool {
     request.version() == http::Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1
 }
 
-/// The whole body, and what it holds of the room for all bodies.
-async fn whole_body(body: Incoming, services: &Services) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+/// Largest body of such callers, bytes.
+fn max_body(services: &Services, sender: Sender) -> usize {
+    let limits = &services.config.limits;
+    match sender {
+        Sender::Token => limits.max_frame_bytes,
+        Sender::Open => limits.max_open_body_bytes.min(limits.max_frame_bytes),
+    }
+}
+
+/// The whole body, and what it holds of the memory for all bodies.
+async fn whole_body(body: Incoming, services: &Services, sender: Sender) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
-    let max = services.config.limits.max_frame_bytes;
-    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {max} bytes that are taken"));
+    let max = max_body(services, sender);
+    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {max} bytes that are taken here"));
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(Limited::new(body, max), &services.bodies)).await {
-        Ok(Ok(collected)) => Ok(collected),
-        Ok(Err(Uncollected::NoRoom)) => Err(no_room()),
-        Ok(Err(Uncollected::Ended(error))) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(Uncollected::Ended(_))) => Err(ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete")),
-        Err(_) => Err(ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time")),
-    }
+    collect(body, max, sender, &services.bodies).await.map_err(|why| match why {
+        Uncollected::NoSpace => no_space(),
+        Uncollected::TooLarge => too_large(),
+        Uncollected::TooSlow => ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time"),
+        Uncollected::Ended => ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete"),
+    })
 }
 
-fn no_room() -> ApiError {
+fn no_space() -> ApiError {
     ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment")
 }
 
-/// Why a body is not there.
-enum Uncollected {
-    /// Other bodies hold all the room.
-    NoRoom,
-    /// Reading it failed.
-    Ended(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Reads a body piece by piece, each accounted for when it has arrived: who only announces much holds nothing.
-async fn collect(mut body: Limited<Incoming>, room: &Arc<Semaphore>) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Uncollected> {
-    let (mut first, mut more) = (Bytes::new(), BytesMut::new());
-    let mut held: Option<OwnedSemaphorePermit> = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(Uncollected::Ended)?.into_data() else { continue };
-        let size = u32::try_from(piece.len()).map_err(|_| Uncollected::NoRoom)?;
-        let permit = room.clone().try_acquire_many_owned(size).map_err(|_| Uncollected::NoRoom)?;
-        match &mut held {
-            Some(held) => held.merge(permit),
-            None => held = Some(permit),
-        }
-        if first.is_empty() {
-            first = piece;
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&first);
-            }
-            more.extend_from_slice(&piece);
-        }
-    }
-    Ok((if more.is_empty() { first } else { more.freeze() }, held))
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }
 

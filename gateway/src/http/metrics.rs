@@ -11,6 +11,7 @@ use prometheus_client::{
 };
 
 use super::{
+    bodies::Sender,
     negotiate::{MetricsText, metrics_text},
     reply::{self, ApiError, ApiResult},
     routing::Route,
@@ -51,6 +52,8 @@ fn render(services: &Services) -> Result<String, fmt::Error> {
     services.rates.register(&mut registry);
     services.revocations.register_metrics(&mut registry);
     services.refused_origins.register(&mut registry);
+    services.tcp.register(&mut registry);
+    services.bodies.register(&mut registry);
     let mut readings = Readings::default();
     readings.actors(services);
     readings.journal(services);
@@ -143,6 +146,7 @@ impl Readings {
         });
         self.counter("slow_disconnects", "Connections closed because their reader was slow", stats.slow_disconnects.get());
         self.counter("poisoned_samples", "Samples set aside because their handler panicked", stats.poisoned.get());
+        self.counter("undelivered", "Messages given up because no actor took them", stats.undelivered.get());
         self.counter("mailbox_full", "Times a full mailbox made a door wait", stats.mailbox_full.get());
         self.counter("restarts", "Actors restarted after a panic", stats.restarts.get());
         self.counter("given_up", "Actors given up after too many restarts", stats.given_up.get());
@@ -196,8 +200,13 @@ impl Readings {
         self.gauge("outbox_bytes", "Bytes waiting for subscribers now", depth.bytes as f64);
         self.gauge("outbox_bytes_slowest", "Bytes waiting for the slowest subscriber now", depth.max_bytes as f64);
         self.gauge("ingest_waiting", "Connections that wait in line for room in the journal now", services.intake.waiting() as f64);
-        let bodies = services.config.limits.max_buffered_bytes - services.bodies.available_permits();
-        self.gauge("http_buffered_bytes", "Bytes that the bodies of requests under way hold", bodies as f64);
+        let (token, open) = (services.bodies.held(Sender::Token), services.bodies.held(Sender::Open));
+        self.gauge("http_buffered_bytes", "Bytes that the bodies of requests under way with a token hold", token as f64);
+        self.gauge("http_open_buffered_bytes", "Bytes that the bodies of requests under way without a token hold", open as f64);
+        self.gauge("tcp_connections", "TCP connections open now", services.tcp.open() as f64);
+        self.gauge("tcp_connections_max", "Most TCP connections that may be open", services.tcp.most() as f64);
+        self.gauge("tcp_waiting", "TCP connections that have not sent a whole request yet", services.tcp.waiting() as f64);
+        self.gauge("socketio_joining", "Socket.IO sessions that have not joined the namespace yet", services.joining.taken() as f64);
         self.gauge(
             "rate_remembered",
             "Tokens and addresses remembered for rate limits, once per limit",
@@ -301,6 +310,9 @@ impl Readings {
             self.0.push(Reading { name, help, counts, values });
         };
         each("pipeline_running", "Whether the pipeline takes samples in", false, &|s| f64::from(u8::from(s.state == RunState::Running)));
+        each("pipeline_failed", "Whether the pipeline broke and stands still", false, &|s| {
+            f64::from(u8::from(s.state == RunState::Failed))
+        });
         each("pipeline_samples", "Samples the pipeline's source took", true, &|s| s.samples_taken as f64);
         each("pipeline_results", "Final results", true, &|s| s.results.settled as f64);
         each("pipeline_corrections", "Results made anew because of late rows", true, &|s| s.results.corrections as f64);

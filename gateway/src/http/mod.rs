@@ -6,7 +6,9 @@
 mod access;
 mod alarms;
 mod asyncapi;
+mod bodies;
 mod channels;
+mod connection;
 mod content_encoding;
 mod cors;
 mod docs;
@@ -56,9 +58,12 @@ use slipstream_protocol::{ErrorCode, token::Claims};
 use warp::{Filter, filters::BoxedFilter, path::FullPath};
 
 pub(crate) use access::refused;
+pub(crate) use bodies::{Bodies, Sender, Uncollected, collect};
+pub(crate) use connection::{AddressPlace, AnyBody, DoorStream, OpenConnection, OpenConnections, PerAddress, boxed};
 pub use cors::RefusedOrigins;
 pub(crate) use cors::{PageOrigin, allow as allow_origin};
 pub use frame::Frame;
+pub(crate) use frame::panic_text;
 pub(crate) use health::Health;
 pub(crate) use negotiate::takes_gzip;
 pub(crate) use routing::{Origin, Route, RoutedRequest};

@@ -29,7 +29,7 @@ impl ClientAddress {
 
     /// What is limited: an IPv4 address, or the /64 network of an IPv6 one, of which a single host has
     /// as many as it likes. `None` for this machine itself, which is not limited by address.
-    pub(super) fn network(self) -> Option<IpAddr> {
+    pub(crate) fn network(self) -> Option<IpAddr> {
         let address = self.0.filter(|address| !address.is_loopback())?;
         Some(match address {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),

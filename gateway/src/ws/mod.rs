@@ -9,6 +9,7 @@ mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod handshake;
+mod presence;
 mod session;
 mod telemetry;
 mod writer;
@@ -28,7 +29,7 @@ use crate::{
     app::Services,
     auth::{Credential, Registered},
     http::{
-        Origin, Route, RoutedRequest,
+        AddressPlace, DoorStream, OpenConnection, Origin, Peer, Route, RoutedRequest,
         reply::{ApiError, ApiResult},
     },
     percent,
@@ -47,6 +48,8 @@ struct Admission {
     handshake: Handshake,
     publisher: Option<PublisherId>,
     level: AckLevel,
+    /// Its place among the connections of the address that a proxy forwards.
+    _place: Option<AddressPlace>,
 }
 
 /// `GET /ws`.
@@ -58,7 +61,8 @@ async fn open(request: RoutedRequest) -> ApiResult {
     if let Some(refusal) = handshake::other_version(&headers, services.clock.now()) {
         return Ok(refusal);
     }
-    let admission = admit(&services, &query, &headers, address).await?;
+    let place = forwarded(&services, peer, address)?;
+    let admission = Admission { _place: place, ..admit(&services, &query, &headers, address).await? };
     if services.connections.is_draining() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is draining, come back in a moment"));
     }
@@ -71,13 +75,26 @@ async fn open(request: RoutedRequest) -> ApiResult {
     tasks.spawn(
         async move {
             match take_stream(on_upgrade).await {
-                Ok((stream, already_read)) => session::run(services, number, admission, stream, &already_read).await,
+                Ok((stream, open, already_read)) => {
+                    session::run(services, number, admission, stream, &already_read).await;
+                    drop(open);
+                }
                 Err(reason) => tracing::debug!(reason, "the connection was not upgraded"),
             }
         }
         .instrument(span),
     );
     Ok(response)
+}
+
+/// A place for one more connection of the address that a proxy forwards; others are counted as they are accepted.
+fn forwarded(services: &Services, peer: Option<Peer>, address: ClientAddress) -> Result<Option<AddressPlace>, ApiError> {
+    if peer.is_none_or(|peer| ClientAddress::of(Some(peer.0.ip()), None, &[]) == address) {
+        return Ok(None);
+    }
+    let place = services.forwarded.enter(address);
+    let message = "this address has as many connections open as it may (limits.max_connections_per_address)";
+    place.map(Some).ok_or_else(|| ApiError::new(ErrorCode::Busy, message))
 }
 
 /// Token first: who may not enter learns nothing else.
@@ -102,16 +119,17 @@ async fn admit(services: &Services, query: &str, headers: &HeaderMap, address: C
     let token = services.rates.token(&credential.claims.sub);
     let registered = services.revocations.register(&credential, &services.connections.stop_reading);
     let Credential { claims, expires_at, .. } = credential;
-    Ok(Admission { claims, expires_at, registered, token, handshake, publisher, level })
+    Ok(Admission { claims, expires_at, registered, token, handshake, publisher, level, _place: None })
 }
 
 fn level_of(text: &str) -> Option<AckLevel> {
     [AckLevel::Received, AckLevel::Durable, AckLevel::Stored].into_iter().find(|l| l.as_str() == text)
 }
 
-/// The raw stream below the HTTP stack, and what was already read from it.
-async fn take_stream(on_upgrade: OnUpgrade) -> Result<(TcpStream, bytes::Bytes), &'static str> {
+/// The raw stream below the HTTP stack, its place among the open connections, and what was already read from it.
+async fn take_stream(on_upgrade: OnUpgrade) -> Result<(TcpStream, Arc<OpenConnection>, bytes::Bytes), &'static str> {
     let upgraded = on_upgrade.await.map_err(|_| "the peer was gone before the upgrade")?;
-    let parts = upgrade::downcast::<TokioIo<TcpStream>>(upgraded).map_err(|_| "not a plain TCP stream")?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    let parts = upgrade::downcast::<TokioIo<DoorStream>>(upgraded).map_err(|_| "not a plain TCP stream")?;
+    let (stream, open) = parts.io.into_inner().into_parts();
+    Ok((stream, open, parts.read_buf))
 }

@@ -1,0 +1,309 @@
+//! How many TCP connections may be open, of one address and altogether.
+//!
+//! The total stays below the limit of file descriptors, so that stores and journal have theirs. At the
+//! total the connection that has waited longest for its first request makes space. Where every
+//! connection is at work, a few more are let in, for `/health` alone; the rest is closed at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use tokio::sync::Notify;
+
+use crate::{config::LimitsConfig, rate::ClientAddress};
+
+/// Descriptors kept for everything else: this share of the limit, and at least so many.
+const KEPT_SHARE: usize = 8;
+const KEPT_LEAST: usize = 64;
+/// Most connections where no number is configured, however many descriptors there are.
+const MOST_BY_DEFAULT: usize = 65_536;
+
+/// Why a connection was not taken, or ended by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its address has as many as it may.
+    Address,
+    /// All places are taken by connections at work.
+    Total,
+    /// There were no descriptors left.
+    Descriptors,
+    /// It gave way to a newer one before it had sent a request.
+    GaveWay,
+    /// It sent no whole request head in time.
+    NoHead,
+    /// Nothing happened on it for long.
+    Idle,
+    /// It did not take what was sent to it.
+    Stalled,
+}
+
+impl Ended {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Total => "total",
+            Self::Descriptors => "descriptors",
+            Self::GaveWay => "gave_way",
+            Self::NoHead => "no_head",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// Counts what is there of each address.
+#[derive(Debug, Default)]
+pub(crate) struct PerAddress {
+    /// Most of one address; 0: no bound.
+    most: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One of the places of an address; given back on drop.
+#[derive(Debug)]
+pub(crate) struct AddressPlace(Option<(Arc<PerAddress>, IpAddr)>);
+
+impl PerAddress {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, counts: Mutex::default() })
+    }
+
+    /// A place for one more of `address`; `None` where it has all its places. This machine has no bound.
+    pub(crate) fn enter(self: &Arc<Self>, address: ClientAddress) -> Option<AddressPlace> {
+        let Some(network) = address.network().filter(|_| self.most > 0) else { return Some(AddressPlace(None)) };
+        let mut counts = self.counts.lock();
+        let count = counts.entry(network).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPlace(Some((self.clone(), network))))
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let Some((shared, network)) = self.0.take() else { return };
+        let mut counts = shared.counts.lock();
+        if let Some(count) = counts.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&network);
+            }
+        }
+    }
+}
+
+/// Every TCP connection of the server.
+pub(crate) struct OpenConnections {
+    total: usize,
+    spare: usize,
+    by_address: Arc<PerAddress>,
+    proxies: Vec<IpAddr>,
+    state: Mutex<State>,
+    ended: Family<ReasonLabel, Counter>,
+}
+
+#[derive(Default)]
+struct State {
+    open: usize,
+    next: u64,
+    /// Connections that have sent no request yet, oldest first.
+    waiting: BTreeMap<u64, Arc<Notify>>,
+}
+
+/// One connection; it is counted until this is dropped.
+pub(crate) struct OpenConnection {
+    shared: Arc<OpenConnections>,
+    _place: AddressPlace,
+    number: u64,
+    /// Whether it is let in for `/health` alone.
+    pub(crate) crowded: bool,
+    /// Tells it to give way.
+    pub(crate) give_way: Arc<Notify>,
+}
+
+impl OpenConnections {
+    /// Bounds as configured, under a limit of `descriptors`.
+    pub(crate) fn new(limits: &LimitsConfig, proxies: &[IpAddr], descriptors: usize) -> Arc<Self> {
+        let kept = (descriptors / KEPT_SHARE).max(KEPT_LEAST);
+        let possible = descriptors.saturating_sub(kept).max(1);
+        let total = match limits.max_connections {
+            0 => possible.min(MOST_BY_DEFAULT),
+            most => most.min(possible),
+        };
+        Arc::new(Self {
+            total,
+            spare: kept / 4,
+            by_address: PerAddress::new(limits.max_connections_per_address),
+            proxies: proxies.to_vec(),
+            state: Mutex::default(),
+            ended: Family::default(),
+        })
+    }
+
+    /// Lets a connection in, or says why not.
+    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<OpenConnection, Ended> {
+        // A proxy's connections are those of many; it forwards whose they are with each request.
+        let is_proxy = self.proxies.contains(&peer.to_canonical());
+        let address = if is_proxy { ClientAddress::default() } else { ClientAddress::of(Some(peer), None, &[]) };
+        let place = self.by_address.enter(address).ok_or(Ended::Address).inspect_err(|why| self.count(*why))?;
+        let mut state = self.state.lock();
+        let mut crowded = false;
+        if state.open >= self.total {
+            match state.waiting.pop_first() {
+                Some((_, oldest)) => oldest.notify_one(),
+                None => crowded = true,
+            }
+            if state.open >= self.total + self.spare {
+                drop(state);
+                self.count(Ended::Total);
+                return Err(Ended::Total);
+            }
+        }
+        let give_way = Arc::<Notify>::default();
+        state.open += 1;
+        state.next += 1;
+        let number = state.next;
+        if !crowded {
+            state.waiting.insert(number, give_way.clone());
+        }
+        drop(state);
+        Ok(OpenConnection { shared: self.clone(), _place: place, number, crowded, give_way })
+    }
+
+    /// Has the connection that waited longest for its first request give way, if there is one: descriptors ran out.
+    pub(crate) fn make_space(&self) {
+        self.count(Ended::Descriptors);
+        if let Some((_, oldest)) = self.state.lock().waiting.pop_first() {
+            oldest.notify_one();
+        }
+    }
+
+    /// Connections open now.
+    pub(crate) fn open(&self) -> usize {
+        self.state.lock().open
+    }
+
+    /// Most that may be open.
+    pub(crate) const fn most(&self) -> usize {
+        self.total
+    }
+
+    /// Connections that have not sent a whole request yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
+    /// Counts a connection that was refused or ended.
+    pub(crate) fn count(&self, why: Ended) {
+        self.ended.get_or_create(&ReasonLabel { reason: why.as_str() }).inc();
+    }
+
+    /// How many were refused or ended for this reason.
+    #[cfg(test)]
+    pub(crate) fn counted(&self, why: Ended) -> u64 {
+        self.ended.get_or_create(&ReasonLabel { reason: why.as_str() }).get()
+    }
+
+    /// Makes its counter known to `registry`.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help = "TCP connections refused, or ended by the server for lack of a request, of activity or of a reader, by reason";
+        registry.register("tcp_ended", help, self.ended.clone());
+    }
+}
+
+impl OpenConnection {
+    /// Its first request has arrived: it gives way to no other.
+    pub(crate) fn has_begun(&self) {
+        self.shared.state.lock().waiting.remove(&self.number);
+    }
+
+    /// Counts why it ends.
+    pub(crate) fn count(&self, why: Ended) {
+        self.shared.count(why);
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.open -= 1;
+        state.waiting.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn bounds(total: usize, per_address: usize, descriptors: usize) -> Arc<OpenConnections> {
+        let limits = crate::config::Config::default().limits;
+        let limits = LimitsConfig { max_connections: total, max_connections_per_address: per_address, ..limits };
+        OpenConnections::new(&limits, &["10.0.0.9".parse().unwrap()], descriptors)
+    }
+
+    fn from(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_total_leaves_descriptors_for_the_stores() {
+        assert_eq!(bounds(0, 0, 1_024).most(), 896);
+        assert_eq!(bounds(0, 0, 300).most(), 236);
+        assert_eq!(bounds(5_000, 0, 1_024).most(), 896, "no more than there are descriptors for");
+        assert_eq!(bounds(100, 0, 1_024).most(), 100);
+        assert_eq!(bounds(0, 0, 1 << 20).most(), MOST_BY_DEFAULT);
+    }
+
+    #[test]
+    fn the_oldest_connection_without_a_request_gives_way_and_one_at_work_does_not() {
+        let open = bounds(3, 0, 1_024);
+        let [first, second, third] = [0; 3].map(|_| open.enter(from("127.0.0.1")).unwrap());
+        first.has_begun();
+        let fourth = open.enter(from("127.0.0.1")).unwrap();
+        assert!(!fourth.crowded && second.give_way.notified().now_or_never().is_some(), "the oldest that waits");
+        assert!(first.give_way.notified().now_or_never().is_none());
+        drop(second);
+        third.has_begun();
+        fourth.has_begun();
+        let last: Vec<_> = (0..open.spare).map(|_| open.enter(from("127.0.0.1")).unwrap()).collect();
+        assert!(last.iter().all(|c| c.crowded), "all are at work");
+        assert_eq!(open.enter(from("127.0.0.1")).err(), Some(Ended::Total));
+        assert_eq!(open.counted(Ended::Total), 1);
+        drop((last, fourth));
+        assert!(!open.enter(from("127.0.0.1")).unwrap().crowded);
+        drop((first, third));
+        assert_eq!((open.open(), open.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn an_address_has_its_bound_and_this_machine_and_proxies_have_none() {
+        let open = bounds(0, 2, 1_024);
+        let mine: Vec<_> = (0..2).map(|_| open.enter(from("203.0.113.7")).unwrap()).collect();
+        assert_eq!(open.enter(from("203.0.113.7")).err(), Some(Ended::Address));
+        assert!(open.enter(from("203.0.113.8")).is_ok());
+        for address in ["127.0.0.1", "10.0.0.9"] {
+            let many: Vec<_> = (0..10).map(|_| open.enter(from(address))).collect();
+            assert!(many.iter().all(Result::is_ok), "{address}");
+        }
+        drop(mine);
+        assert!(open.enter(from("203.0.113.7")).is_ok());
+        assert!(open.by_address.counts.lock().is_empty(), "addresses are forgotten");
+    }
+}
