@@ -6,11 +6,14 @@ use slipstream_actors::{
     ActorSystem, Router, SystemConfig,
     ports::{Clock, JournalError, RecordsError, SeriesError, SeriesStore},
 };
-use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Counters, Services, SystemClock, heartbeat,
+    Counters, Services, SystemClock, descriptors, heartbeat,
     listen::{ListenError, Reserved},
     private::make_private,
     snapshot::{self, SnapshotFile},
@@ -20,7 +23,7 @@ use crate::{
     coach::Coaching,
     config::{Config, Secret},
     data_folder::{self, DataFolderError},
-    http::{self, Listening},
+    http::{self, Bodies, Listening, OpenConnections, PerAddress},
     ingest::{DecoderPool, Intake, Ledger},
     journal::{EmbeddedJournal, JournalConfig},
     media::FrameStore,
@@ -37,6 +40,7 @@ use crate::{
         self, SeriesConfig,
         writer::{SeriesWriter, SeriesWriterConfig},
     },
+    socketio::Joining,
     voice::Voice,
     ws::Connections,
 };
@@ -84,6 +88,9 @@ impl StartError {
         }
     }
 }
+
+/// Least time for the last sync of the journal and of each store, however late the drain is.
+const LAST_SYNC: Duration = Duration::from_secs(2);
 
 /// A running server. Dropping it without [`RunningServer::shutdown`] leaves nothing flushed but what
 /// was acknowledged.
@@ -169,7 +176,10 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         decoders: DecoderPool::new(config.decoder_limits()),
         intake,
         rates: RateLimits::new(&config.rate, config.limits.max_batch),
-        bodies: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
+        bodies: Bodies::new(&config.limits),
+        tcp: OpenConnections::new(&config.limits, &config.rate.proxies, descriptors::descriptor_limit()),
+        forwarded: PerAddress::new(config.limits.max_connections_per_address),
+        joining: Joining::default(),
         replays: Replays::new(&config.data_dir, &router.views().sessions()),
         what_ifs: WhatIfs::default(),
         connections: Connections::default(),
@@ -262,10 +272,12 @@ impl RunningServer {
         let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         tracing::info!("draining");
         services.connections.stop_reading();
-        services.bus.close().await;
+        if timeout(left() / 4, services.bus.close()).await.is_err() {
+            tracing::warn!("the Socket.IO clients did not close in time");
+        }
         // A client that stalls in the middle of a request or an answer must not cost the others their share.
         listening.stop(left() / 2).await;
-        let routed = tokio::time::timeout(left() / 2, services.intake.close()).await.is_ok();
+        let routed = timeout(left() / 2, services.intake.close()).await.is_ok();
         saving.abort();
         services.trainings.close(left() / 2).await;
         services.pipelines.stop(left() / 2).await;
@@ -274,20 +286,24 @@ impl RunningServer {
         if let Some(state) = state.filter(|_| routed) {
             snapshot::save_drained(&services.journal, &snapshots, state, left()).await;
         }
-        if tokio::time::timeout(left(), services.connections.close()).await.is_err() {
+        if timeout(left(), services.connections.close()).await.is_err() {
             tracing::warn!(open = services.connections.open(), "some connections did not close in time");
         }
         let (journal, share) = (services.journal.clone(), left());
         futures_util::future::join_all(services.writers.iter().map(|writer| writer.flush(share))).await;
         // It waits for the disk.
-        if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
-            tracing::error!("closing the journal panicked");
+        match timeout(left().max(LAST_SYNC), tokio::task::spawn_blocking(move || journal.close())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("closing the journal panicked"),
+            Err(_) => tracing::error!("the disk did not take the end of the journal in time; what was acknowledged is on it"),
         }
         // Both leave nothing behind in write-ahead logs: a copy of the folder is a backup.
-        if tokio::time::timeout(left(), services.series.close()).await.is_err() {
+        if timeout(left().max(LAST_SYNC), services.series.close()).await.is_err() {
             tracing::warn!("the time-series store did not close in time; its write-ahead log belongs to it");
         }
-        services.records.close().await;
+        if timeout(left().max(LAST_SYNC), services.records.close()).await.is_err() {
+            tracing::warn!("the database of records did not close in time; its write-ahead log belongs to it");
+        }
         tracing::info!("stopped");
     }
 }

@@ -64,11 +64,12 @@ pub(super) fn run(args: &DemoArgs) -> Outcome {
     // A demo is driven by whoever finds it.
     config.rl.open = true;
     super::logging::start(&config)?;
+    app::raise_descriptor_limit();
     super::runtime()?.block_on(async {
         let stop = super::signals::stop()?;
         let server = app::start(config).await?;
         let driven = drive(args, &server, stop).await;
-        server.shutdown().await;
+        super::signals::drain(server).await;
         let report = driven?;
         tracing::info!("the cars have stopped: {}", words(&report));
         if let Ended::Failed(reason) = report.outcome {

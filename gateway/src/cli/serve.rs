@@ -1,5 +1,7 @@
 //! `slipstream serve`
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::{Outcome, exit::Exit};
@@ -7,6 +9,9 @@ use crate::{
     app,
     config::{self, Flags},
 };
+
+/// How long what still runs after the drain may take to end.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 const ABOUT: &str = "\
 Examples:
@@ -28,11 +33,16 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = config::resolve(&args.flags)?;
     super::logging::start(&config)?;
     app::follow_clock_offset();
-    super::runtime()?.block_on(async {
+    app::raise_descriptor_limit();
+    let runtime = super::runtime()?;
+    let outcome = runtime.block_on(async {
         let stop = super::signals::stop()?;
         let server = app::start(config).await?;
         stop.cancelled().await;
-        server.shutdown().await;
+        super::signals::drain(server).await;
         Ok(Exit::Done)
-    })
+    });
+    // Tasks that wait for a client or a disk must not keep the process.
+    runtime.shutdown_timeout(AFTERWARDS);
+    outcome
 }
