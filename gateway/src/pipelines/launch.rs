@@ -89,7 +89,7 @@ impl Pipelines {
             orders: received,
             commands: asked,
         };
-        entry.running = Some(Running { orders, commands, task: tokio::spawn(runner.run()) });
+        entry.running = Some(Running { orders, commands, task: tokio::spawn(runner.watched()) });
     }
 
     /// From the last checkpoint; where the journal does not reach back to it, anew from where it does; where there is none, from now.

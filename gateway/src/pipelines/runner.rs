@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use slipstream_actors::{
     Router,
@@ -92,8 +93,24 @@ pub(crate) fn stopwatch() -> u64 {
     BEGAN.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
 }
 
+/// Waits for a pipeline's task, and notes its panic.
+async fn watched(name: &str, stats: &Mutex<PipelineStats>, task: impl Future<Output = ()>) {
+    let Err(panic) = AssertUnwindSafe(task).catch_unwind().await else { return };
+    let reason = crate::http::panic_text(&*panic);
+    tracing::error!(pipeline = name, reason, "the pipeline's task panicked; it stands still: resume or replace it");
+    let mut stats = stats.lock();
+    stats.state = RunState::Failed;
+    stats.failure = Some(format!("its task panicked: {reason}"));
+}
+
 impl Runner {
-    pub(super) async fn run(mut self) {
+    /// Runs to the end. Where the task itself panics, the pipeline stands still as one that failed: what was saved last is good.
+    pub(super) async fn watched(self) {
+        let (name, stats) = (self.name.clone(), self.stats.clone());
+        watched(&name, &stats, self.run()).await;
+    }
+
+    async fn run(mut self) {
         self.pipeline.measure_with(stopwatch);
         let idle = self.pipeline.spec().time.watermark.idle;
         let mut heard = Instant::now();
@@ -286,5 +303,22 @@ impl Runner {
         stats.checkpoint = self.saved;
         stats.lag_records = self.journal.position().saturating_sub(self.done);
         stats.waiting_batches = self.waiting();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pipeline_whose_task_panics_is_seen_to_have_failed() {
+        let stats = Mutex::new(PipelineStats::default());
+        watched("p", &stats, async { panic!("a fault of the task") }).await;
+        let PipelineStats { state, failure, .. } = stats.lock().clone();
+        assert_eq!(state, RunState::Failed);
+        assert!(failure.as_ref().is_some_and(|why| why.contains("a fault of the task")), "{failure:?}");
+        let stats = Mutex::new(PipelineStats::default());
+        watched("p", &stats, async {}).await;
+        assert_eq!(stats.lock().state, RunState::Running, "one that ends as it was told is none that failed");
     }
 }

@@ -22,6 +22,7 @@ use super::{
     acks::{Acks, Broken, Kept},
     frames::{FrameReader, Incoming},
     level_of,
+    presence::{Presence, panicked},
     telemetry::Gathered,
     writer,
 };
@@ -85,10 +86,15 @@ pub(super) struct Session {
 
 /// Serves one upgraded connection until it ends.
 pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admission, stream: TcpStream, already_read: &[u8]) {
-    services.counters.ws_opened.inc();
-    services.counters.ws_connections.inc();
-    tracing::debug!(format = ?admission.handshake.format, "open");
-    let outbox = Outbox::new(admission.handshake.format, services.config.outbox_limits());
+    let format = admission.handshake.format;
+    tracing::debug!(?format, "open");
+    let outbox = Outbox::new(format, services.config.outbox_limits());
+    let presence = Presence::begin(services.clone(), number, outbox.clone());
+    presence.watch(begin(services, number, admission, outbox, stream, already_read)).await;
+    tracing::debug!("gone");
+}
+
+async fn begin(services: Arc<Services>, number: u64, admission: Admission, outbox: Arc<Outbox>, stream: TcpStream, already_read: &[u8]) {
     let (read, write) = stream.into_split();
     let writer = tokio::spawn(writer::run(write, outbox.clone(), services.clone()));
     let publisher = match &admission.publisher {
@@ -118,9 +124,6 @@ pub(super) async fn run(services: Arc<Services>, number: u64, admission: Admissi
         outbox,
     };
     session.serve(read, frames, writer).await;
-    services.connections.forget(number);
-    services.counters.ws_connections.dec();
-    tracing::debug!("gone");
 }
 
 impl Session {
@@ -141,7 +144,7 @@ impl Session {
                 let close = self.services.connections.close.clone();
                 tokio::select! {
                     () = close.cancelled() => self.outbox.close(CloseCode::GoingAway),
-                    _ = &mut writer => return,
+                    ended = &mut writer => return self.writer_ended(ended),
                 }
             }
         }
@@ -149,9 +152,8 @@ impl Session {
             tracing::warn!("promises were still open when the connection ended; the publisher will send again");
         }
         // The writer gives up by itself on a peer that does not read.
-        if writer.await.is_err() {
-            tracing::error!("the writer panicked");
-        }
+        let ended = writer.await;
+        self.writer_ended(ended);
         if !matches!(end, End::Gone) {
             linger(&read).await;
         }
@@ -167,7 +169,10 @@ impl Session {
             let wake = self.next_deadline();
             tokio::select! {
                 () = stop.cancelled() => return self.stopped(),
-                _ = &mut *writer => return End::Closed,
+                ended = &mut *writer => {
+                    self.writer_ended(ended);
+                    return End::Closed;
+                }
                 kept = self.acks.next(), if !self.acks.is_empty() => {
                     if let Err(end) = self.promise_kept(kept) {
                         return end;
@@ -190,6 +195,14 @@ impl Session {
     /// Why it was told to stop: the server drains, or this connection's token was revoked.
     pub(super) fn stopped(&self) -> End {
         if self.services.connections.is_draining() { End::Draining } else { End::Revoked }
+    }
+
+    /// Notes a writer that panicked: nothing reaches the peer any more.
+    fn writer_ended(&mut self, ended: Result<(), tokio::task::JoinError>) {
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            panicked(&self.services, "ws_writer", &*panic);
+            self.outbox.close(CloseCode::Internal);
+        }
     }
 
     fn read(&mut self, read: &OwnedReadHalf, frames: &mut FrameReader) -> Result<(), End> {
