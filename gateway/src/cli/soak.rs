@@ -66,7 +66,7 @@ pub(super) struct SoakArgs {
     rate: f64,
 
     /// Only these: kill, terminate, freeze, sink-away, database-away, disk-full, torn-tail, cut, stall, clock-back, clock-ahead,
-    /// relay-kill
+    /// relay-kill, silent, body-flood
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = fault)]
     faults: Vec<Fault>,
 

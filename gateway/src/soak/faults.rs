@@ -16,6 +16,7 @@ use super::{
     report::{Injected, Report},
     server::Server,
     spooling::SpoolingAgent,
+    strangers,
     subscriber::{Kind, Subscriber},
 };
 
@@ -46,11 +47,15 @@ pub enum Fault {
     ClockAhead,
     /// `kill -9` of the relay agent with a spool, and a start.
     RelayKill,
+    /// Strangers connect and send nothing, or half a request.
+    Silent,
+    /// Strangers send bodies that do not end.
+    BodyFlood,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::Terminate,
         Self::Freeze,
@@ -63,6 +68,8 @@ impl Fault {
         Self::ClockBack,
         Self::ClockAhead,
         Self::RelayKill,
+        Self::Silent,
+        Self::BodyFlood,
     ];
 
     /// Its name on the command line and in reports.
@@ -80,6 +87,8 @@ impl Fault {
             Self::ClockBack => "clock-back",
             Self::ClockAhead => "clock-ahead",
             Self::RelayKill => "relay-kill",
+            Self::Silent => "silent",
+            Self::BodyFlood => "body-flood",
         }
     }
 }
@@ -253,6 +262,14 @@ impl Injector {
                 let lead = Duration::from_secs(self.rng.random_range(120..900));
                 let count = self.rng.random_range(1..30);
                 stage.clocks.send_ahead(lead, count).await
+            }
+            Fault::Silent => {
+                let length = self.millis(500..4_000);
+                strangers::silence(&stage.server, length, report).await
+            }
+            Fault::BodyFlood => {
+                let length = self.millis(500..4_000);
+                strangers::flood(&stage.server, length, report).await
             }
             Fault::RelayKill => {
                 let away = self.millis(0..3_000);

@@ -24,6 +24,7 @@ mod server;
 mod setup;
 mod spooling;
 mod stores;
+mod strangers;
 mod subscriber;
 
 use std::{path::PathBuf, time::Duration};
