@@ -85,10 +85,15 @@ impl Process {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// SIGTERM.
+    pub(super) fn signal(&self) {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
     /// SIGTERM. Returns how it ended and after how long.
     pub(super) async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        self.signal();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status, asked.elapsed());
