@@ -49,7 +49,7 @@ async fn behind_a_pooler_that_pools_by_transaction_everything_is_stored_and_a_re
     // Many at once bring the schema up to date once.
     let Some(fresh) = Postgres::start() else { return };
     let Some(pooler) = PgBouncer::start(&fresh) else { return };
-    for records in join_all((0..6).map(|_| SqlRecords::postgres(&pooler.url()))).await {
+    for records in join_all((0..6).map(|_| async { SqlRecords::postgres(&pooler.url()).await })).await {
         records.unwrap().ping().await.unwrap();
     }
 }
