@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use super::print::{self, err};
-use crate::config::ConfigError;
+use crate::{config::ConfigError, relay::source::SourceError, transfer::TransferError};
 
 /// Failed while running.
 pub(super) const FAILED: u8 = 1;
@@ -81,8 +81,19 @@ fn without_number(text: &str) -> String {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    let usage = error.chain().any(|e| e.is::<Usage>() || e.is::<ConfigError>());
+    let usage = error.chain().any(|e| e.is::<Usage>() || e.is::<ConfigError>() || is_about_a_file(e));
     if usage { USAGE } else { FAILED }
+}
+
+/// Whether a file does not say what it holds: the command line has to.
+fn is_about_a_file(error: &(dyn std::error::Error + 'static)) -> bool {
+    let source = |error: &SourceError| matches!(error, SourceError::Layout { .. });
+    error.downcast_ref::<SourceError>().is_some_and(source)
+        || error.downcast_ref::<TransferError>().is_some_and(|error| match error {
+            TransferError::Source(error) => source(error),
+            TransferError::NoFormat { .. } | TransferError::Layout { .. } => true,
+            _ => false,
+        })
 }
 
 #[cfg(test)]
@@ -103,6 +114,11 @@ mod tests {
     fn wrong_usage_is_told_apart_from_failure_even_with_context() {
         assert_eq!(code_of(&anyhow::Error::new(Usage("no".into())).context("while reading")), USAGE);
         assert_eq!(code_of(&anyhow::Error::new(ConfigError::SetForm("x".into()))), USAGE);
+        let layout = SourceError::Layout { name: "x.csv".into(), reason: "no time column".into() };
+        assert_eq!(code_of(&anyhow::Error::new(layout.clone())), USAGE);
+        assert_eq!(code_of(&anyhow::Error::new(TransferError::Source(layout))), USAGE);
+        assert_eq!(code_of(&anyhow::Error::new(TransferError::NoFormat { file: "x".into() })), USAGE);
+        assert_eq!(code_of(&anyhow::Error::new(SourceError::Read { name: "x".into(), reason: "gone".into() })), FAILED);
         assert_eq!(code_of(&anyhow::anyhow!("broken")), FAILED);
     }
 }

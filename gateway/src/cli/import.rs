@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
-use super::{Outcome, access, exit::Exit, print::out, progress::Progress};
+use super::{
+    Outcome, access,
+    exit::{Exit, Usage},
+    print::out,
+    progress::Progress,
+    table::TableArgs,
+};
 use crate::{
     config::{self, Flags},
     data_folder,
@@ -55,6 +61,9 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     signals: Vec<String>,
 
+    #[command(flatten, next_help_heading = "Reading")]
+    table: TableArgs,
+
     #[command(flatten, next_help_heading = "Settings")]
     flags: Flags,
 }
@@ -66,13 +75,16 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
     let defaults = ImportOptions::new(args.start.unwrap_or_else(|| now.minus(std::time::Duration::from_secs(86_400))));
     let options = ImportOptions {
         format: args.format,
-        read: ReadOptions {
-            map: args.map.clone(),
-            vehicle: args.vehicle.clone(),
-            session: args.session.clone(),
-            signals: args.signals.clone(),
-            ..defaults.read
-        },
+        read: args
+            .table
+            .told(ReadOptions {
+                map: args.map.clone(),
+                vehicle: args.vehicle.clone(),
+                session: args.session.clone(),
+                signals: args.signals.clone(),
+                ..defaults.read
+            })
+            .map_err(Usage)?,
     };
     data_folder::check(&config.data_dir)?;
     super::runtime()?.block_on(async {
@@ -92,7 +104,7 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
             store.close().await;
             let report = report?;
             print(store.name(), &report);
-            if report.skipped + report.points.rejected > 0 {
+            if report.skipped + report.points.rejected + report.flaws > 0 {
                 exit = Exit::Partial;
             }
         }
@@ -110,5 +122,8 @@ fn print(store: &str, report: &ImportReport) {
     }
     for problem in &report.problems {
         out!("  line {}: {}", problem.line, problem.reason);
+    }
+    for remark in &report.remarks {
+        out!("  {remark}");
     }
 }

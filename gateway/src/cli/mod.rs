@@ -20,6 +20,7 @@ mod rl;
 mod serve;
 mod signals;
 mod soak;
+mod table;
 mod tail;
 mod token;
 mod user;

@@ -1,25 +1,27 @@
 //! `slipstream pipeline`
 
 use std::{
+    fmt::Write as _,
     io::{BufWriter, Write},
     path::PathBuf,
 };
 
 use clap::{Args, Subcommand};
-use slipstream_engine::pipeline::{Pipeline, RowKind, Surroundings, operators::OPERATORS};
+use slipstream_engine::pipeline::{Pipeline, RowKind, Surroundings, flow::StepStats, operators::OPERATORS};
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{
     Outcome, access,
     exit::{Exit, Usage},
     print::{err, out},
+    table::TableArgs,
 };
 use crate::{
     pipelines::{
         document::{self, DocumentError},
         tables, told,
     },
-    relay::source::{ColumnMap, Item, ReadOptions, Source, Start},
+    relay::source::{ColumnMap, Item, ReadOptions, Remark, Source, Start},
 };
 
 const EXAMPLES: &str = "\
@@ -29,8 +31,12 @@ Examples:
   slipstream pipeline try ten-seconds.toml --data race.csv.gz --late --early
   slipstream pipeline operators
 
-`try` prints one JSON object per result on standard output, and what each step did on standard
-error. It touches no server.";
+`try` reads the recording by time (--file-order as it is) and prints one JSON object per result on
+standard output, and what each step did on standard error. It ends with 3 where rows were skipped or
+came too late. It touches no server.";
+
+/// Reasons of skipped rows that are spelled out.
+const REASONS: usize = 5;
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -83,6 +89,13 @@ struct TryArgs {
     /// Where relative times (t_s) count from, RFC 3339
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
     start: Timestamp,
+
+    /// In file order instead of by time
+    #[arg(long)]
+    file_order: bool,
+
+    #[command(flatten, next_help_heading = "Reading")]
+    table: TableArgs,
 
     /// Read only so many samples
     #[arg(long, value_name = "COUNT")]
@@ -146,28 +159,57 @@ fn try_out(args: &TryArgs) -> Outcome {
         map: args.map.clone(),
         vehicle: args.vehicle.clone(),
         session: args.session.clone(),
+        sort: !args.file_order,
         ..ReadOptions::new(Start::Relative(args.start))
     };
+    let read = args.table.told(read).map_err(Usage)?;
+    let mut account = Account::default();
+    match feed(&mut pipeline, args, &read, &mut account) {
+        // Nobody reads what is left, as after `| head`.
+        Err(error) if error.chain().any(is_closed_pipe) => return Ok(Exit::Done),
+        fed => fed?,
+    }
+    Ok(summary(&pipeline, &account))
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// What became of a recording.
+#[derive(Debug, Default)]
+struct Account {
+    samples: u64,
+    skipped: u64,
+    /// The first reasons, with their lines.
+    examples: Vec<String>,
+    remarks: Vec<Remark>,
+}
+
+fn feed(pipeline: &mut Pipeline, args: &TryArgs, read: &ReadOptions, account: &mut Account) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let (mut taken, mut skipped) = (0_u64, 0_u64);
-    for item in Source::open(&args.data, &read, access::now)? {
+    for item in Source::open(&args.data, read, access::now)? {
         match item? {
             Item::Sample(sample) => {
                 pipeline.feed(&sample);
-                taken += 1;
-                print_new(&mut pipeline, args, &mut out)?;
+                account.samples += 1;
+                print_new(pipeline, args, &mut out)?;
             }
-            Item::Skipped(_) => skipped += 1,
+            Item::Skipped(skipped) => {
+                account.skipped += 1;
+                if account.examples.len() < REASONS {
+                    account.examples.push(format!("line {}: {}", skipped.line, skipped.reason));
+                }
+            }
+            Item::Remark(remark) => account.remarks.push(remark),
         }
-        if args.samples.is_some_and(|most| taken >= most) {
+        if args.samples.is_some_and(|most| account.samples >= most) {
             break;
         }
     }
     pipeline.finish();
-    print_new(&mut pipeline, args, &mut out)?;
-    out.flush()?;
-    summary(&pipeline, taken, skipped);
-    Ok(Exit::Done)
+    print_new(pipeline, args, &mut out)?;
+    Ok(out.flush()?)
 }
 
 fn print_new(pipeline: &mut Pipeline, args: &TryArgs, out: &mut impl Write) -> std::io::Result<()> {
@@ -188,20 +230,76 @@ fn print_new(pipeline: &mut Pipeline, args: &TryArgs, out: &mut impl Write) -> s
     Ok(())
 }
 
-fn summary(pipeline: &Pipeline, samples: u64, skipped: u64) {
-    err!("{samples} samples read, {} taken, {skipped} rows skipped; state {} bytes", pipeline.rows_in(), pipeline.state_bytes());
-    err!("{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}", "step", "in", "out", "late", "dropped", "state bytes", "ns a row");
+/// Tells on standard error what was done, and in words what was lost.
+fn summary(pipeline: &Pipeline, account: &Account) -> Exit {
+    let mut told = String::new();
+    let stats = pipeline.stats();
+    let _ = write_table(&mut told, pipeline, account);
+    let exit = write_losses(&mut told, &stats, account);
+    err!("{}", told.trim_end());
+    exit
+}
+
+fn write_table(out: &mut String, pipeline: &Pipeline, account: &Account) -> std::fmt::Result {
+    let (samples, skipped) = (account.samples, account.skipped);
+    writeln!(out, "{samples} samples read, {} taken, {skipped} rows skipped; state {} bytes", pipeline.rows_in(), pipeline.state_bytes())?;
+    writeln!(out, "{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}", "step", "in", "out", "late", "dropped", "state bytes", "ns a row")?;
     for step in pipeline.stats() {
         let nanos = step.nanos_p50.map_or_else(String::new, |n| n.to_string());
-        err!(
+        writeln!(
+            out,
             "{:24} {:>10} {:>10} {:>8} {:>8} {:>12} {:>9}",
-            step.name,
-            step.rows_in,
-            step.rows_out,
-            step.late,
-            step.dropped,
-            step.state_bytes,
-            nanos
-        );
+            step.name, step.rows_in, step.rows_out, step.late, step.dropped, step.state_bytes, nanos
+        )?;
+    }
+    Ok(())
+}
+
+fn write_losses(out: &mut String, stats: &[StepStats], account: &Account) -> Exit {
+    let mut lines = Vec::new();
+    let mut partial = account.skipped > 0;
+    if account.skipped > 0 {
+        lines.push(format!("{} rows of the file were skipped:", account.skipped));
+        lines.extend(account.examples.iter().map(|example| format!("    {example}")));
+        let more = account.skipped - account.examples.len() as u64;
+        if more > 0 {
+            lines.push(format!("    and {more} more"));
+        }
+    }
+    for step in stats.iter().filter(|step| step.late > 0) {
+        partial = true;
+        lines.push(format!(
+            "{} of {} rows came too late for step '{}' and are in no result; a longer time.delay or allowed lateness waits for them",
+            step.late, step.rows_in, step.name
+        ));
+    }
+    for remark in &account.remarks {
+        partial |= remark.partial;
+        lines.push(remark.to_string());
+    }
+    for line in lines {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    if partial { Exit::Partial } else { Exit::Done }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_told_in_words_and_by_the_exit_code() {
+        let mut out = String::new();
+        let late = StepStats { name: "find_trips".into(), rows_in: 764, late: 570, ..StepStats::default() };
+        let account = Account { samples: 5, skipped: 9, examples: vec!["line 3: no time".into()], remarks: vec![Remark::new(1, "noted")] };
+        assert_eq!(write_losses(&mut out, &[late], &account), Exit::Partial);
+        for told in ["570 of 764 rows came too late", "9 rows of the file were skipped", "line 3: no time", "and 8 more", "noted"] {
+            assert!(out.contains(told), "{out}");
+        }
+        let none = Account { remarks: vec![Remark::new(1, "noted")], ..Account::default() };
+        assert_eq!(write_losses(&mut String::new(), &[], &none), Exit::Done);
+        let flaw = Account { remarks: vec![Remark::partial(1, "text")], ..Account::default() };
+        assert_eq!(write_losses(&mut String::new(), &[], &flaw), Exit::Partial);
     }
 }

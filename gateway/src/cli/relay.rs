@@ -11,6 +11,7 @@ use super::{
     exit::{Exit, Usage},
     print::out,
     progress::Progress,
+    table::TableArgs,
     token::duration,
 };
 use crate::relay::{
@@ -38,6 +39,8 @@ are refused.
 
 Tables: a column per signal, or long tables of name and value (telemetry_name and telemetry_value,
 signal and value); empty cells are no signal; bad rows are skipped and reported with their line.
+Delimiter, header line, decimal commas and thousands are found out; a column of numbers in which some
+cells are text is reported. JSON: one object a line, or one array.
 
 A name given with --publisher stands for one numbered stream of the token's subject: what the server
 has of it is never applied twice. Numbers then begin at the present microsecond, so that a later run goes on behind an
@@ -101,7 +104,7 @@ struct Reading {
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
 
-    /// By time instead of in file order (holds the file in memory)
+    /// By time instead of in file order (holds up to 1 GiB of the file in memory)
     #[arg(long)]
     sort: bool,
 
@@ -112,6 +115,9 @@ struct Reading {
     /// Long tables: one sample per row instead of one per vehicle and time
     #[arg(long)]
     no_merge: bool,
+
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -293,6 +299,7 @@ impl RelayArgs {
             merge: !self.reading.no_merge,
             ..ReadOptions::new(self.start(now))
         };
+        let options = self.reading.table.told(options).map_err(Usage)?;
         let file = self.file.as_deref().ok_or_else(|| Usage("a file, - or --simulate is needed".into()))?;
         if file.as_os_str() != "-" {
             return Ok(Source::open(file, &options, access::now)?);
@@ -398,6 +405,6 @@ fn outcome(report: &Report) -> Outcome {
         anyhow::bail!("{reason}");
     }
     let kept_back = report.spool.map_or(0, |s| s.dropped + s.waiting());
-    let partial = report.refused_total() + report.skipped + report.unacknowledged + report.unstored + kept_back > 0;
+    let partial = report.refused_total() + report.skipped + report.flaws + report.unacknowledged + report.unstored + kept_back > 0;
     Ok(if partial { Exit::Partial } else { Exit::Done })
 }

@@ -169,15 +169,19 @@ impl Server {
             }
         }
         out!("{}", line(&replay));
+        let problems: Vec<&str> = replay["problems"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for problem in &problems {
+            out!("    {problem}");
+        }
         match replay["error"].as_str() {
             Some(error) => anyhow::bail!("{error}"),
-            None if replay["played"] == 0 => {
+            None if replay["played"] == 0 && problems.is_empty() => {
                 err!(
                     "nothing is recorded there: --from, --to and --vehicles leave no sample; `slipstream journal stats` tells what the journal has"
                 );
                 Ok(Exit::Partial)
             }
-            None => Ok(if replay["skipped"] == 0 { Exit::Done } else { Exit::Partial }),
+            None => Ok(if replay["skipped"] == 0 && problems.is_empty() { Exit::Done } else { Exit::Partial }),
         }
     }
 

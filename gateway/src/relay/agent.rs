@@ -311,6 +311,7 @@ impl Agent {
             Some(Fed::Batch(samples)) => self.admit(samples),
             Some(Fed::Kept { samples, position }) => self.push(&samples, position),
             Some(Fed::Skipped(skipped)) => self.report.skip(skipped.line, &skipped.reason),
+            Some(Fed::Remark(remark)) => self.report.remark(&remark),
             Some(Fed::Failed(error)) => {
                 self.source_error = Some(error.to_string());
                 self.feed = None;

@@ -7,7 +7,7 @@ use super::{
     batch::Batcher,
     options::RelayOptions,
     pace::{Pace, Pacer},
-    source::{Item, Skipped, Source, SourceError},
+    source::{Item, Remark, Skipped, Source, SourceError},
 };
 
 /// What the agent is fed.
@@ -25,6 +25,8 @@ pub(super) enum Fed {
     },
     /// Something of the source made no sample.
     Skipped(Skipped),
+    /// Something to know of the source as a whole.
+    Remark(Remark),
     /// The source broke off.
     Failed(SourceError),
 }
@@ -83,6 +85,12 @@ async fn pace(mut items: mpsc::Receiver<Chunk>, out: mpsc::Sender<Fed>, pace: Pa
                 Ok(Item::Sample(sample)) => sample,
                 Ok(Item::Skipped(skipped)) => {
                     if out.send(Fed::Skipped(skipped)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Item::Remark(remark)) => {
+                    if out.send(Fed::Remark(remark)).await.is_err() {
                         return;
                     }
                     continue;

@@ -8,10 +8,15 @@ use std::{
 
 use slipstream_protocol::{Sample, Timestamp, server::Lateness};
 
-use super::latency::Latency;
+use super::{
+    latency::Latency,
+    source::{Item, Remark},
+};
 
 /// Most examples kept of one kind of refusal or skip.
 const EXAMPLES: usize = 5;
+/// Most remarks kept.
+const REMARKS: usize = 40;
 /// Refused numbers are remembered for so long behind the newest acknowledgement.
 const REMEMBERED: u64 = 262_144;
 
@@ -76,6 +81,10 @@ pub struct Report {
     pub skipped: u64,
     /// The first few: line and reason.
     pub skipped_examples: Vec<String>,
+    /// What is to know of the source as a whole; the first few.
+    pub remarks: Vec<Remark>,
+    /// How many of all remarks tell that something is not as it should be.
+    pub flaws: u64,
     /// Samples handed to a connection, each counted once.
     pub sent: u64,
     /// Samples handed over again after a reconnect; the server drops those it has.
@@ -144,6 +153,9 @@ impl Report {
         self.skipped += other.skipped;
         self.skipped_examples.extend(other.skipped_examples.iter().cloned());
         self.skipped_examples.truncate(EXAMPLES);
+        self.flaws += other.flaws;
+        self.remarks.extend(other.remarks.iter().cloned());
+        self.remarks.truncate(REMARKS);
         for (code, refusals) in &other.refused {
             let mine = self.refused.entry(code.clone()).or_default();
             mine.count += refusals.count;
@@ -167,6 +179,22 @@ impl Report {
         self.skipped += 1;
         if self.skipped_examples.len() < EXAMPLES {
             self.skipped_examples.push(format!("line {line}: {reason}"));
+        }
+    }
+
+    pub(super) fn remark(&mut self, remark: &Remark) {
+        self.flaws += u64::from(remark.partial);
+        if self.remarks.len() < REMARKS {
+            self.remarks.push(remark.clone());
+        }
+    }
+
+    /// Takes in what makes no sample.
+    pub(super) fn take_in(&mut self, item: &Item) {
+        match item {
+            Item::Sample(_) => {}
+            Item::Skipped(skipped) => self.skip(skipped.line, &skipped.reason),
+            Item::Remark(remark) => self.remark(remark),
         }
     }
 
@@ -261,6 +289,9 @@ impl fmt::Display for Report {
             for example in &self.skipped_examples {
                 writeln!(f, "    {example}")?;
             }
+        }
+        for remark in &self.remarks {
+            writeln!(f, "{}        {remark}", if remark.partial { "partly" } else { "note  " })?;
         }
         let (p50, p99) = (millis(self.ack_latency.quantile(0.5)), millis(self.ack_latency.quantile(0.99)));
         write!(f, "ack latency   p50 {p50}, p99 {p99}; reconnects {}", self.reconnects())?;

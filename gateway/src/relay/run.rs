@@ -76,7 +76,7 @@ pub async fn run_spooled(options: RelayOptions, source: Source, spool: Spool, mu
     let take_in = {
         let (slots, stop, account) = (slots.clone(), stop.clone(), account.clone());
         tokio::spawn(async move {
-            let outcome = intake.run(feed, &stop, |skipped| slots.intake.lock().skip(skipped.line, &skipped.reason)).await;
+            let outcome = intake.run(feed, &stop, |item| slots.intake.lock().take_in(item)).await;
             account.full.store(false, std::sync::atomic::Ordering::Relaxed);
             ended.cancel();
             outcome

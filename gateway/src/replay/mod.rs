@@ -30,6 +30,8 @@ use tokio::sync::watch;
 
 use crate::app::Services;
 
+use recording::Problems;
+
 pub use compare::{Comparison, Difference};
 use numbers::ReplayNumbers;
 pub use recording::{Period, Recording, RecordingError, recordings_dir};
@@ -112,8 +114,10 @@ pub struct ReplayStatus {
     pub position: Option<Timestamp>,
     /// Samples played.
     pub played: u64,
-    /// Samples that could not be played.
+    /// Samples that could not be played, and rows of a file that made none.
     pub skipped: u64,
+    /// The first of these rows, with line and reason, and what else of the file is not as it should be.
+    pub problems: Vec<String>,
     /// Its vehicles, as they are called here.
     pub vehicles: Vec<VehicleId>,
     /// Why it failed.
@@ -149,6 +153,8 @@ struct Replay {
     position: AtomicI64,
     played: AtomicU64,
     skipped: AtomicU64,
+    /// Of the recording as it is read now.
+    problems: Mutex<Arc<Problems>>,
     ended: Mutex<Option<(State, Option<String>)>>,
     vehicles: Mutex<BTreeSet<VehicleId>>,
     control: watch::Sender<Control>,
@@ -165,13 +171,15 @@ impl Replay {
 
     fn status(&self) -> ReplayStatus {
         let position = self.position.load(Ordering::Relaxed);
+        let problems = self.problems.lock().clone();
         ReplayStatus {
             id: self.id.clone(),
             state: self.state(),
             speed: self.control.borrow().speed,
             position: (position != i64::MIN).then(|| Timestamp::from_micros(position)),
             played: self.played.load(Ordering::Relaxed),
-            skipped: self.skipped.load(Ordering::Relaxed),
+            skipped: self.skipped.load(Ordering::Relaxed) + problems.skipped(),
+            problems: problems.examples(),
             vehicles: self.vehicles.lock().iter().cloned().collect(),
             error: self.ended.lock().as_ref().and_then(|(_, error)| error.clone()),
         }
@@ -215,6 +223,7 @@ impl Replays {
             position: AtomicI64::new(i64::MIN),
             played: AtomicU64::default(),
             skipped: AtomicU64::default(),
+            problems: Mutex::default(),
             ended: Mutex::default(),
             vehicles: Mutex::default(),
             control,

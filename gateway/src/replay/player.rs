@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     Control, Period, Replay, State,
     reading::{self, Chunk},
+    recording::Problems,
     timeline::Timeline,
 };
 use crate::app::Services;
@@ -45,8 +46,18 @@ pub(super) async fn play(services: Arc<Services>, replay: Arc<Replay>, mut contr
             End::Failed(error) => break (State::Failed, Some(error)),
         }
     };
-    tracing::info!(replay = %replay.id, ?state, played = replay.played.load(Ordering::Relaxed), "replay ends");
+    let (played, skipped) = (replay.played.load(Ordering::Relaxed), replay.status().skipped);
+    tracing::info!(replay = %replay.id, ?state, played, skipped, "replay ends");
     replay.ended.lock().get_or_insert((state, error));
+}
+
+/// Waits until it is to end, or to go on elsewhere.
+async fn interrupted(control: &mut watch::Receiver<Control>, seeks: u64) {
+    let over = control.wait_for(|told| told.stopped || told.seeks != seeks).await.is_err();
+    if over {
+        // The replay holds its sender as long as it is played.
+        std::future::pending::<()>().await;
+    }
 }
 
 struct Player {
@@ -72,7 +83,16 @@ impl Player {
         let told = *control.borrow_and_update();
         let mut chunks = self.read(told.from);
         let mut line = Timeline::new(told.speed);
-        while let Some(chunk) = chunks.recv().await {
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.recv() => chunk,
+                // A long file is sorted before its first sample is due.
+                () = interrupted(control, told.seeks) => {
+                    self.waiting.clear();
+                    return if control.borrow().stopped { End::Stopped } else { End::Sought };
+                }
+            };
+            let Some(chunk) = chunk else { break };
             let samples = match chunk {
                 Ok(samples) => samples,
                 Err(error) => return End::Failed(error.to_string()),
@@ -173,6 +193,9 @@ impl Player {
     fn read(&self, from: Option<Timestamp>) -> mpsc::Receiver<Chunk> {
         let request = &self.replay.request;
         let period = Period { from: from.max(request.period.from), ..request.period.clone() };
-        reading::read(&self.services, &request.recording, period)
+        // It is read from its beginning, so that what is counted is counted anew.
+        let problems = Arc::new(Problems::default());
+        *self.replay.problems.lock() = problems.clone();
+        reading::read(&self.services, &request.recording, period, problems)
     }
 }

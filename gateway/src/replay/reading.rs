@@ -1,10 +1,12 @@
 //! Reading a recording beside whoever plays it.
 
+use std::sync::Arc;
+
 use slipstream_protocol::Sample;
 use tokio::sync::mpsc;
 
-use super::{Period, Recording, RecordingError, history};
-use crate::app::Services;
+use super::{Period, Recording, RecordingError, history, recording::Problems};
+use crate::{app::Services, relay::source::Stop};
 
 /// Samples read together.
 const CHUNK: usize = 256;
@@ -12,8 +14,8 @@ const CHUNK: usize = 256;
 /// Consecutive samples, or why there are no more.
 pub(super) type Chunk = Result<Vec<Sample>, RecordingError>;
 
-/// Reads the samples of a period. It ends with its receiver.
-pub(super) fn read(services: &Services, recording: &Recording, period: Period) -> mpsc::Receiver<Chunk> {
+/// Reads the samples of a period; what cannot be read is put into `problems`. It ends with its receiver.
+pub(super) fn read(services: &Services, recording: &Recording, period: Period, problems: Arc<Problems>) -> mpsc::Receiver<Chunk> {
     let (read, chunks) = mpsc::channel(4);
     let now = services.clock.now();
     if *recording == Recording::Series {
@@ -24,7 +26,10 @@ pub(super) fn read(services: &Services, recording: &Recording, period: Period) -
     let (recording, data_dir) = (recording.clone(), services.config.data_dir.clone());
     // On a thread that may wait for the disk.
     tokio::task::spawn_blocking(move || {
-        let samples = match recording.open(&data_dir, now) {
+        // A line without an end is not read to it for a replay that was stopped.
+        let listener = read.clone();
+        let stop = Stop::when(move || listener.is_closed());
+        let samples = match recording.open(&data_dir, now, &problems, stop) {
             Ok(samples) => samples,
             Err(error) => {
                 let _ = read.blocking_send(Err(error));

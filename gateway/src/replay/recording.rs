@@ -1,14 +1,27 @@
 //! Where replayed samples come from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
 
 use slipstream_actors::ports::SeriesError;
 use slipstream_protocol::{Sample, Timestamp, VehicleId};
 
 use crate::{
     journal::Walk,
-    relay::source::{Item, ReadOptions, Source, SourceError, Start},
+    relay::source::{Item, ReadOptions, Source, SourceError, Start, Stop},
 };
+
+/// Memory in which a file is sorted; several replays may run.
+const SORT_BYTES: usize = 128 << 20;
+/// Problems of a file that are kept and logged; the rest is counted.
+const MAX_PROBLEMS: usize = 20;
+/// Longest text of one.
+const MAX_PROBLEM: usize = 300;
 
 /// What is played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,11 +97,53 @@ pub fn recordings_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("recordings")
 }
 
+/// What of a recording could not be read.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    skipped: AtomicU64,
+    examples: Mutex<Vec<String>>,
+}
+
+impl Problems {
+    fn skip(&self, recording: &str, line: u64, reason: &str) {
+        let number = self.skipped.fetch_add(1, Ordering::Relaxed);
+        if number < MAX_PROBLEMS as u64 {
+            tracing::warn!(recording, line, reason, "a row of a recording is skipped");
+        } else if number == MAX_PROBLEMS as u64 {
+            tracing::warn!(recording, "more rows are skipped; they are counted in the replay's status");
+        }
+        self.keep(format!("line {line}: {reason}"));
+    }
+
+    fn remark(&self, recording: &str, remark: &str) {
+        tracing::warn!(recording, remark, "a recording is not as it should be");
+        self.keep(remark.to_owned());
+    }
+
+    fn keep(&self, text: String) {
+        let mut examples = self.examples.lock();
+        if examples.len() < MAX_PROBLEMS {
+            examples.push(text.chars().take(MAX_PROBLEM).collect());
+        }
+    }
+
+    /// Rows, lines and cells that made no sample.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// The first of them, and remarks on the file as a whole.
+    pub(super) fn examples(&self) -> Vec<String> {
+        self.examples.lock().clone()
+    }
+}
+
 type Samples = Box<dyn Iterator<Item = Result<Sample, RecordingError>> + Send>;
 
 impl Recording {
-    /// Opens it under `data_dir`; the time series are read by [`super::history`], here they are empty. Blocks on the disk. Relative times of a file count from `start`.
-    pub(super) fn open(&self, data_dir: &Path, start: Timestamp) -> Result<Samples, RecordingError> {
+    /// Opens it under `data_dir`; the time series are read by [`super::history`], here they are empty. Blocks on the disk.
+    /// Relative times of a file count from `start`. What cannot be read is put into `problems`; reading ends with `stop`.
+    pub(super) fn open(&self, data_dir: &Path, start: Timestamp, problems: &Arc<Problems>, stop: Stop) -> Result<Samples, RecordingError> {
         match self {
             Self::Series => Ok(Box::new(std::iter::empty())),
             Self::Journal => {
@@ -100,11 +155,21 @@ impl Recording {
             }
             Self::File(name) => {
                 let path = Self::file(name, data_dir)?;
-                let options = ReadOptions { sort: true, ..ReadOptions::new(Start::Relative(start)) };
+                let options = ReadOptions { sort: true, sort_bytes: SORT_BYTES, stop, ..ReadOptions::new(Start::Relative(start)) };
                 let source = Source::open(&path, &options, move || start)?;
-                Ok(Box::new(source.filter_map(|item| match item {
+                let (problems, name) = (problems.clone(), name.clone());
+                Ok(Box::new(source.filter_map(move |item| match item {
                     Ok(Item::Sample(sample)) => Some(Ok(sample)),
-                    Ok(Item::Skipped(_)) => None,
+                    Ok(Item::Skipped(skipped)) => {
+                        problems.skip(&name, skipped.line, &skipped.reason);
+                        None
+                    }
+                    Ok(Item::Remark(remark)) => {
+                        if remark.partial {
+                            problems.remark(&name, &remark.to_string());
+                        }
+                        None
+                    }
                     Err(error) => Some(Err(RecordingError::from(error))),
                 })))
             }
@@ -135,6 +200,20 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_has_no_sample_for_is_counted_and_kept_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(recordings_dir(dir.path())).unwrap();
+        let rows = "0,a,1\nx,a,2\n1,a,fast\n2,a,3\n3,a,4,5\n";
+        std::fs::write(recordings_dir(dir.path()).join("race.csv"), format!("t_s,vehicle_id,v\n{rows}")).unwrap();
+        let problems = Arc::new(Problems::default());
+        let start = Timestamp::from_secs_f64(1e9);
+        let samples = Recording::File("race.csv".into()).open(dir.path(), start, &problems, Stop::default()).unwrap();
+        assert_eq!((samples.count(), problems.skipped()), (3, 2));
+        let examples = problems.examples().join("\n");
+        assert!(examples.contains("line 3: t_s") && examples.contains("line 6: 4 cells") && examples.contains("column v"), "{examples}");
+    }
 
     #[test]
     fn a_file_outside_of_the_folder_is_no_recording() {

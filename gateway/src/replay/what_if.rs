@@ -23,6 +23,7 @@ use super::{
     Period, Recording, ReplayError,
     compare::{self, Comparison, Place},
     reading::{self, Chunk},
+    recording::Problems,
 };
 use crate::{
     app::Services,
@@ -61,6 +62,10 @@ pub struct WhatIfStatus {
     pub error: Option<String>,
     /// Samples read.
     pub samples_read: u64,
+    /// Rows of a file that made no sample.
+    pub skipped: u64,
+    /// The first of them, with line and reason, and what else of the file is not as it should be.
+    pub problems: Vec<String>,
     /// Samples its source took.
     pub samples_taken: u64,
     /// Rows that came too late.
@@ -167,9 +172,14 @@ async fn run(services: Arc<Services>, one: Arc<WhatIf>, pipeline: Pipeline, requ
     let prefix =
         request.compare.clone().or_else(|| series.as_ref().map(|s| s.prefix.clone())).unwrap_or_else(|| pipeline.spec().name.clone());
     let stamp_end = series.is_some_and(|s| s.stamp_end);
-    let chunks = reading::read(&services, &request.recording, request.period.clone());
+    let problems = Arc::new(Problems::default());
+    let chunks = reading::read(&services, &request.recording, request.period.clone(), problems.clone());
     let working = one.clone();
     let worked = tokio::task::spawn_blocking(move || Work::new(pipeline, stamp_end).through(chunks, &working)).await;
+    {
+        let mut status = one.status.lock();
+        (status.skipped, status.problems) = (problems.skipped(), problems.examples());
+    }
     let work = match worked {
         Ok(Ok(work)) => work,
         Ok(Err(error)) => return one.end("failed", Some(error)),

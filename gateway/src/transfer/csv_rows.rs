@@ -2,10 +2,13 @@
 
 use std::io::{BufRead, Write};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Writer, WriterBuilder};
+use csv::{ErrorKind, StringRecord, Writer, WriterBuilder};
 
 use super::row::{COLUMNS, Row};
-use crate::relay::source::{Item, Skipped};
+use crate::relay::source::{
+    Item, Skipped,
+    records::{Outcome, Record, Records},
+};
 
 /// The header line of exported files.
 pub(super) fn header() -> String {
@@ -68,40 +71,40 @@ fn escaped(row: &Row) -> Row {
     }
 }
 
+/// Whether this is the header of an exported file.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    line.trim_ascii() == header().as_bytes()
+}
+
 /// Reads an exported table: samples, and the rows that make none. Ends where the file breaks off.
 pub(super) fn read(input: impl BufRead + Send + 'static) -> impl Iterator<Item = std::io::Result<Item>> + Send {
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(input);
-    let header = reader.headers().cloned();
-    let mut record = StringRecord::new();
+    let (mut records, mut record) = (Records::new(input, b','), Record::default());
+    let mut header = None;
     let mut broken = false;
     std::iter::from_fn(move || {
-        if broken {
-            return None;
-        }
-        let line = reader.position().line();
-        let header = match &header {
-            Ok(header) => header,
-            Err(error) => {
-                broken = true;
-                return Some(Err(std::io::Error::other(error.to_string())));
+        while !broken {
+            match records.read(&mut record) {
+                Ok(Outcome::End) => break,
+                Ok(Outcome::Record) => match &header {
+                    None => header = Some(record.iter().map(String::from_utf8_lossy).collect::<StringRecord>()),
+                    Some(header) => return Some(Ok(item(&record, header))),
+                },
+                Ok(Outcome::Skipped(line, reason)) => return Some(Ok(Item::Skipped(Skipped::new(line, &reason)))),
+                Err(error) => {
+                    broken = true;
+                    return Some(Err(error));
+                }
             }
-        };
-        match reader.read_record(&mut record) {
-            Ok(false) => None,
-            Ok(true) => Some(Ok(item(&record, header))),
-            Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => {
-                broken = true;
-                Some(Err(error.into()))
-            }
-            Err(error) => Some(Ok(Item::Skipped(Skipped { line, reason: error.to_string() }))),
         }
+        None
     })
 }
 
-fn item(record: &StringRecord, header: &StringRecord) -> Item {
-    let line = record.position().map_or(0, csv::Position::line);
-    let skipped = |reason| Item::Skipped(Skipped { line, reason });
-    match record.deserialize::<Row>(Some(header)) {
+fn item(record: &Record, header: &StringRecord) -> Item {
+    let skipped = |reason: String| Item::Skipped(Skipped::new(record.line(), &reason));
+    let cells: Result<StringRecord, _> = record.iter().map(std::str::from_utf8).collect();
+    let Ok(cells) = cells else { return skipped("it is not UTF-8".to_owned()) };
+    match cells.deserialize::<Row>(Some(header)) {
         Ok(mut row) => {
             // An empty cell where there is no number is empty text: rows without either do not exist.
             if row.value.is_none() && row.text.is_none() {

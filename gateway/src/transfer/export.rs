@@ -76,7 +76,7 @@ pub async fn export(
     options: &ExportOptions,
     on_progress: OnProgress<'_>,
 ) -> Result<ExportReport, TransferError> {
-    let no_format = || TransferError::format(file, "the name tells no format; end it with .csv, .jsonl or .parquet, or give --format");
+    let no_format = || TransferError::NoFormat { file: file.to_owned() };
     let format = options.format.or_else(|| Format::of(file)).ok_or_else(no_format)?;
     let vehicles = if options.vehicles.is_empty() { store.vehicles().await? } else { options.vehicles.clone() };
     let part = Part::new(file);

@@ -9,7 +9,7 @@ pub enum Format {
     Csv,
     /// One JSON object a line; gzip where the name ends with `.gz`.
     JsonLines,
-    /// Parquet, compressed with Snappy.
+    /// Parquet, compressed with Snappy; read in any of its codecs.
     Parquet,
 }
 

@@ -4,10 +4,10 @@
 use std::io::Cursor;
 
 use slipstream_actors::ports::SeriesPoint;
-use slipstream_protocol::{Sample, SignalValue};
+use slipstream_protocol::{Sample, SignalValue, Timestamp, VehicleId};
 
-use super::{csv_rows, json_rows, parquet_rows, row::Row};
-use crate::relay::source::Item;
+use super::{csv_rows, json_rows, parquet_table, row::Row};
+use crate::relay::source::{Item, ReadOptions, Start};
 
 /// Times that RFC 3339 can write: years 0 to 9999.
 const WRITABLE_MICROS: std::ops::Range<i64> = -62_167_219_200_000_000..253_402_300_800_000_000;
@@ -27,11 +27,15 @@ pub fn exported_rows(data: &[u8]) {
 
 /// A Parquet file.
 pub fn parquet_files(data: &[u8]) {
-    let Ok(rows) = parquet_rows::read(bytes::Bytes::copy_from_slice(data)) else { return };
-    // A few bytes may promise many equal rows.
-    for item in rows.take(10_000).map_while(Result::ok) {
-        if let Some(sample) = sample(item) {
-            assert_eq!(sample.signals.len(), 1);
+    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    let told = ReadOptions { vehicle: Some(VehicleId::new("told").expect("letters are an id")), ..options.clone() };
+    for options in [options, told] {
+        let Ok(rows) = parquet_table::read(bytes::Bytes::copy_from_slice(data), &options) else { continue };
+        // A few bytes may promise many equal rows.
+        for item in rows.take(10_000).map_while(Result::ok) {
+            if let Some(sample) = sample(item) {
+                assert!(!sample.signals.is_empty());
+            }
         }
     }
 }
@@ -49,6 +53,10 @@ fn sample(item: Item) -> Option<Sample> {
         }
         Item::Skipped(skipped) => {
             assert!(!skipped.reason.is_empty());
+            None
+        }
+        Item::Remark(remark) => {
+            assert!(!remark.text.is_empty());
             None
         }
     }

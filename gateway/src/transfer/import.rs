@@ -1,6 +1,7 @@
 //! A file into a store.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -13,10 +14,14 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 use slipstream_actors::ports::{SeriesStore, WriteReport};
+use slipstream_engine::pipeline::fields::meant;
 use slipstream_protocol::{Sample, Timestamp};
 
-use super::{Format, OnProgress, Progress, TransferError, csv_rows, json_rows, parquet_rows};
-use crate::relay::source::{self, Item, ReadOptions, Skipped, Source, Start};
+use super::{
+    Format, OnProgress, Progress, TransferError, csv_rows, json_rows,
+    parquet_table::{self, NotRead},
+};
+use crate::relay::source::{self, Item, ReadOptions, Remark, Skipped, Source, Start, text};
 
 /// Samples of one write.
 const BATCH: usize = 5_000;
@@ -26,6 +31,9 @@ const TRIES: u32 = 8;
 
 /// How many problems a report spells out; the rest is counted.
 const MAX_TOLD: usize = 100;
+
+/// Signal names that are remembered to name what may be meant.
+const MAX_REMEMBERED: usize = 1_000;
 
 /// How a file is read.
 #[derive(Clone, Debug)]
@@ -56,6 +64,10 @@ pub struct ImportReport {
     pub skipped: u64,
     /// The first of them, with line (in Parquet row) and reason.
     pub problems: Vec<Skipped>,
+    /// What is to know of the file as a whole; the first of it.
+    pub remarks: Vec<Remark>,
+    /// How many of all remarks tell that something is not as it should be.
+    pub flaws: u64,
 }
 
 type Items = Box<dyn Iterator<Item = Result<Item, TransferError>> + Send>;
@@ -76,13 +88,20 @@ pub async fn import(
     let mut report = ImportReport::default();
     let mut batch = Vec::with_capacity(BATCH);
     let mut told = Instant::now();
+    let (mut found, mut others) = (BTreeSet::new(), BTreeSet::new());
     for item in items {
         match item? {
-            Item::Sample(sample) => batch.extend(chosen(sample, &options.read)),
+            Item::Sample(sample) => batch.extend(chosen(sample, &options.read, &mut found, &mut others)),
             Item::Skipped(skipped) => {
                 report.skipped += 1;
                 if report.problems.len() < MAX_TOLD {
                     report.problems.push(skipped);
+                }
+            }
+            Item::Remark(remark) => {
+                report.flaws += u64::from(remark.partial);
+                if report.remarks.len() < MAX_TOLD {
+                    report.remarks.push(remark);
                 }
             }
         }
@@ -97,11 +116,20 @@ pub async fn import(
         }
     }
     flush(store, &mut batch, &mut report).await?;
+    // Of files of others their reader has said it.
+    if report.flaws == 0 {
+        for missing in options.read.signals.iter().filter(|name| !found.contains(*name)) {
+            let others: Vec<&str> = others.iter().map(String::as_str).collect();
+            let text = format!("there is no signal '{}' in the file{}", text::shown(missing), meant(missing, &others));
+            report.remarks.push(Remark::partial(0, &text));
+            report.flaws += 1;
+        }
+    }
     on_progress(Progress { points: report.points.written, fraction: Some(1.0) });
     Ok(report)
 }
 
-fn chosen(mut sample: Sample, options: &ReadOptions) -> Option<Sample> {
+fn chosen(mut sample: Sample, options: &ReadOptions, found: &mut BTreeSet<String>, others: &mut BTreeSet<String>) -> Option<Sample> {
     if let Some(vehicle) = &options.vehicle {
         sample.vehicle = vehicle.clone();
     }
@@ -109,7 +137,14 @@ fn chosen(mut sample: Sample, options: &ReadOptions) -> Option<Sample> {
         sample.session = Some(session.clone());
     }
     if !options.signals.is_empty() {
-        sample.signals.retain(|s| options.signals.iter().any(|name| **name == *s.name));
+        sample.signals.retain(|signal| {
+            let wanted = options.signals.iter().any(|name| **name == *signal.name);
+            let seen = if wanted { &mut *found } else { &mut *others };
+            if seen.len() < MAX_REMEMBERED && !seen.contains(&*signal.name) {
+                seen.insert(signal.name.to_string());
+            }
+            wanted
+        });
     }
     (!sample.signals.is_empty()).then_some(sample)
 }
@@ -147,13 +182,16 @@ fn open(file: &Path, options: &ImportOptions, now: Timestamp, read: &Arc<AtomicU
     let format = options.format.or_else(|| if is_parquet { Some(Format::Parquet) } else { Format::of(file) });
     let name = file.to_owned();
     if format == Some(Format::Parquet) {
-        let rows = parquet_rows::read(File::open(file).map_err(failed)?).map_err(|e| TransferError::format(file, &e))?;
+        let rows = parquet_table::read(File::open(file).map_err(failed)?, &options.read).map_err(|e| match e {
+            NotRead::Damaged(reason) => TransferError::format(file, &reason),
+            NotRead::Layout(reason) => TransferError::Layout { file: file.to_owned(), reason },
+        })?;
         return Ok(Box::new(rows.map(move |item| item.map_err(|e| TransferError::format(&name, &e)))));
     }
-    let mut input = unpacked(file, read).map_err(failed)?;
+    let mut input = text::decoded(unpacked(file, read).map_err(failed)?).map_err(failed)?;
     let first = input.fill_buf().map_err(failed)?;
     let line = first.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
-    if line == csv_rows::header().as_bytes() {
+    if csv_rows::is_header(line) {
         return Ok(Box::new(csv_rows::read(input).map(move |item| item.map_err(|e| TransferError::file(&name, e)))));
     }
     if json_rows::is_row(line) {

@@ -57,5 +57,5 @@ pub(super) fn read(mut input: impl BufRead + Send + 'static) -> impl Iterator<It
 }
 
 fn skipped(line: u64, reason: String) -> Item {
-    Item::Skipped(Skipped { line, reason })
+    Item::Skipped(Skipped::new(line, &reason))
 }

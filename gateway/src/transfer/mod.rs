@@ -12,7 +12,9 @@ mod format;
 pub(crate) mod fuzz;
 mod import;
 mod json_rows;
+mod parquet_cells;
 mod parquet_rows;
+mod parquet_table;
 mod row;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +58,20 @@ pub enum TransferError {
         file: PathBuf,
         /// What is wrong, and what to do.
         reason: String,
+    },
+    /// The file's columns do not say what they are.
+    #[error("{file}: {reason}", file = file.display())]
+    Layout {
+        /// Which file.
+        file: PathBuf,
+        /// What is missing, and how to give it.
+        reason: String,
+    },
+    /// Nothing says how a file is to be written.
+    #[error("{file}: the name tells no format; end it with .csv, .jsonl or .parquet, or give --format", file = file.display())]
+    NoFormat {
+        /// Which file.
+        file: PathBuf,
     },
     /// The file does not say what its columns mean, or broke off.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Rows as Parquet, without Arrow: one leaf column per field.
+//! Writes rows as Parquet, without Arrow: one leaf column per field.
 
 use std::{io::Write, sync::Arc};
 
@@ -8,17 +8,12 @@ use parquet::{
     errors::ParquetError,
     file::{
         properties::WriterProperties,
-        reader::ChunkReader,
-        serialized_reader::SerializedFileReader,
         writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
-    record::{Field, reader::RowIter},
     schema::parser::parse_message_type,
 };
-use slipstream_protocol::Timestamp;
 
 use super::row::Row;
-use crate::relay::source::{Item, Skipped};
 
 const SCHEMA: &str = "message vehicle_telemetry {
     REQUIRED INT64 time (TIMESTAMP(MICROS, true));
@@ -87,83 +82,4 @@ fn column<T: DataType, W: Write + Send>(
     let mut column = group.next_column()?.ok_or_else(|| ParquetError::General("the schema has fewer columns than a row".to_owned()))?;
     column.typed::<T>().write_batch(values, levels, None)?;
     column.close()
-}
-
-/// Reads a Parquet file with columns of these names: samples, and the rows that make none.
-pub(super) fn read(file: impl ChunkReader + 'static) -> Result<impl Iterator<Item = Result<Item, ParquetError>> + Send, ParquetError> {
-    let reader = contained(|| SerializedFileReader::new(file))??;
-    let mut rows = contained(|| RowIter::from_file_into(Box::new(reader)))?;
-    let rows = std::iter::from_fn(move || contained(|| rows.next()).unwrap_or_else(|error| Some(Err(error))));
-    let mut broken = false;
-    Ok(rows.zip(1..).map_while(move |(row, number)| {
-        if broken {
-            return None;
-        }
-        broken = row.is_err();
-        Some(row.map(|row| {
-            let skipped = |reason| Item::Skipped(Skipped { line: number, reason });
-            read_row(row.into_columns()).and_then(Row::sample).map_or_else(skipped, Item::Sample)
-        }))
-    }))
-}
-
-/// The crate panics on some damaged files (found by fuzzing): to whoever imports one that is an error like others.
-fn contained<T>(read: impl FnOnce() -> T) -> Result<T, ParquetError> {
-    let damaged = |_| ParquetError::General("the file is damaged".to_owned());
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).map_err(damaged)
-}
-
-/// Takes the columns it knows, in any order and of any type that can tell it.
-fn read_row(columns: Vec<(String, Field)>) -> Result<Row, String> {
-    let mut row = Row::default();
-    let mut time = None;
-    for (name, field) in columns {
-        match name.as_str() {
-            "time" => time = moment(&field),
-            "vehicle_id" => row.vehicle_id = text(field).unwrap_or_default(),
-            "session_id" => row.session_id = text(field),
-            "fleet_id" => row.fleet_id = text(field),
-            "signal" => row.signal = text(field).unwrap_or_default(),
-            "value" => row.value = number(&field),
-            "text" => row.text = text(field),
-            "quality" => row.quality = number(&field).map(|n| n as i64),
-            _ => {}
-        }
-    }
-    row.time = time.ok_or("time: a timestamp or RFC 3339 text is expected")?;
-    Ok(row)
-}
-
-fn moment(field: &Field) -> Option<Timestamp> {
-    match field {
-        Field::TimestampMicros(micros) => Some(Timestamp::from_micros(*micros)),
-        Field::TimestampMillis(millis) => Some(Timestamp::from_millis(*millis)),
-        Field::Str(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
-fn text(field: Field) -> Option<String> {
-    match field {
-        Field::Str(text) => Some(text),
-        Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).ok(),
-        _ => None,
-    }
-}
-
-fn number(field: &Field) -> Option<f64> {
-    Some(match field {
-        Field::Double(n) => *n,
-        Field::Float(n) => f64::from(*n),
-        Field::Bool(on) => f64::from(u8::from(*on)),
-        Field::Byte(n) => f64::from(*n),
-        Field::Short(n) => f64::from(*n),
-        Field::Int(n) => f64::from(*n),
-        Field::Long(n) => *n as f64,
-        Field::UByte(n) => f64::from(*n),
-        Field::UShort(n) => f64::from(*n),
-        Field::UInt(n) => f64::from(*n),
-        Field::ULong(n) => *n as f64,
-        _ => return None,
-    })
 }

@@ -1,14 +1,25 @@
 //! Which column of a table means what: by header convention, or as told.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+    sync::Arc,
+};
 
+use slipstream_engine::pipeline::fields::meant;
 use slipstream_protocol::SignalName;
 
-use super::time::{self, TIME_COLUMNS, TimeForm};
+use super::{
+    text::shown,
+    time::{self, CLOCKS, TIME_COLUMNS, TimeForm},
+};
 
-const VEHICLE_COLUMNS: [&str; 8] = ["vehicle_id", "vehicleId", "driverId", "driver_id", "player_id", "car_id", "vehicle", "driver"];
+const VEHICLE_COLUMNS: [&str; 11] =
+    ["vehicle_id", "vehicleId", "driverId", "driver_id", "player_id", "car_id", "vehicle", "driver", "device_id", "bus_id", "car"];
 const SESSION_COLUMNS: [&str; 2] = ["session_id", "sessionId"];
 const FLEET_COLUMNS: [&str; 2] = ["fleet_id", "fleetId"];
+/// Most column names a message lists.
+const MAX_LISTED: usize = 40;
 /// Long tables: one row per signal.
 const LONG_COLUMNS: [(&str, &str); 3] = [("telemetry_name", "telemetry_value"), ("signal", "value"), ("signal_name", "signal_value")];
 
@@ -50,6 +61,8 @@ pub(super) enum Shape {
         name: usize,
         /// Column of its value.
         value: usize,
+        /// Column of its text, where there is no value: of tables that `slipstream export` wrote.
+        text: Option<usize>,
     },
 }
 
@@ -60,6 +73,10 @@ pub(super) struct Layout {
     pub(super) time: (usize, TimeForm),
     pub(super) session: Option<usize>,
     pub(super) fleet: Option<usize>,
+    /// The day of times that have none.
+    pub(super) date: Option<usize>,
+    /// Of tables that `slipstream export` wrote.
+    pub(super) quality: Option<usize>,
     pub(super) shape: Shape,
     /// Columns that are signals themselves.
     pub(super) signals: Vec<(usize, SignalName)>,
@@ -75,13 +92,74 @@ impl Header<'_> {
         self.names.iter().position(|n| n == name)
     }
 
-    /// The column told for `what`, or the first of the conventional ones that is there.
+    /// The column told for `what`, or the first of the conventional ones that is there, however it is written.
     fn column(&self, what: &str, conventional: &[&str]) -> Result<Option<usize>, String> {
         if let Some(told) = self.map.get(what) {
-            let missing = || format!("there is no column '{told}'; the columns are {}", self.names.join(", "));
+            let missing = || format!("there is no column '{}'{}", shown(told), self.instead(told));
             return self.place(told).map(Some).ok_or_else(missing);
         }
-        Ok(conventional.iter().find_map(|name| self.place(name)))
+        let exact = conventional.iter().find_map(|name| self.place(name));
+        Ok(exact.or_else(|| {
+            let plain: Vec<String> = if conventional.is_empty() { Vec::new() } else { self.names.iter().map(|n| time::plain(n)).collect() };
+            conventional.iter().find_map(|name| plain.iter().position(|n| n == name))
+        }))
+    }
+
+    /// What may be meant where `name` is not there.
+    fn instead(&self, name: &str) -> String {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        format!("{}; the columns are {}", meant(name, &names), listed(self.names))
+    }
+}
+
+/// Names for a message: bounded, and nothing that steers a terminal.
+fn listed(names: &[String]) -> String {
+    let mut listed: Vec<String> = names.iter().take(MAX_LISTED).map(|name| shown(name)).collect();
+    if names.len() > MAX_LISTED {
+        listed.push(format!("and {} more", names.len() - MAX_LISTED));
+    }
+    listed.join(", ")
+}
+
+/// Whether one of these names is that of a time.
+pub(super) fn has_time(names: &[String], map: &ColumnMap) -> bool {
+    let times: Vec<&str> = TIME_COLUMNS.iter().map(|(n, _)| *n).collect();
+    matches!(Header { names, map }.column("time", &times), Ok(Some(_)))
+}
+
+/// Gives each repeated name a number (`speed`, `speed_2`) and says so; a repeated empty name stays one.
+pub(super) fn unique(names: &mut [String]) -> Vec<String> {
+    let mut taken: BTreeSet<String> = names.iter().cloned().collect();
+    let (mut seen, mut told) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
+    for name in names.iter_mut().filter(|n| !n.is_empty()) {
+        let called = seen.entry(name.clone()).or_default();
+        if !called.is_empty() {
+            let mut number = called.len() + 1;
+            while taken.contains(&format!("{name}_{number}")) {
+                number += 1;
+            }
+            *name = format!("{name}_{number}");
+            taken.insert(name.clone());
+        }
+        called.push(name.clone());
+    }
+    for (name, called) in seen.into_iter().filter(|(_, called)| called.len() > 1) {
+        told.push(format!("the column '{}' is there {} times; they are called {}", shown(&name), called.len(), listed(&called)));
+    }
+    told
+}
+
+/// Fails for signals that are asked for and that no column gives.
+pub(super) fn check_wanted(layout: &Layout, names: &[String], wanted: &[String]) -> Result<(), String> {
+    if layout.shape != Shape::Wide {
+        return Ok(());
+    }
+    let signals: Vec<&str> = layout.signals.iter().map(|(_, name)| &**name).collect();
+    match wanted.iter().find(|w| !signals.contains(&w.as_str())) {
+        Some(missing) => {
+            Err(format!("there is no column '{}'{}; the columns are {}", shown(missing), meant(missing, &signals), listed(names)))
+        }
+        None => Ok(()),
     }
 }
 
@@ -92,43 +170,48 @@ impl Layout {
         let times: Vec<&str> = TIME_COLUMNS.iter().map(|(n, _)| *n).collect();
         let time = header
             .column("time", &times)?
-            .ok_or_else(|| format!("no time column among {}; name it with --map time=<column>", names.join(", ")))?;
+            .or_else(|| names.iter().position(|n| n.eq_ignore_ascii_case("date") || n == "__index_level_0__"))
+            .ok_or_else(|| format!("no time column among {}; name it with --map time=<column>", listed(names)))?;
         let vehicle = header.column("vehicle", &VEHICLE_COLUMNS)?;
         if vehicle.is_none() && !vehicle_is_given {
-            return Err(format!(
-                "no vehicle column among {}; name it with --map vehicle=<column>, or give --vehicle <id>",
-                names.join(", ")
-            ));
+            return Err(format!("no vehicle column among {}; name it with --map vehicle=<column>, or give --vehicle <id>", listed(names)));
         }
         let session = header.column("session", &SESSION_COLUMNS)?;
         let fleet = header.column("fleet", &FLEET_COLUMNS)?;
         let shape = shape(&header)?;
         let mut used = vec![time];
         used.extend(vehicle.iter().chain(&session).chain(&fleet));
-        if let Shape::Long { name, value } = shape {
+        if let Shape::Long { name, value, text } = shape {
             used.extend([name, value]);
+            used.extend(text);
         }
+        let exported = matches!(shape, Shape::Long { text: Some(_), .. });
+        let quality = exported.then(|| header.place("quality")).flatten();
+        used.extend(quality);
+        let date = names.iter().position(|n| n.eq_ignore_ascii_case("date")).filter(|date| *date != time);
         let renamed = renames(&header)?;
         let signals = names
             .iter()
             .enumerate()
             .filter(|(place, name)| !used.contains(place) && !name.is_empty())
             // A second clock is not a measurement.
-            .filter(|(place, name)| renamed.contains_key(place) || !times.contains(&name.as_str()))
+            .filter(|(place, name)| renamed.contains_key(place) || !times[..CLOCKS].contains(&name.as_str()))
             .map(|(place, name)| (place, Arc::from(renamed.get(&place).map_or(name.as_str(), String::as_str))))
             .collect();
-        Ok(Self { vehicle, time: (time, time::form_of(&names[time])), session, fleet, shape, signals })
+        Ok(Self { vehicle, time: (time, time::form_of(&names[time])), session, fleet, date, quality, shape, signals })
     }
 }
 
 fn shape(header: &Header<'_>) -> Result<Shape, String> {
     match (header.column("name", &[])?, header.column("value", &[])?) {
-        (Some(name), Some(value)) => return Ok(Shape::Long { name, value }),
+        (Some(name), Some(value)) => return Ok(Shape::Long { name, value, text: None }),
         (None, None) => {}
         _ => return Err("a long table needs both: --map name=<column>,value=<column>".into()),
     }
-    let conventional = LONG_COLUMNS.iter().find_map(|(n, v)| Some(Shape::Long { name: header.place(n)?, value: header.place(v)? }));
-    Ok(conventional.unwrap_or(Shape::Wide))
+    let conventional = LONG_COLUMNS.iter().find_map(|(n, v)| Some((header.place(n)?, header.place(v)?)));
+    let Some((name, value)) = conventional else { return Ok(Shape::Wide) };
+    let exported = ["time", "vehicle_id", "signal", "value", "text", "quality"].iter().all(|n| header.place(n).is_some());
+    Ok(Shape::Long { name, value, text: if exported { header.place("text") } else { None } })
 }
 
 /// Signal names told for columns, by place.
@@ -167,7 +250,7 @@ mod tests {
     fn of_two_clocks_the_sources_own_is_used_and_the_other_is_no_signal() {
         let layout = layout("meta_time,timestamp,vehicle_id,lap,telemetry_name,telemetry_value", "").unwrap();
         assert_eq!(layout.time, (1, TimeForm::Text));
-        assert_eq!(layout.shape, Shape::Long { name: 4, value: 5 });
+        assert_eq!(layout.shape, Shape::Long { name: 4, value: 5, text: None });
         assert_eq!(signals(&layout), ["lap"]);
     }
 
@@ -176,6 +259,31 @@ mod tests {
         let layout = layout("SessionTime,Car,Speed,RPM", "time=SessionTime,vehicle=Car,speed_mps=Speed").unwrap();
         assert_eq!(signals(&layout), ["speed_mps", "RPM"]);
         assert_eq!((layout.time.0, layout.vehicle), (0, Some(1)));
+    }
+
+    #[test]
+    fn usual_names_are_known_however_they_are_written() {
+        for header in ["Time,Driver,Speed", "Time (s),Vehicle ID,Speed", "SessionTime,Car,Speed", "TIMESTAMP,DriverId,Speed"] {
+            let layout = layout(header, "").unwrap();
+            assert_eq!((layout.time.0, layout.vehicle, signals(&layout)), (0, Some(1), vec!["Speed"]), "{header}");
+        }
+    }
+
+    #[test]
+    fn repeated_names_get_numbers_that_are_free_and_are_reported() {
+        let mut names: Vec<String> = ["speed", "rpm", "speed", "speed_2", "speed", "", ""].map(str::to_owned).to_vec();
+        let told = unique(&mut names);
+        assert_eq!(names, ["speed", "rpm", "speed_3", "speed_2", "speed_4", "", ""]);
+        assert!(told.len() == 1 && told[0].contains("3 times") && told[0].contains("speed_3"), "{told:?}");
+    }
+
+    #[test]
+    fn a_misspelt_signal_is_named_with_what_may_be_meant() {
+        let names: Vec<String> = ["t_s", "vehicle_id", "speed"].map(str::to_owned).to_vec();
+        let layout = Layout::of(&names, &ColumnMap::default(), false).unwrap();
+        let error = check_wanted(&layout, &names, &["sped".to_owned()]).unwrap_err();
+        assert!(error.contains("no column 'sped'; did you mean 'speed'?"), "{error}");
+        assert_eq!(check_wanted(&layout, &names, &["speed".to_owned()]), Ok(()));
     }
 
     #[test]

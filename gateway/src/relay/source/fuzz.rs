@@ -36,12 +36,13 @@ fn options(how: u8) -> ReadOptions {
 /// The samples of a file; a source that breaks off has given what it had.
 fn samples(file: &[u8], format: Option<Format>, options: &ReadOptions) -> Vec<Sample> {
     let input = Box::new(Cursor::new(file.to_vec()));
-    let Ok(items) = read_items(input, "fuzzed", format, options, Box::new(|| NOW)) else { return Vec::new() };
+    let Ok(items) = read_items(input, "fuzzed", format, options, Box::new(|| NOW), false) else { return Vec::new() };
     let mut samples = Vec::new();
     for item in items.map_while(Result::ok) {
         match item {
             Item::Sample(sample) => samples.push(sample),
             Item::Skipped(skipped) => assert!(!skipped.reason.is_empty()),
+            Item::Remark(remark) => assert!(!remark.text.is_empty()),
         }
     }
     samples

@@ -1,20 +1,49 @@
-//! JSON lines: one `{driverId, sessionId?, timestamp?, data}` object a line, as `/api/telemetry` takes it.
+//! JSON: `{driverId, sessionId?, timestamp?, data}` objects as `/api/telemetry` takes them, one a line, or all in one array.
+//!
+//! Times may also be numbers (seconds, milliseconds, microseconds or nanoseconds of the Unix epoch by their size, or seconds
+//! since the recording began) and whatever else a table may write.
 
-use std::{collections::VecDeque, io::BufRead, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::{self, BufRead},
+};
 
-use slipstream_protocol::{Limits, Sample, codec::Decoder};
+use serde_json::Value;
+use slipstream_engine::pipeline::fields::meant;
+use slipstream_protocol::{Limits, ProtocolError, Sample, Timestamp, codec::Decoder};
 
 use super::{
-    Item, ReadOptions, Skipped, SourceError,
-    time::{Parsed, TimeLine},
+    Item, ReadOptions, Remark, Skipped, SourceError,
+    json_values::{Text, Values},
+    records::{Lines, MAX_RECORD},
+    text::shown,
+    time::{self, Parsed, TimeForm, TimeLine},
 };
 use crate::relay::source::open::Now;
 
-/// Lines longer than this are skipped, not kept.
-const MAX_LINE: usize = 8 << 20;
+/// Signal names that are remembered to name what may be meant.
+const MAX_REMEMBERED: usize = 1_000;
+
+enum Texts<R> {
+    Lines(Lines<R>),
+    Values(Values<R>),
+}
+
+impl<R: BufRead> Texts<R> {
+    fn next(&mut self) -> io::Result<Option<Text>> {
+        match self {
+            Self::Lines(lines) => Ok(lines.next()?.map(|line| Text {
+                line: line.number,
+                bytes: line.bytes,
+                flaw: line.too_long.then(|| format!("a line of more than {MAX_RECORD} bytes")),
+            })),
+            Self::Values(values) => values.next(),
+        }
+    }
+}
 
 pub(super) struct JsonLines<R> {
-    input: R,
+    texts: Texts<R>,
     name: String,
     line: u64,
     decoder: Decoder,
@@ -22,13 +51,17 @@ pub(super) struct JsonLines<R> {
     timeline: TimeLine,
     now: Now,
     ready: VecDeque<Item>,
-    buffer: Vec<u8>,
+    found: BTreeSet<String>,
+    others: BTreeSet<String>,
+    ended: bool,
 }
 
 impl<R: BufRead> JsonLines<R> {
-    pub(super) fn new(input: R, name: &str, options: &ReadOptions, now: Now) -> Self {
-        Self {
-            input,
+    /// Looks whether the values are lines. Fails where the input does.
+    pub(super) fn new(mut input: R, name: &str, options: &ReadOptions, now: Now) -> io::Result<Self> {
+        let texts = if are_lines(input.fill_buf()?) { Texts::Lines(Lines::new(input)) } else { Texts::Values(Values::new(input)) };
+        Ok(Self {
+            texts,
             name: name.to_owned(),
             line: 0,
             decoder: Decoder::new(Limits::default()),
@@ -36,62 +69,84 @@ impl<R: BufRead> JsonLines<R> {
             timeline: TimeLine::new(options.start),
             now,
             ready: VecDeque::new(),
-            buffer: Vec::new(),
-        }
+            found: BTreeSet::new(),
+            others: BTreeSet::new(),
+            ended: false,
+        })
     }
 
-    /// Reads one line into the buffer; false at the end.
-    fn read_line(&mut self) -> std::io::Result<bool> {
-        self.buffer.clear();
-        let mut any = false;
-        loop {
-            let part = self.input.fill_buf()?;
-            if part.is_empty() {
-                return Ok(any);
-            }
-            any = true;
-            let end = part.iter().position(|b| *b == b'\n');
-            let take = end.map_or(part.len(), |e| e + 1);
-            // One byte over the bound is kept so that the line is seen to be too long.
-            let keep = take.min((MAX_LINE + 1).saturating_sub(self.buffer.len()));
-            self.buffer.extend_from_slice(&part[..keep]);
-            self.input.consume(take);
-            if end.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-
-    fn use_line(&mut self) {
-        self.line += 1;
-        let text = self.buffer.trim_ascii();
-        if text.is_empty() {
+    fn use_text(&mut self, text: &Text) {
+        self.line = text.line;
+        if let Some(flaw) = &text.flaw {
+            self.skip(flaw);
             return;
         }
-        if text.len() > MAX_LINE {
-            self.skip(format!("a line of more than {MAX_LINE} bytes"));
+        let bytes = text.bytes.trim_ascii();
+        if bytes.is_empty() {
             return;
         }
-        let body = bytes::Bytes::copy_from_slice(text);
-        match self.decoder.decode_telemetry_body(&body, (self.now)()) {
+        let now = (self.now)();
+        let body = bytes::Bytes::copy_from_slice(bytes);
+        let decoded = match self.decoder.decode_telemetry_body(&body, now) {
+            // A time that no wire carries may be one that files do.
+            Err(error) => self.with_plain_times(bytes).map_or(Err(error), |body| self.decoder.decode_telemetry_body(&body, now)),
+            Ok(frame) if frame.refused.is_empty() => Ok(frame),
+            Ok(frame) => match self.with_plain_times(bytes) {
+                Some(body) => self.decoder.decode_telemetry_body(&body, now),
+                None => Ok(frame),
+            },
+        };
+        match decoded {
             Ok(frame) => {
                 for refusal in frame.refused {
-                    self.skip(refusal.error.to_string());
+                    self.skip(&refusal.error.to_string());
                 }
                 for sample in frame.samples {
-                    let sample = self.finish(sample);
-                    self.ready.push_back(Item::Sample(sample));
+                    self.finish(sample);
                 }
             }
-            Err(error) => self.skip(error.to_string()),
+            Err(error) => {
+                let reason = reason(&error, bytes);
+                self.skip(&reason);
+            }
         }
     }
 
-    fn skip(&mut self, reason: String) {
-        self.ready.push_back(Item::Skipped(Skipped { line: self.line, reason }));
+    /// The same object with its times as RFC 3339; `None` where none needs it.
+    fn with_plain_times(&mut self, bytes: &[u8]) -> Option<bytes::Bytes> {
+        let mut value: Value = serde_json::from_slice(bytes).ok()?;
+        let mut changed = false;
+        let object = value.as_object_mut()?;
+        let frames: Vec<&mut Value> = match object.contains_key("batch") {
+            true => object.get_mut("batch")?.as_array_mut()?.iter_mut().collect(),
+            false => vec![&mut value],
+        };
+        for frame in frames {
+            let Some(time) = frame.get_mut("timestamp") else { continue };
+            let parsed = match &*time {
+                Value::Number(number) => number.as_f64().and_then(|n| time::of_number(n, TimeForm::Text)),
+                Value::String(text) if text.parse::<Timestamp>().is_err() => {
+                    let told = self.options.time_format.as_ref().and_then(|format| format.parse(text)).map(Parsed::Absolute);
+                    told.or_else(|| time::parse(text.trim(), text.trim().parse().ok(), TimeForm::Text).ok())
+                }
+                _ => None,
+            };
+            let Some(parsed) = parsed else { continue };
+            let moment = match parsed {
+                Parsed::Absolute(moment) => moment,
+                relative @ Parsed::Relative(_) => self.timeline.place(relative),
+            };
+            *time = Value::String(precise(moment));
+            changed = true;
+        }
+        changed.then(|| value.to_string().into())
     }
 
-    fn finish(&mut self, mut sample: Sample) -> Sample {
+    fn skip(&mut self, reason: &str) {
+        self.ready.push_back(Item::Skipped(Skipped::new(self.line, reason)));
+    }
+
+    fn finish(&mut self, mut sample: Sample) {
         if let Some(vehicle) = &self.options.vehicle {
             sample.vehicle = vehicle.clone();
         }
@@ -99,11 +154,59 @@ impl<R: BufRead> JsonLines<R> {
             sample.session = Some(session.clone());
         }
         if !self.options.signals.is_empty() {
-            sample.signals.retain(|s| self.options.signals.iter().any(|name| Arc::from(name.as_str()) == s.name));
+            let (wanted, found, others) = (&self.options.signals, &mut self.found, &mut self.others);
+            sample.signals.retain(|signal| {
+                let is_wanted = wanted.iter().any(|name| **name == *signal.name);
+                let seen = if is_wanted { &mut *found } else { &mut *others };
+                if seen.len() < MAX_REMEMBERED && !seen.contains(&*signal.name) {
+                    seen.insert(signal.name.to_string());
+                }
+                is_wanted
+            });
             sample.raw = None;
+            if sample.signals.is_empty() {
+                self.skip("it has none of the signals that were asked for");
+                return;
+            }
         }
         sample.source_time = self.timeline.place(Parsed::Absolute(sample.source_time));
-        sample
+        self.ready.push_back(Item::Sample(sample));
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
+        for missing in self.options.signals.iter().filter(|name| !self.found.contains(*name)) {
+            let text = format!("there is no signal '{}' in the file{}", shown(missing), meant(missing, &others));
+            self.ready.push_back(Item::Remark(Remark::partial(0, &text)));
+        }
+    }
+}
+
+/// Whether the file has one value a line. An array has them between its brackets, and a value that a line begins and does not
+/// end goes on over the lines below.
+fn are_lines(first: &[u8]) -> bool {
+    let first = first.trim_ascii_start();
+    if first.starts_with(b"[") {
+        return false;
+    }
+    let Some(end) = memchr::memchr2(b'\n', b'\r', first) else { return true };
+    let opens = matches!(first[..end].trim_ascii_end().last(), Some(b'{' | b'[' | b','));
+    let next = first[end..].trim_ascii_start().first();
+    !opens || next.is_none_or(|b| *b == b'{')
+}
+
+/// With all six digits of the fraction.
+fn precise(time: Timestamp) -> String {
+    let millis = time.to_string();
+    format!("{}{:03}Z", millis.trim_end_matches('Z'), time.micros().rem_euclid(1_000))
+}
+
+/// Why a value is none that can be used, in words for whoever wrote the file.
+fn reason(error: &ProtocolError, bytes: &[u8]) -> String {
+    match bytes.first() {
+        Some(b'{') => error.to_string(),
+        _ => format!("an object with driverId and data is expected, this begins with '{}'", shown(&String::from_utf8_lossy(bytes))),
     }
 }
 
@@ -115,10 +218,16 @@ impl<R: BufRead> Iterator for JsonLines<R> {
             if let Some(item) = self.ready.pop_front() {
                 return Some(Ok(item));
             }
-            match self.read_line() {
-                Ok(true) => self.use_line(),
-                Ok(false) => return None,
-                Err(error) => return Some(Err(SourceError::Read { name: self.name.clone(), reason: error.to_string() })),
+            if self.ended {
+                return None;
+            }
+            match self.texts.next() {
+                Ok(Some(text)) => self.use_text(&text),
+                Ok(None) => self.end(),
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(SourceError::Read { name: self.name.clone(), reason: error.to_string() }));
+                }
             }
         }
     }
@@ -126,10 +235,10 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::drain;
+    use super::super::tests::{drain, drain_all};
     use super::*;
     use crate::relay::source::Start;
-    use slipstream_protocol::{SessionId, Timestamp};
+    use slipstream_protocol::SessionId;
 
     #[test]
     fn good_lines_become_samples_and_bad_ones_are_told() {
@@ -138,11 +247,65 @@ mod tests {
             ReadOptions { session: Some(SessionId::new("q1").unwrap()), ..ReadOptions::new(Start::Relative(Timestamp::default())) };
         let text = "{\"driverId\":\"a\",\"timestamp\":\"2023-07-17T12:34:56Z\",\"data\":{\"v\":1,\"g\":[0.1,2]}}\n\
             not json\n\n{\"vehicleId\":\"b\",\"data\":{\"v\":2}}\n{\"data\":{}}\n";
-        let (samples, skipped) = drain(JsonLines::new(text.as_bytes(), "x", &options, Box::new(move || now)));
+        let (samples, skipped) = drain(JsonLines::new(text.as_bytes(), "x", &options, Box::new(move || now)).unwrap());
         assert_eq!(samples.len(), 2);
         assert_eq!(samples[0].number("g.1"), Some(2.0));
         assert_eq!(samples[0].session.as_deref(), Some("q1"));
         assert_eq!(samples[1].source_time, now, "without a time it is now");
         assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
+        let options = ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)));
+        let now = || Timestamp::from_secs_f64(1.8e9);
+        drain(JsonLines::new(text.as_bytes(), "x", &options, Box::new(now)).unwrap())
+    }
+
+    #[test]
+    fn epochs_and_other_times_of_files_are_taken() {
+        let times = ["1760000000123", "\"1760000000.123\"", "1760000000.123", "1760000000123000", "\"2025-10-09 08:53:20.123+00\""];
+        for time in times {
+            let (samples, skipped) = read(&format!("{{\"driverId\":\"a\",\"timestamp\":{time},\"data\":{{\"rpm\":1}}}}\n"));
+            assert!(skipped.is_empty(), "{time}: {skipped:?}");
+            assert!((samples[0].source_time - Timestamp::from_millis(1_760_000_000_123)).abs() < 2, "{time}: {}", samples[0].source_time);
+        }
+        let batch = "{\"batch\":[{\"driverId\":\"a\",\"timestamp\":1760000000,\"data\":{\"v\":1}},{\"driverId\":\"a\",\"timestamp\":12.5,\"data\":{\"v\":2}}]}";
+        let (samples, _) = read(batch);
+        assert_eq!(samples[1].source_time, Timestamp::from_secs_f64(1e9 + 12.5), "seconds since the recording began");
+        let (samples, skipped) = read("{\"driverId\":\"a\",\"timestamp\":\"01/12/2026\",\"data\":{\"v\":1}}\n");
+        assert_eq!((samples.len(), skipped.len()), (0, 1));
+    }
+
+    #[test]
+    fn one_array_or_object_over_many_lines_is_read() {
+        let frame = |n: u32| format!("{{\n  \"driverId\": \"a\",\n  \"data\": {{\"v\": {n}}}\n}}");
+        for text in [
+            format!("[{},\n{}]", frame(1), frame(2)),
+            format!("{}\n{}\n", frame(1), frame(2)),
+            format!("[\n{}\n,{}\n]\n", frame(1), frame(2)),
+        ] {
+            let (samples, skipped) = read(&text);
+            assert!(skipped.is_empty(), "{skipped:?}");
+            assert_eq!(samples.iter().filter_map(|s| s.number("v")).collect::<Vec<_>>(), [1.0, 2.0], "{text}");
+        }
+        let (_, skipped) = read("[[1,2],\n\"x\"]");
+        assert!(skipped.last().unwrap().reason.contains("driverId") && skipped.last().unwrap().line == 2, "{skipped:?}");
+    }
+
+    #[test]
+    fn lines_may_end_with_cr_and_a_cut_line_costs_itself_only() {
+        let line = "{\"driverId\":\"a\",\"data\":{\"v\":1}}";
+        assert_eq!(read(&format!("{line}\r{line}\r\n{line}")).0.len(), 3);
+        let (samples, skipped) = read(&format!("{{\"driverId\":\n{line}\n{line}\n"));
+        assert_eq!((samples.len(), skipped.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_signal_that_is_nowhere_is_named() {
+        let options = ReadOptions { signals: vec!["sped".into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+        let text = "{\"driverId\":\"a\",\"data\":{\"speed\":1}}\n";
+        let lines = JsonLines::new(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap();
+        let (samples, _, remarks) = drain_all(lines);
+        assert!(samples.is_empty() && remarks[0].text.contains("did you mean 'speed'"), "{remarks:?}");
     }
 }

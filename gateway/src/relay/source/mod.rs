@@ -4,11 +4,20 @@ mod columns;
 mod csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod heading;
 mod json_lines;
+mod json_values;
+mod numbers;
 mod open;
 mod order;
+pub(crate) mod records;
+pub(crate) mod row;
 mod simulated;
-mod time;
+mod stop;
+mod tally;
+pub(crate) mod text;
+pub(crate) mod time;
+mod time_format;
 
 use std::sync::{
     Arc,
@@ -20,7 +29,10 @@ use slipstream_protocol::Sample;
 pub use columns::ColumnMap;
 pub use open::{Format, ReadOptions};
 pub use simulated::Simulation;
+pub use stop::Stop;
 pub use time::Start;
+pub(crate) use time::{Parsed, TimeForm};
+pub use time_format::TimeFormat;
 
 /// One thing a source yields.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +41,8 @@ pub enum Item {
     Sample(Sample),
     /// Something that made no sample.
     Skipped(Skipped),
+    /// Something to know of the file as a whole.
+    Remark(Remark),
 }
 
 /// A row, a line or a cell that could not be used.
@@ -38,6 +52,42 @@ pub struct Skipped {
     pub line: u64,
     /// Why.
     pub reason: String,
+}
+
+impl Skipped {
+    /// With a reason that steers no terminal, whatever the file holds.
+    pub fn new(line: u64, reason: &str) -> Self {
+        Self { line, reason: text::clean(reason) }
+    }
+}
+
+/// Something to know of a file as a whole: how it was read, or what of a column is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Where it shows first: line of the file, from 1; 0 where it is nowhere in particular.
+    pub line: u64,
+    /// What.
+    pub text: String,
+    /// Whether something is not as its writer meant it, so that the work is done in part only.
+    pub partial: bool,
+}
+
+impl Remark {
+    /// How the file was read.
+    pub fn new(line: u64, text: &str) -> Self {
+        Self { line, text: text::clean(text), partial: false }
+    }
+
+    /// What is not as it should be.
+    pub fn partial(line: u64, text: &str) -> Self {
+        Self { partial: true, ..Self::new(line, text) }
+    }
+}
+
+impl std::fmt::Display for Remark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line > 0 { write!(f, "line {}: {}", self.line, self.text) } else { f.write_str(&self.text) }
+    }
 }
 
 /// Why a source could not be opened, or broke off.
@@ -156,13 +206,20 @@ pub(crate) mod tests {
 
     /// Samples and skipped items of a source that must not break off.
     pub(crate) fn drain(source: impl Iterator<Item = Result<Item, SourceError>>) -> (Vec<Sample>, Vec<Skipped>) {
-        let (mut samples, mut skipped) = (Vec::new(), Vec::new());
+        let (samples, skipped, _) = drain_all(source);
+        (samples, skipped)
+    }
+
+    /// The same with remarks.
+    pub(crate) fn drain_all(source: impl Iterator<Item = Result<Item, SourceError>>) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
+        let (mut samples, mut skipped, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         for item in source {
             match item.unwrap() {
                 Item::Sample(sample) => samples.push(sample),
                 Item::Skipped(skip) => skipped.push(skip),
+                Item::Remark(remark) => remarks.push(remark),
             }
         }
-        (samples, skipped)
+        (samples, skipped, remarks)
     }
 }

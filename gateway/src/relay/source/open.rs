@@ -14,11 +14,16 @@ use flate2::read::MultiGzDecoder;
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{
-    ColumnMap, Items, Progress, Source, SourceError, Start,
+    ColumnMap, Items, Progress, Source, SourceError, Start, Stop, TimeFormat,
     csv::CsvRows,
     json_lines::JsonLines,
     order::{Repeated, sorted},
+    stop::Stoppable,
+    text,
 };
+
+/// Memory in which a file is sorted, unless told otherwise.
+const SORT_BYTES: usize = 1 << 30;
 
 /// Tells the time to sources that need it for samples without one.
 pub(super) type Now = Box<dyn Fn() -> Timestamp + Send>;
@@ -54,6 +59,14 @@ pub struct ReadOptions {
     pub map: ColumnMap,
     /// The delimiter of a table; found in its first line where absent.
     pub delimiter: Option<u8>,
+    /// The decimal mark of a table's numbers, `.` or `,`; decided column by column where absent.
+    pub decimal: Option<char>,
+    /// The mark between thousands, the same.
+    pub thousands: Option<char>,
+    /// How a table's times are written; found out where absent.
+    pub time_format: Option<TimeFormat>,
+    /// Line of a table's header, from 1; found where absent.
+    pub header_row: Option<u64>,
     /// All samples are this vehicle's.
     pub vehicle: Option<VehicleId>,
     /// All samples are of this session.
@@ -64,10 +77,14 @@ pub struct ReadOptions {
     pub start: Start,
     /// Consecutive rows of a long table with the same vehicle and time make one sample.
     pub merge: bool,
-    /// By source time instead of in file order; holds the file in memory.
+    /// By source time instead of in file order; holds samples of up to `sort_bytes` in memory.
     pub sort: bool,
+    /// See `sort`.
+    pub sort_bytes: usize,
     /// Over and over, each round later than the one before.
     pub repeat: bool,
+    /// When to stop reading.
+    pub stop: Stop,
 }
 
 impl ReadOptions {
@@ -77,13 +94,19 @@ impl ReadOptions {
             format: None,
             map: ColumnMap::default(),
             delimiter: None,
+            decimal: None,
+            thousands: None,
+            time_format: None,
+            header_row: None,
             vehicle: None,
             session: None,
             signals: Vec::new(),
             start,
             merge: true,
             sort: false,
+            sort_bytes: SORT_BYTES,
             repeat: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -98,7 +121,7 @@ impl Source {
         let counter = Arc::clone(&read);
         let open = move || {
             let items = open_file(&path, &options, &counter, Box::new(now.clone()))?;
-            Ok(if options.sort { sorted(items) } else { items })
+            Ok(if options.sort { sorted(items, options.sort_bytes) } else { items })
         };
         let items: Items = if repeat { Box::new(Repeated::new(open)?) } else { open()? };
         let progress = (!repeat).then_some(Progress { read, total });
@@ -107,33 +130,56 @@ impl Source {
 
     /// Standard input, passed on line by line.
     pub fn stdin(options: &ReadOptions, now: impl Fn() -> Timestamp + Send + 'static) -> Result<Self, SourceError> {
-        let items = read_items(Box::new(BufReader::new(io::stdin())), "standard input", options.format, options, Box::new(now))?;
-        Ok(Self { items: if options.sort { sorted(items) } else { items }, chunk: 1, progress: None })
+        let input = Box::new(BufReader::new(io::stdin()));
+        let items = read_items(input, "standard input", options.format, options, Box::new(now), true)?;
+        Ok(Self { items: if options.sort { sorted(items, options.sort_bytes) } else { items }, chunk: 1, progress: None })
     }
 }
 
 fn open_file(path: &Path, options: &ReadOptions, read: &Arc<AtomicU64>, now: Now) -> Result<Items, SourceError> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|e| SourceError::Read { name: name.clone(), reason: e.to_string() })?;
+    let name = text::clean(&path.display().to_string());
+    let failed = |e: io::Error| SourceError::Read { name: name.clone(), reason: e.to_string() };
+    let file = File::open(path).map_err(failed)?;
+    // What comes through a pipe may come as it happens.
+    let live = !file.metadata().is_ok_and(|m| m.is_file());
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(SourceError::Read { name, reason: "it is a folder".to_owned() });
+    }
     let counted = Counted { inner: file, read: Arc::clone(read) };
-    read_items(Box::new(BufReader::with_capacity(1 << 16, counted)), &name, options.format.or_else(|| Format::of(path)), options, now)
+    let format = options.format.or_else(|| Format::of(path));
+    read_items(Box::new(BufReader::with_capacity(1 << 16, counted)), &name, format, options, now, live)
 }
 
-pub(super) type Input = Box<dyn BufRead + Send>;
+pub(crate) type Input = Box<dyn BufRead + Send>;
 
-pub(super) fn read_items(input: Input, name: &str, format: Option<Format>, options: &ReadOptions, now: Now) -> Result<Items, SourceError> {
+pub(super) fn read_items(
+    input: Input,
+    name: &str,
+    format: Option<Format>,
+    options: &ReadOptions,
+    now: Now,
+    live: bool,
+) -> Result<Items, SourceError> {
     let failed = |e: io::Error| SourceError::Read { name: name.to_owned(), reason: e.to_string() };
-    let mut input = unpacked(input).map_err(failed)?;
-    let format = match format {
-        Some(format) => format,
-        None => match input.fill_buf().map_err(failed)?.trim_ascii_start().first() {
-            Some(b'{') => Format::JsonLines,
-            _ => Format::Csv,
-        },
-    };
+    let wrong = |reason: String| SourceError::Layout { name: name.to_owned(), reason };
+    let input = Stoppable { input: unpacked(input).map_err(failed)?, stop: options.stop.clone() };
+    let mut input = text::decoded(Box::new(input)).map_err(failed)?;
+    let first = input.fill_buf().map_err(failed)?;
+    if first.is_empty() {
+        // Nothing may have happened yet where things come as they happen.
+        return if live { Ok(Box::new(std::iter::empty())) } else { Err(wrong("the file is empty".to_owned())) };
+    }
+    if let Some(reason) = text::foreign(first) {
+        return Err(wrong(format!("the file {reason}")));
+    }
+    // What begins as JSON is no table, whatever the file is called.
+    let start = first.trim_ascii_start();
+    let element = start.strip_prefix(b"[").and_then(|rest| rest.trim_ascii_start().first());
+    let is_json = start.starts_with(b"{") || matches!(element, Some(b'{' | b']'));
+    let format = options.format.unwrap_or_else(|| if is_json { Format::JsonLines } else { format.unwrap_or(Format::Csv) });
     Ok(match format {
-        Format::Csv => Box::new(CsvRows::new(input, name, options)?),
-        Format::JsonLines => Box::new(JsonLines::new(input, name, options, now)),
+        Format::Csv => Box::new(CsvRows::new(input, name, options, live)?),
+        Format::JsonLines => Box::new(JsonLines::new(input, name, options, now).map_err(failed)?),
     })
 }
 
@@ -200,5 +246,62 @@ mod tests {
     fn a_file_that_is_not_there_is_named() {
         let error = Source::open(Path::new("/no/such.csv"), &options(), Timestamp::default).unwrap_err();
         assert!(error.to_string().contains("/no/such.csv"), "{error}");
+    }
+
+    fn read(bytes: &[u8], suffix: &str) -> Result<Source, SourceError> {
+        let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+        file.as_file().write_all(bytes).unwrap();
+        Source::open(file.path(), &options(), Timestamp::default)
+    }
+
+    #[test]
+    fn what_is_no_table_is_named_and_none_of_its_bytes_are_shown() {
+        for (bytes, named) in [
+            (&b""[..], "is empty"),
+            (b"\xEF\xBB\xBF", "is empty"),
+            (b"\n\n", "no rows"),
+            (b"a\x1b[31mRED\x01\x02,b\n1,2\n", ""),
+            (b"\x7fELF\x02\x01\x01\0\0\0", "is no CSV"),
+            (b"PAR1\x15", "Parquet"),
+        ] {
+            let error = read(bytes, ".csv").err().unwrap().to_string();
+            assert!(error.contains(named) && !error.contains(|c: char| c.is_control()), "{error}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_as_a_table_and_as_json_lines_and_a_mark_costs_nothing() {
+        let table = "t_s,vehicle_id,v\r\n0,a,1\r\n";
+        let utf16: Vec<u8> = std::iter::once(0xFEFF).chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        assert_eq!(drain(read(&utf16, ".csv").unwrap()).0.len(), 1);
+        let line = "{\"driverId\":\"a\",\"data\":{\"v\":1}}\n";
+        let utf16: Vec<u8> = std::iter::once(0xFEFF).chain(line.repeat(2).encode_utf16()).flat_map(u16::to_be_bytes).collect();
+        assert_eq!(drain(read(&utf16, ".jsonl").unwrap()).0.len(), 2);
+        let marked = [b"\xEF\xBB\xBF".as_slice(), line.as_bytes(), line.as_bytes()].concat();
+        let (samples, skipped) = drain(read(&marked, ".jsonl").unwrap());
+        assert_eq!((samples.len(), skipped.len()), (2, 0));
+    }
+
+    #[test]
+    fn json_is_known_by_its_first_bytes_whatever_the_file_is_called() {
+        assert_eq!(drain(read(b"[\n {\"driverId\":\"a\",\"data\":{\"v\":1}}]", ".txt").unwrap()).0.len(), 1);
+    }
+
+    #[test]
+    fn reading_stops_in_the_midst_of_an_endless_cell() {
+        let stopped = Arc::new(AtomicU64::new(0));
+        let counter = stopped.clone();
+        let stop = Stop::when(move || counter.fetch_add(1, Ordering::Relaxed) > 20);
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"t_s,vehicle_id,v\n0,a,1\n1,a,\"").unwrap();
+        for _ in 0..64 {
+            gz.write_all(&[b'a'; 1 << 16]).unwrap();
+        }
+        let file = tempfile::Builder::new().suffix(".csv.gz").tempfile().unwrap();
+        file.as_file().write_all(&gz.finish().unwrap()).unwrap();
+        let read = Source::open(file.path(), &ReadOptions { stop, ..options() }, Timestamp::default);
+        let error = read.map_or_else(Some, |source| source.filter_map(Result::err).next());
+        assert!(error.unwrap().to_string().contains("stopped"));
+        assert!(stopped.load(Ordering::Relaxed) < 40, "it was not read to its end");
     }
 }

@@ -1,23 +1,102 @@
 //! Sorting a source by time, and playing it over and over.
 
-use slipstream_protocol::Timestamp;
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+};
 
-use super::{Item, Items, SourceError};
+use slipstream_protocol::{Sample, Signal, SignalValue, Timestamp};
 
-/// All of `items`, by source time; of equal times the first read comes first. Holds all in memory.
-pub(super) fn sorted(items: Items) -> Items {
-    let mut rest = Vec::new();
-    let mut samples = Vec::new();
-    for item in items {
-        match item {
-            Ok(Item::Sample(sample)) => samples.push(sample),
-            other => rest.push(other),
-        }
+use super::{Item, Items, Remark, SourceError};
+
+/// `items` by source time; of equal times the first read comes first.
+///
+/// Holds samples of about `most` bytes. A file of more than that is put in order as far as they reach: what comes later than
+/// they can wait for is passed on behind its time, and a remark tells how much that was.
+pub(super) fn sorted(items: Items, most: usize) -> Items {
+    Box::new(Sorted { items, most, held: 0, heap: BinaryHeap::new(), read: 0, ended: false, error: None, newest: None, late: 0 })
+}
+
+struct Sorted {
+    items: Items,
+    most: usize,
+    held: usize,
+    heap: BinaryHeap<Reverse<Held>>,
+    read: u64,
+    ended: bool,
+    /// Broke the source off; told behind the samples read before it.
+    error: Option<SourceError>,
+    /// Of the samples passed on.
+    newest: Option<Timestamp>,
+    late: u64,
+}
+
+struct Held {
+    time: Timestamp,
+    place: u64,
+    sample: Box<Sample>,
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
-    samples.sort_by_key(|s| s.source_time);
-    // What was skipped is told first, an error that broke the source off last.
-    let (skipped, errors): (Vec<_>, Vec<_>) = rest.into_iter().partition(Result::is_ok);
-    Box::new(skipped.into_iter().chain(samples.into_iter().map(|s| Ok(Item::Sample(s)))).chain(errors))
+}
+
+impl Eq for Held {}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Held {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.time, self.place).cmp(&(other.time, other.place))
+    }
+}
+
+/// About the memory of a sample.
+fn size(sample: &Sample) -> usize {
+    let text = |value: &SignalValue| if let SignalValue::Text(text) = value { text.len() } else { 0 };
+    let signals: usize = sample.signals.iter().map(|s| size_of::<Signal>() + text(&s.value)).sum();
+    size_of::<Sample>() + size_of::<Held>() + signals + sample.raw.as_ref().map_or(0, |raw| raw.len()) + 48
+}
+
+impl Iterator for Sorted {
+    type Item = Result<Item, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended && self.held <= self.most {
+            match self.items.next() {
+                Some(Ok(Item::Sample(sample))) => {
+                    self.held += size(&sample);
+                    self.read += 1;
+                    self.heap.push(Reverse(Held { time: sample.source_time, place: self.read, sample: Box::new(sample) }));
+                }
+                Some(Err(error)) => (self.ended, self.error) = (true, Some(error)),
+                None => self.ended = true,
+                // Passed on at once, so that none of them is held.
+                other => return other,
+            }
+        }
+        if let Some(Reverse(Held { time, sample, .. })) = self.heap.pop() {
+            self.held = self.held.saturating_sub(size(&sample));
+            self.late += u64::from(self.newest.is_some_and(|newest| time < newest));
+            self.newest = self.newest.max(Some(time));
+            return Some(Ok(Item::Sample(*sample)));
+        }
+        if self.late > 0 {
+            let late = std::mem::take(&mut self.late);
+            let mib = self.most >> 20;
+            let text = format!(
+                "{late} samples are not in the order of time: the file is too far out of order to be sorted in {mib} MiB; sort it before"
+            );
+            return Some(Ok(Item::Remark(Remark::partial(0, &text))));
+        }
+        self.error.take().map(Err)
+    }
 }
 
 /// Plays what `open` yields without end; each round begins where the one before ended.
@@ -66,7 +145,7 @@ impl<F: FnMut() -> Result<Items, SourceError>> Iterator for Repeated<F> {
                     return Some(Ok(Item::Sample(sample)));
                 }
                 // Told once, not once a round.
-                Some(Ok(Item::Skipped(_))) if self.round > 0 => {}
+                Some(Ok(Item::Skipped(_) | Item::Remark(_))) if self.round > 0 => {}
                 Some(other) => return Some(other),
                 None => match self.next_round() {
                     Ok(true) => {}
@@ -80,7 +159,7 @@ impl<F: FnMut() -> Result<Items, SourceError>> Iterator for Repeated<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{drain, sample};
+    use super::super::tests::{drain, drain_all, sample};
     use super::*;
 
     fn items(times: &[i64]) -> Items {
@@ -90,8 +169,17 @@ mod tests {
 
     #[test]
     fn sorting_goes_by_source_time() {
-        let (samples, _) = drain(sorted(items(&[30, 10, 20])));
+        let (samples, _) = drain(sorted(items(&[30, 10, 20]), 1 << 20));
         assert_eq!(samples.iter().map(|s| s.source_time.micros()).collect::<Vec<_>>(), [10, 20, 30]);
+    }
+
+    #[test]
+    fn sorting_is_bounded_and_reports_what_could_not_wait() {
+        let times: Vec<i64> = (0..20_000).map(|n| if n == 19_999 { 5 } else { n ^ 1 }).collect();
+        let (samples, _, remarks) = drain_all(sorted(items(&times), 64 << 10));
+        let sorted = samples.iter().take(19_990).map(|s| s.source_time.micros()).collect::<Vec<_>>();
+        assert!(sorted.is_sorted() && samples.len() == 20_000, "neighbours are put in order by a few samples");
+        assert!(remarks.len() == 1 && remarks[0].partial && remarks[0].text.starts_with("1 samples"), "{remarks:?}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use slipstream_protocol::Timestamp;
 
+use super::{text::shown, time_format};
+
 /// Where a stream with relative times begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -13,20 +15,25 @@ pub enum Start {
 
 /// How a time column is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimeForm {
+pub(crate) enum TimeForm {
     /// Seconds since the recording began, or since midnight.
     RelativeSeconds,
     /// Seconds since the Unix epoch.
     UnixSeconds,
     /// Milliseconds since the Unix epoch.
     UnixMillis,
-    /// RFC 3339 (a blank for the `T` and a missing zone, meant as UTC, are taken), or a number whose
-    /// size tells its unit.
+    /// Microseconds since the Unix epoch.
+    UnixMicros,
+    /// Nanoseconds since the Unix epoch.
+    UnixNanos,
+    /// Milliseconds since the recording began, or since the Unix epoch where there are that many.
+    Millis,
+    /// A date and time, a duration, or a number whose size tells its unit.
     Text,
 }
 
 /// Columns that hold a time, the most telling first.
-pub(super) const TIME_COLUMNS: [(&str, TimeForm); 11] = [
+pub(super) const TIME_COLUMNS: [(&str, TimeForm); 40] = [
     ("t_s", TimeForm::RelativeSeconds),
     ("tod_s", TimeForm::RelativeSeconds),
     ("unix_s", TimeForm::UnixSeconds),
@@ -38,53 +45,242 @@ pub(super) const TIME_COLUMNS: [(&str, TimeForm); 11] = [
     ("date_time", TimeForm::Text),
     ("meta_time", TimeForm::Text),
     ("received_at", TimeForm::Text),
+    ("unix_us", TimeForm::UnixMicros),
+    ("unix_ns", TimeForm::UnixNanos),
+    ("unix_time", TimeForm::Text),
+    ("unixtime", TimeForm::Text),
+    ("epoch", TimeForm::Text),
+    ("epoch_s", TimeForm::UnixSeconds),
+    ("epoch_ms", TimeForm::UnixMillis),
+    ("epoch_us", TimeForm::UnixMicros),
+    ("epoch_ns", TimeForm::UnixNanos),
+    ("timestamp_s", TimeForm::Text),
+    ("timestamp_ms", TimeForm::Millis),
+    ("timestamp_us", TimeForm::UnixMicros),
+    ("timestamp_ns", TimeForm::UnixNanos),
+    ("time_stamp", TimeForm::Text),
+    ("utc", TimeForm::Text),
+    ("utc_time", TimeForm::Text),
+    ("time_utc", TimeForm::Text),
+    ("timestamp_utc", TimeForm::Text),
+    ("event_time", TimeForm::Text),
+    ("recorded_at", TimeForm::Text),
+    ("ts", TimeForm::Text),
+    ("time_s", TimeForm::Text),
+    ("time_ms", TimeForm::Millis),
+    ("t_ms", TimeForm::Millis),
+    ("t", TimeForm::Text),
+    ("elapsed_s", TimeForm::RelativeSeconds),
+    ("elapsed_ms", TimeForm::Millis),
+    ("elapsed_time", TimeForm::Text),
+    ("session_time", TimeForm::Text),
 ];
+
+/// The first columns of the list are clocks, and no signals where another one gives the time.
+pub(super) const CLOCKS: usize = 11;
+
+/// A name as the list writes it: `Unix Time [ms]` is `unix_time_ms`, `sessionTime` is `session_time`.
+pub(super) fn plain(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    let mut before = ' ';
+    for c in name.chars() {
+        if c.is_alphanumeric() {
+            let begins = !before.is_alphanumeric() || (before.is_lowercase() && c.is_uppercase());
+            if begins && !out.is_empty() {
+                out.push('_');
+            }
+            out.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    out
+}
 
 /// The form of the column called `name`.
 pub(super) fn form_of(name: &str) -> TimeForm {
-    TIME_COLUMNS.into_iter().find(|(n, _)| *n == name).map_or(TimeForm::Text, |(_, form)| form)
+    let find = |name: &str| TIME_COLUMNS.into_iter().find(|(n, _)| *n == name).map(|(_, form)| form);
+    find(name).or_else(|| find(&plain(name))).unwrap_or(TimeForm::Text)
 }
 
 /// A parsed time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// Seconds since the recording began.
     Relative(f64),
     /// A moment.
     Absolute(Timestamp),
 }
 
-pub(super) fn parse(text: &str, form: TimeForm) -> Result<Parsed, String> {
-    let number = || match text.parse::<f64>() {
-        Ok(n) if n.is_finite() => Ok(n),
-        _ => Err(format!("'{}' is not a time in seconds", shown(text))),
-    };
-    Ok(match form {
-        TimeForm::RelativeSeconds => Parsed::Relative(number()?),
-        TimeForm::UnixSeconds => Parsed::Absolute(Timestamp::from_secs_f64(number()?)),
-        TimeForm::UnixMillis => Parsed::Absolute(Timestamp::from_secs_f64(number()? / 1e3)),
-        TimeForm::Text => return parse_text(text),
+/// Reads a time; `number` is what the text is as a number.
+pub(crate) fn parse(text: &str, number: Option<f64>, form: TimeForm) -> Result<Parsed, String> {
+    if let Some(n) = number {
+        return of_number(n, form).ok_or_else(|| format!("'{}' is not a time", shown(text)));
+    }
+    if text.is_empty() {
+        return Err("the time is missing".to_owned());
+    }
+    if let Some(seconds) = duration(text) {
+        return Ok(Parsed::Relative(seconds));
+    }
+    if let Some(time) = moment(text) {
+        return Ok(Parsed::Absolute(time));
+    }
+    Err(match form {
+        TimeForm::RelativeSeconds => format!("'{}' is not a time in seconds", shown(text)),
+        _ if may_be_two_dates(text) => format!(
+            "'{}' may begin with its day or its month; say which with --time-format, as in --time-format '%d/%m/%Y %H:%M:%S%.f'",
+            shown(text)
+        ),
+        _ => format!("'{}' is not a time: RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z, or --time-format", shown(text)),
     })
 }
 
-fn parse_text(text: &str) -> Result<Parsed, String> {
-    if let Ok(n) = text.parse::<f64>() {
-        // Relative recordings are shorter than four months; from 1970-04 on the size tells the unit.
-        return match n.abs() {
-            size if !size.is_finite() => Err(format!("'{text}' is not a time")),
-            size if size < 1e7 => Ok(Parsed::Relative(n)),
-            size if size < 1e11 => Ok(Parsed::Absolute(Timestamp::from_secs_f64(n))),
-            size if size < 1e14 => Ok(Parsed::Absolute(Timestamp::from_secs_f64(n / 1e3))),
-            size if size < 1e17 => Ok(Parsed::Absolute(Timestamp::from_secs_f64(n / 1e6))),
-            _ => Ok(Parsed::Absolute(Timestamp::from_secs_f64(n / 1e9))),
-        };
+/// The time a number stands for.
+pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
+    let unix = |secs: f64| Parsed::Absolute(Timestamp::from_secs_f64(secs));
+    if !n.is_finite() {
+        return None;
     }
-    let parsed = text.parse::<Timestamp>().or_else(|error| format!("{text}Z").parse().map_err(|_| error));
-    parsed.map(Parsed::Absolute).map_err(|e| e.message)
+    Some(match form {
+        TimeForm::RelativeSeconds => Parsed::Relative(n),
+        TimeForm::UnixSeconds => unix(n),
+        TimeForm::UnixMillis => unix(n / 1e3),
+        TimeForm::UnixMicros => unix(n / 1e6),
+        TimeForm::UnixNanos => unix(n / 1e9),
+        TimeForm::Millis if n.abs() < 1e10 => Parsed::Relative(n / 1e3),
+        TimeForm::Millis => unix(n / 1e3),
+        // Relative recordings are shorter than four months; from 1970-04 on the size tells the unit.
+        TimeForm::Text => match n.abs() {
+            size if size < 1e7 => Parsed::Relative(n),
+            size if size < 1e11 => unix(n),
+            size if size < 1e14 => unix(n / 1e3),
+            size if size < 1e17 => unix(n / 1e6),
+            _ => unix(n / 1e9),
+        },
+    })
 }
 
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
+/// Seconds of `[-][N days ][H:]MM:SS[.fff]` or of an ISO 8601 duration (`PT1M27.452S`).
+fn duration(text: &str) -> Option<f64> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let sign = if negative { -1.0 } else { 1.0 };
+    if let Some(iso) = text.strip_prefix('P') {
+        return iso_duration(iso).map(|s| sign * s);
+    }
+    if let Some((days, clock)) = text.split_once(" day") {
+        let clock = clock.strip_prefix('s').unwrap_or(clock).trim_start_matches([',', ' ']);
+        let days = sign * f64::from(days.parse::<u32>().ok()?);
+        let (clock_sign, clock): (f64, _) = match clock.strip_prefix('-') {
+            Some(clock) => (-1.0, clock),
+            None => (1.0, clock.strip_prefix('+').unwrap_or(clock)),
+        };
+        let within = if clock.is_empty() { 0.0 } else { self::clock(clock)? };
+        return Some(clock_sign.mul_add(within, days * 86_400.0));
+    }
+    clock(text).map(|s| sign * s)
+}
+
+/// `H:MM:SS[.fff]` or `M:SS.fff`. Two parts without a fraction may be hours and minutes, and are no duration.
+fn clock(text: &str) -> Option<f64> {
+    let (rest, seconds) = text.rsplit_once(':')?;
+    let (whole, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, ""));
+    let digits = |text: &str, most: usize| text.len() <= most && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole, 2) || !(fraction.is_empty() || digits(fraction, 18)) || seconds.ends_with(['.', ',']) {
+        return None;
+    }
+    let (hours, minutes) = match rest.split_once(':') {
+        Some((hours, minutes)) => (hours, minutes),
+        None if fraction.is_empty() => return None,
+        None => ("0", rest),
+    };
+    let most_minutes = if rest.contains(':') { 60 } else { 100_000 };
+    if !digits(hours, 6) || !digits(minutes, 5) {
+        return None;
+    }
+    let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok().filter(|m| *m < most_minutes)?);
+    let seconds: f64 = format!("{whole}.{fraction}0").parse().ok().filter(|s| *s < 61.0)?;
+    Some(f64::from(hours).mul_add(3_600.0, f64::from(minutes) * 60.0) + seconds)
+}
+
+fn iso_duration(text: &str) -> Option<f64> {
+    let (mut seconds, mut rest, mut in_time, mut any) = (0.0, text, false, false);
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('T') {
+            (rest, in_time) = (after, true);
+            continue;
+        }
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')?;
+        let number: f64 = rest[..end].replace(',', ".").parse().ok()?;
+        let unit = match (&rest[end..=end], in_time) {
+            ("D", false) => 86_400.0,
+            ("H", true) => 3_600.0,
+            ("M", true) => 60.0,
+            ("S", true) => 1.0,
+            // Months and years have no one length.
+            _ => return None,
+        };
+        seconds += number * unit;
+        any = true;
+        rest = &rest[end + 1..];
+    }
+    any.then_some(seconds)
+}
+
+/// RFC 3339 and what is often written instead: a blank for the `T`, `/` in the date, `+00`, `+0000`, `UTC`, no offset (meant as
+/// UTC), a comma before the fraction, a zone's name in brackets, no seconds, a date alone, no separators.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    if !text.is_ascii() {
+        return None;
+    }
+    let digits = |range: std::ops::Range<usize>| text.get(range).filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+    let (date, rest) = match text.as_bytes().get(4)? {
+        mark @ (b'-' | b'/') if text.as_bytes().get(7) == Some(mark) => {
+            (format!("{}-{}-{}", digits(0..4)?, digits(5..7)?, digits(8..10)?), &text[10..])
+        }
+        b'0'..=b'9' => (format!("{}-{}-{}", digits(0..4)?, digits(4..6)?, digits(6..8)?), &text[8..]),
+        _ => return None,
+    };
+    if rest.trim().is_empty() {
+        return format!("{date}T00:00:00Z").parse().ok();
+    }
+    let rest = rest.strip_prefix(['T', 't']).or_else(|| rest.starts_with(' ').then(|| rest.trim_start()))?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.' | ',')).unwrap_or(rest.len());
+    let (clock, zone) = rest.split_at(end);
+    let (clock, fraction) = clock.split_once(['.', ',']).map_or((clock, None), |(c, f)| (c, Some(f)));
+    let clock = match clock.len() {
+        8 => clock.to_owned(),
+        5 if fraction.is_none() => format!("{clock}:00"),
+        6 => format!("{}:{}:{}", &clock[..2], &clock[2..4], &clock[4..]),
+        _ => return None,
+    };
+    let fraction = fraction.map_or_else(String::new, |f| format!(".{f}"));
+    let offset_s = zone_seconds(zone.trim())?;
+    let time: Timestamp = format!("{date}T{clock}{fraction}Z").parse().ok()?;
+    Some(Timestamp::from_micros(time.micros().saturating_sub(offset_s * 1_000_000)))
+}
+
+/// Seconds east of Greenwich; a name behind an offset says nothing more.
+fn zone_seconds(zone: &str) -> Option<i64> {
+    let zone = zone.split('[').next().unwrap_or_default().trim_end();
+    if matches!(zone, "" | "UTC" | "GMT") {
+        return Some(0);
+    }
+    let (seconds, rest) = time_format::offset(zone)?;
+    let rest = rest.trim_start();
+    rest.bytes().all(|b| b.is_ascii_alphabetic()).then_some(seconds)
+}
+
+/// `01/12/2026`, `1.12.26`, `01-12-2026`: nobody can know which is the month.
+fn may_be_two_dates(text: &str) -> bool {
+    let date = text.split([' ', 'T']).next().unwrap_or_default();
+    let parts: Vec<&str> = date.split(['/', '.', '-']).collect();
+    parts.len() == 3 && parts[0].len() <= 2 && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Puts parsed times on the absolute line.
@@ -124,17 +320,68 @@ fn micros(secs: f64) -> i64 {
 mod tests {
     use super::*;
 
+    fn read(text: &str, form: TimeForm) -> Result<Parsed, String> {
+        parse(text, text.parse().ok(), form)
+    }
+
     #[test]
     fn the_same_moment_is_read_from_each_way_of_writing_it() {
         let moment = "2025-09-05T00:28:20.593Z".parse::<Timestamp>().unwrap();
-        for text in ["2025-09-05T00:28:20.593Z", "2025-09-05 00:28:20.593", "1757032100593", "1757032100.593", "1757032100593000"] {
-            let Ok(Parsed::Absolute(time)) = parse(text, TimeForm::Text) else { panic!("{text}") };
+        for text in [
+            "2025-09-05T00:28:20.593Z",
+            "2025-09-05 00:28:20.593",
+            "2025-09-05 00:28:20.593+00",
+            "2025-09-05T02:28:20.593+0200",
+            "2025-09-05T00:28:20,593 UTC",
+            "2025/09/05 00:28:20.593",
+            "20250905T002820.593Z",
+            "2025-09-05T02:28:20.593+02:00[Europe/Berlin]",
+            "2025-09-05 00:28:20.593000 +0000 UTC",
+            "1757032100593",
+            "1757032100.593",
+            "1757032100593000",
+            "1757032100593000000",
+        ] {
+            let Ok(Parsed::Absolute(time)) = read(text, TimeForm::Text) else { panic!("{text}") };
             assert!((time - moment).abs() < 2, "{text}: {time}");
         }
-        assert_eq!(parse("12.5", TimeForm::Text), Ok(Parsed::Relative(12.5)));
-        for bad in ["", "nan", "inf", "yesterday"] {
-            assert!(parse(bad, TimeForm::Text).is_err(), "{bad}");
-            assert!(parse(bad, TimeForm::RelativeSeconds).is_err(), "{bad}");
+        assert_eq!(read("12.5", TimeForm::Text), Ok(Parsed::Relative(12.5)));
+        for bad in ["", "nan", "inf", "yesterday", "10:30", "2025-13-05 00:00:00", "2025-09-05 25:00:00", "2025-09-05T00:00:00+99"] {
+            assert!(read(bad, TimeForm::Text).is_err(), "{bad}");
+            assert!(read(bad, TimeForm::RelativeSeconds).is_err(), "{bad}");
+        }
+        assert!(read("01/12/2026 00:00:01", TimeForm::Text).unwrap_err().contains("--time-format"));
+    }
+
+    #[test]
+    fn durations_are_relative_times() {
+        for (text, seconds) in [
+            ("0 days 00:00:12.345000", 12.345),
+            ("1 day, 0:00:01", 86_401.0),
+            ("-1 days +23:59:59.5", -0.5),
+            ("00:01:27.452", 87.452),
+            ("1:27.452", 87.452),
+            ("1:27,452", 87.452),
+            ("-0:00:01", -1.0),
+            ("PT1M27.452S", 87.452),
+            ("0 days", 0.0),
+        ] {
+            let Ok(Parsed::Relative(read)) = read(text, TimeForm::Text) else { panic!("{text}") };
+            assert!((read - seconds).abs() < 1e-9, "{text}: {read}");
+        }
+    }
+
+    #[test]
+    fn a_columns_name_tells_its_unit_however_it_is_written() {
+        let at = |s: f64| Ok(Parsed::Absolute(Timestamp::from_secs_f64(s)));
+        for (name, text, parsed) in [
+            ("Time (ms)", "1500", Ok(Parsed::Relative(1.5))),
+            ("timestamp_ms", "1760000000000", at(1.76e9)),
+            ("unix_us", "1760000000000000", at(1.76e9)),
+            ("epochNs", "1760000000000000000", at(1.76e9)),
+            ("Unix Time", "1760000000", at(1.76e9)),
+        ] {
+            assert_eq!(read(text, form_of(name)), parsed, "{name}");
         }
     }
 

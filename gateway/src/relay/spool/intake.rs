@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Account, Lane, LaneState, LinkState};
 use crate::{
     journal::EmbeddedJournal,
-    relay::{feed::Fed, source::Skipped},
+    relay::{feed::Fed, source::Item},
 };
 
 /// Most samples written as one record.
@@ -65,7 +65,7 @@ impl Intake {
         mut self,
         mut feed: mpsc::Receiver<Fed>,
         stop: &CancellationToken,
-        mut skip: impl FnMut(&Skipped) + Send,
+        mut tell: impl FnMut(&Item) + Send,
     ) -> Option<String> {
         if self.window.is_some() {
             let mut link = self.live.state.link.subscribe();
@@ -89,7 +89,8 @@ impl Intake {
             while let Some(item) = fed {
                 match item {
                     Fed::Batch(more) | Fed::Kept { samples: more, .. } => samples.extend(more),
-                    Fed::Skipped(skipped) => skip(&skipped),
+                    Fed::Skipped(skipped) => tell(&Item::Skipped(skipped)),
+                    Fed::Remark(remark) => tell(&Item::Remark(remark)),
                     Fed::Failed(error) => failed = Some(error.to_string()),
                 }
                 fed = if samples.len() < GROUP { feed.try_recv().ok() } else { None };

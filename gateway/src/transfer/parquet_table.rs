@@ -1,0 +1,197 @@
+//! Reads Parquet: exported rows, and tables of others (pandas, Polars, Spark), wide and long, as CSV is read.
+
+use std::{borrow::Cow, collections::VecDeque};
+
+use parquet::file::reader::ChunkReader;
+use slipstream_protocol::{SignalValue, Timestamp};
+
+use super::{
+    parquet_cells::{Cell, Columns},
+    row::Row,
+};
+use crate::relay::source::{
+    Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
+    row::{Cells, RowReader},
+    text::shown,
+    time,
+};
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(super) enum NotRead {
+    /// It is no Parquet, or not whole.
+    Damaged(String),
+    /// Its columns do not say what they are.
+    Layout(String),
+}
+
+/// Yields samples, and the rows and columns that make none. Fails where the columns do not say what they are.
+pub(super) fn read<R: ChunkReader + 'static>(
+    file: R,
+    options: &ReadOptions,
+) -> Result<impl Iterator<Item = Result<Item, String>> + Send + use<R>, NotRead> {
+    let columns = Columns::open(file).map_err(|e| NotRead::Damaged(e.to_string()))?;
+    let has = |name: &str| columns.names.iter().any(|n| n == name);
+    let exported = has("time") && has("vehicle_id") && has("signal") && (has("value") || has("text")) && options.map == Default::default();
+    let rows = if exported { None } else { Some(RowReader::new(columns.names.clone(), options).map_err(NotRead::Layout)?) };
+    let mut ready = VecDeque::new();
+    for list in &columns.lists {
+        let text = format!("column {}: it holds lists, which are no signals, and is not read", shown(list));
+        ready.push_back(Item::Remark(Remark::partial(0, &text)));
+    }
+    Ok(Table { columns, rows, format: options.time_format.clone(), row: 0, ready, ended: false })
+}
+
+struct Table<R: ChunkReader> {
+    columns: Columns<R>,
+    /// None for exported rows, which have their own columns.
+    rows: Option<RowReader>,
+    format: Option<TimeFormat>,
+    row: u64,
+    ready: VecDeque<Item>,
+    ended: bool,
+}
+
+impl<R: ChunkReader + 'static> Iterator for Table<R> {
+    type Item = Result<Item, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(Ok(item));
+            }
+            if self.ended {
+                return None;
+            }
+            match self.columns.next() {
+                Ok(Some(cells)) => {
+                    self.row += 1;
+                    self.take(cells);
+                }
+                Ok(None) => {
+                    self.ended = true;
+                    if let Some(rows) = &mut self.rows {
+                        rows.end(&mut self.ready);
+                    }
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error.to_string()));
+                }
+            }
+        }
+    }
+}
+
+impl<R: ChunkReader> Table<R> {
+    fn take(&mut self, cells: Vec<Cell>) {
+        let line = self.row;
+        if let Some(rows) = &mut self.rows {
+            rows.take(&mut TypedCells { cells: &cells, format: self.format.as_ref() }, line, &mut self.ready);
+            return;
+        }
+        let skipped = |reason: String| Item::Skipped(Skipped::new(line, &reason));
+        let row = exported_row(self.columns.names.iter().map(String::as_str).zip(cells));
+        self.ready.push_back(row.and_then(Row::sample).map_or_else(skipped, Item::Sample));
+    }
+}
+
+/// Takes the columns it knows, in any order and of any type that can tell it.
+fn exported_row<'a>(columns: impl Iterator<Item = (&'a str, Cell)>) -> Result<Row, String> {
+    let mut row = Row::default();
+    let mut time = None;
+    for (name, cell) in columns {
+        match name {
+            "time" => time = moment(&cell),
+            "vehicle_id" => row.vehicle_id = text(cell).unwrap_or_default(),
+            "session_id" => row.session_id = text(cell),
+            "fleet_id" => row.fleet_id = text(cell),
+            "signal" => row.signal = text(cell).unwrap_or_default(),
+            "value" => row.value = number(&cell),
+            "text" => row.text = text(cell),
+            "quality" => row.quality = number(&cell).map(|n| n as i64),
+            _ => {}
+        }
+    }
+    row.time = time.ok_or("time: a timestamp or RFC 3339 text is expected")?;
+    Ok(row)
+}
+
+fn moment(cell: &Cell) -> Option<Timestamp> {
+    match cell {
+        Cell::Moment(time) => Some(*time),
+        Cell::Text(text) => time::moment(text),
+        Cell::Number(n) => match time::of_number(*n, TimeForm::Text)? {
+            Parsed::Absolute(time) => Some(time),
+            Parsed::Relative(_) => None,
+        },
+        Cell::Empty | Cell::Bool(_) | Cell::Other(_) => None,
+    }
+}
+
+fn text(cell: Cell) -> Option<String> {
+    match cell {
+        Cell::Text(text) => Some(text),
+        Cell::Number(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+fn number(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Number(n) => Some(*n),
+        Cell::Bool(on) => Some(f64::from(u8::from(*on))),
+        _ => None,
+    }
+}
+
+/// The cells of one row, with the types of their columns.
+struct TypedCells<'a> {
+    cells: &'a [Cell],
+    format: Option<&'a TimeFormat>,
+}
+
+impl Cells for TypedCells<'_> {
+    fn text(&self, column: usize) -> Result<Cow<'_, str>, String> {
+        match self.cells.get(column) {
+            None | Some(Cell::Empty) => Ok(Cow::Borrowed("")),
+            Some(Cell::Text(text)) => Ok(Cow::Borrowed(text.trim())),
+            Some(Cell::Number(n)) => Ok(Cow::Owned(n.to_string())),
+            Some(Cell::Bool(on)) => Ok(Cow::Owned(on.to_string())),
+            Some(Cell::Moment(time)) => Ok(Cow::Owned(time.to_string())),
+            Some(Cell::Other(kind)) => Err(format!("cell {} holds {kind}", column + 1)),
+        }
+    }
+
+    fn time(&mut self, column: usize, form: TimeForm) -> Result<Parsed, String> {
+        match self.cells.get(column) {
+            Some(Cell::Moment(time)) => Ok(Parsed::Absolute(*time)),
+            Some(Cell::Number(n)) => time::of_number(*n, form).ok_or_else(|| format!("{n} is not a time")),
+            Some(Cell::Text(text)) => match self.format {
+                Some(format) => {
+                    let wrong = || format!("'{}' is not a time by --time-format", shown(text));
+                    format.parse(text).map(Parsed::Absolute).ok_or_else(wrong)
+                }
+                None => time::parse(text.trim(), text.trim().parse().ok(), form),
+            },
+            Some(Cell::Bool(_) | Cell::Other(_)) => Err("a timestamp, a number or text is expected as the time".to_owned()),
+            Some(Cell::Empty) | None => Err("the time is missing".to_owned()),
+        }
+    }
+
+    fn value(&mut self, column: usize) -> Result<Option<SignalValue>, String> {
+        Ok(Some(match self.cells.get(column) {
+            None | Some(Cell::Empty) => return Ok(None),
+            Some(Cell::Number(n)) if n.is_finite() => SignalValue::Number(*n),
+            Some(Cell::Number(n)) => return Err(format!("'{n}' is not a finite number")),
+            Some(Cell::Bool(on)) => SignalValue::Bool(*on),
+            Some(Cell::Text(text)) => SignalValue::Text(text.as_str().into()),
+            Some(Cell::Moment(time)) => SignalValue::Text(time.to_string().into()),
+            Some(Cell::Other(kind)) => return Err(format!("it holds {kind}")),
+        }))
+    }
+
+    fn are_typed(&self) -> bool {
+        true
+    }
+}
