@@ -111,7 +111,7 @@ fn slipstream(binary: &Path, task: Task, input: &Path, target: &Path) -> Result<
     let vehicles = if task == Task::Window { "*" } else { "none-of-these" };
     fs::write(&description, description_of(vehicles).to_string())?;
     let mut command = Command::new(binary);
-    command.args(["pipeline", "try"]).arg(description).arg("--data").arg(input).stdout(File::create(target)?);
+    command.args(["pipeline", "try", "--file-order"]).arg(description).arg("--data").arg(input).stdout(File::create(target)?);
     Ok(command)
 }
 

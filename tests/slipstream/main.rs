@@ -14,6 +14,7 @@ mod contract;
 mod cutting_proxy;
 mod data_folder;
 mod delivery;
+mod files;
 mod grafana;
 mod http;
 mod http_semantics;

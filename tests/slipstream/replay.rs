@@ -100,6 +100,13 @@ async fn a_file_of_many_vehicles_is_replayed_and_bad_requests_are_told() {
     let done = until(&gateway, "replay-1", "done").await;
     assert_eq!((done["played"].as_u64(), done["vehicles"].as_array().unwrap().len()), (Some(30), 3), "{done}");
 
+    std::fs::write(folder.join("bad.csv"), "t_s,vehicle_id,speed_mps\n0,a,1\nx,a,2\n1,a,3\n2,a,4,5\n").unwrap();
+    let request = json!({"file": "bad.csv", "speed": 1000});
+    assert_eq!(call(&gateway, Role::Engineer, Method::POST, "/api/replays", Some(request)).await.0, 201);
+    let done = until(&gateway, "replay-2", "done").await;
+    assert_eq!((done["played"].as_u64(), done["skipped"].as_u64()), (Some(2), Some(2)), "{done}");
+    assert!(done["problems"][0].as_str().unwrap().starts_with("line 3: t_s"), "{done}");
+
     for (body, field) in [
         (json!({"file": "../slipstream.db"}), "file"),
         (json!({"file": "other.csv"}), "file"),

@@ -195,3 +195,128 @@ impl Cells for TypedCells<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::{
+        basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
+        data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type, Int96, Int96Type},
+        file::{properties::WriterProperties, writer::SerializedFileWriter},
+        schema::parser::parse_message_type,
+    };
+    use slipstream_protocol::{Sample, VehicleId};
+
+    use super::*;
+    use crate::relay::source::Start;
+
+    /// One row group, written column by column.
+    struct File(SerializedFileWriter<Vec<u8>>);
+
+    type Group<'a> = parquet::file::writer::SerializedRowGroupWriter<'a, Vec<u8>>;
+
+    fn put<T: DataType>(group: &mut Group<'_>, values: &[T::T], levels: &[i16]) {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<T>().write_batch(values, (!levels.is_empty()).then_some(levels), None).unwrap();
+        column.close().unwrap();
+    }
+
+    impl File {
+        fn new(schema: &str, codec: Compression) -> Self {
+            let schema = Arc::new(parse_message_type(schema).unwrap());
+            let properties = Arc::new(WriterProperties::builder().set_compression(codec).build());
+            Self(SerializedFileWriter::new(Vec::new(), schema, properties).unwrap())
+        }
+
+        fn with(mut self, columns: impl FnOnce(&mut Group<'_>)) -> bytes::Bytes {
+            let mut group = self.0.next_row_group().unwrap();
+            columns(&mut group);
+            group.close().unwrap();
+            self.0.into_inner().unwrap().into()
+        }
+    }
+
+    fn options() -> ReadOptions {
+        ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)))
+    }
+
+    fn read_with(file: bytes::Bytes, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
+        let (mut samples, mut skipped, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+        for item in read(file, options).unwrap() {
+            match item.unwrap() {
+                Item::Sample(sample) => samples.push(sample),
+                Item::Skipped(row) => skipped.push(row),
+                Item::Remark(remark) => remarks.push(remark),
+            }
+        }
+        (samples, skipped, remarks)
+    }
+
+    const NANOS: i64 = 1_760_000_000_123_456_789;
+
+    #[test]
+    fn a_wide_table_of_nanoseconds_is_read_in_every_codec() {
+        let schema = "message m { OPTIONAL INT64 ts (TIMESTAMP(NANOS, true)); OPTIONAL BYTE_ARRAY Driver (STRING); OPTIONAL DOUBLE speed;
+            REQUIRED INT32 gear; OPTIONAL BOOLEAN drs; }";
+        for codec in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::ZSTD(ZstdLevel::default()),
+            Compression::GZIP(GzipLevel::default()),
+            Compression::BROTLI(BrotliLevel::default()),
+            Compression::LZ4_RAW,
+            Compression::LZ4,
+        ] {
+            let file = File::new(schema, codec).with(|group| {
+                put::<Int64Type>(group, &[NANOS, NANOS + 1_000_000_000], &[1, 1]);
+                put::<ByteArrayType>(group, &[ByteArray::from("gt3"), ByteArray::from("gt3")], &[1, 1]);
+                put::<DoubleType>(group, &[12.5, f64::NAN], &[1, 1]);
+                put::<Int32Type>(group, &[3, 4], &[]);
+                put::<BoolType>(group, &[true], &[1, 0]);
+            });
+            let (samples, skipped, remarks) = read_with(file, &options());
+            assert!(skipped.is_empty() && remarks.is_empty(), "{codec}: {skipped:?} {remarks:?}");
+            assert_eq!(samples[0].source_time.micros(), NANOS / 1_000, "{codec}");
+            assert_eq!((samples[0].number("speed"), samples[0].signal("drs")), (Some(12.5), Some(&SignalValue::Bool(true))));
+            assert_eq!((samples[1].signals.len(), samples[1].number("gear")), (1, Some(4.0)), "NaN and null are nothing");
+        }
+    }
+
+    #[test]
+    fn exported_rows_of_other_writers_keep_their_microseconds() {
+        let schema = "message m { OPTIONAL INT96 time; REQUIRED BYTE_ARRAY vehicle_id (STRING); REQUIRED BYTE_ARRAY signal (STRING); OPTIONAL FLOAT value; }";
+        let mut spark = Int96::new();
+        let (days, within) = (1_760_000_000 / 86_400 + 2_440_588, (1_760_000_000_u64 % 86_400) * 1_000_000_000 + 123_456_000);
+        spark.set_data((within & 0xffff_ffff) as u32, (within >> 32) as u32, days);
+        let file = File::new(schema, Compression::SNAPPY).with(|group| {
+            put::<Int96Type>(group, &[spark], &[1]);
+            put::<ByteArrayType>(group, &[ByteArray::from("a")], &[]);
+            put::<ByteArrayType>(group, &[ByteArray::from("rpm")], &[]);
+            put::<FloatType>(group, &[6_500.0], &[1]);
+        });
+        let (samples, skipped, _) = read_with(file, &options());
+        assert!(skipped.is_empty(), "{skipped:?}");
+        assert_eq!((samples[0].source_time.micros(), samples[0].number("rpm")), (1_760_000_000_123_456, Some(6_500.0)));
+    }
+
+    #[test]
+    fn columns_are_told_by_the_map_and_what_is_missing_is_named() {
+        let schema = "message m { REQUIRED DOUBLE clock; REQUIRED DOUBLE speed; }";
+        let file = || {
+            File::new(schema, Compression::SNAPPY).with(|group| {
+                put::<DoubleType>(group, &[1.5], &[]);
+                put::<DoubleType>(group, &[20.0], &[]);
+            })
+        };
+        let Err(NotRead::Layout(reason)) = read(file(), &options()).map(|_| ()) else { panic!("nothing is the time") };
+        assert!(reason.contains("no time column among clock, speed") && reason.contains("--map time="), "{reason}");
+        let told =
+            ReadOptions { map: "time=clock,speed_mps=speed".parse().unwrap(), vehicle: Some(VehicleId::new("gt3").unwrap()), ..options() };
+        let (samples, _, _) = read_with(file(), &told);
+        assert_eq!((samples[0].source_time, samples[0].number("speed_mps")), (Timestamp::from_secs_f64(1e9 + 1.5), Some(20.0)));
+        let misspelt = ReadOptions { signals: vec!["sped".into()], ..told };
+        let Err(NotRead::Layout(reason)) = read(file(), &misspelt).map(|_| ()) else { panic!("there is no such signal") };
+        assert!(reason.contains("'sped'"), "{reason}");
+    }
+}

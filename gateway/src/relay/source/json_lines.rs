@@ -13,7 +13,7 @@ use slipstream_engine::pipeline::fields::meant;
 use slipstream_protocol::{Limits, ProtocolError, Sample, Timestamp, codec::Decoder};
 
 use super::{
-    Item, ReadOptions, Remark, Skipped, SourceError,
+    Item, ReadOptions, Remark, Skipped, SourceError, Start,
     json_values::{Text, Values},
     records::{Lines, MAX_RECORD},
     text::shown,
@@ -113,7 +113,7 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     /// The same object with its times as RFC 3339; `None` where none needs it.
-    fn with_plain_times(&mut self, bytes: &[u8]) -> Option<bytes::Bytes> {
+    fn with_plain_times(&self, bytes: &[u8]) -> Option<bytes::Bytes> {
         let mut value: Value = serde_json::from_slice(bytes).ok()?;
         let mut changed = false;
         let object = value.as_object_mut()?;
@@ -134,7 +134,9 @@ impl<R: BufRead> JsonLines<R> {
             let Some(parsed) = parsed else { continue };
             let moment = match parsed {
                 Parsed::Absolute(moment) => moment,
-                relative @ Parsed::Relative(_) => self.timeline.place(relative),
+                Parsed::Relative(seconds) => match self.options.start {
+                    Start::Relative(start) | Start::Shifted(start) => Timestamp::from_secs_f64(start.secs_f64() + seconds),
+                },
             };
             *time = Value::String(precise(moment));
             changed = true;
@@ -165,7 +167,6 @@ impl<R: BufRead> JsonLines<R> {
             });
             sample.raw = None;
             if sample.signals.is_empty() {
-                self.skip("it has none of the signals that were asked for");
                 return;
             }
         }
@@ -237,7 +238,6 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 mod tests {
     use super::super::tests::{drain, drain_all};
     use super::*;
-    use crate::relay::source::Start;
     use slipstream_protocol::SessionId;
 
     #[test]

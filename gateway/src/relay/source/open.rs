@@ -170,15 +170,19 @@ pub(super) fn read_items(
         return if live { Ok(Box::new(std::iter::empty())) } else { Err(wrong("the file is empty".to_owned())) };
     }
     if let Some(reason) = text::foreign(first) {
-        return Err(wrong(format!("the file {reason}")));
+        return Err(wrong(reason.to_owned()));
     }
+    let is_binary = text::is_binary(first);
     // What begins as JSON is no table, whatever the file is called.
     let start = first.trim_ascii_start();
     let element = start.strip_prefix(b"[").and_then(|rest| rest.trim_ascii_start().first());
     let is_json = start.starts_with(b"{") || matches!(element, Some(b'{' | b']'));
     let format = options.format.unwrap_or_else(|| if is_json { Format::JsonLines } else { format.unwrap_or(Format::Csv) });
     Ok(match format {
-        Format::Csv => Box::new(CsvRows::new(input, name, options, live)?),
+        Format::Csv => Box::new(CsvRows::new(input, name, options, live).map_err(|error| match error {
+            SourceError::Layout { .. } if is_binary => wrong("the file is no CSV and no JSON: it holds binary data".to_owned()),
+            error => error,
+        })?),
         Format::JsonLines => Box::new(JsonLines::new(input, name, options, now).map_err(failed)?),
     })
 }

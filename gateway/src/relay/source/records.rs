@@ -115,8 +115,8 @@ impl<R: BufRead> Records<R> {
             match self.lines.next()? {
                 Some(line) if !line.too_long && held + line.bytes.len() < MAX_RECORD => {
                     cutter.spans = true;
-                    held += line.bytes.len() + 1;
-                    cutter.record.bytes.push(b'\n');
+                    held += line.bytes.len() + line.before.len();
+                    cutter.record.bytes.extend_from_slice(line.before);
                     flaw = cutter.line(&line.bytes).err();
                     more.push(line);
                 }
@@ -208,6 +208,8 @@ pub(super) struct Line {
     pub(super) number: u64,
     pub(super) bytes: Vec<u8>,
     pub(super) too_long: bool,
+    /// What ended the line before it.
+    before: &'static [u8],
 }
 
 /// Lines of at most [`MAX_RECORD`] bytes; of a longer one nothing is kept.
@@ -231,7 +233,8 @@ impl<R: BufRead> Lines<R> {
         if let Some(line) = self.back.pop_front() {
             return Ok(Some(line));
         }
-        let mut line = Line { number: self.number + 1, bytes: Vec::new(), too_long: false };
+        let before: &[u8] = if self.after_cr { b"\r" } else { b"\n" };
+        let mut line = Line { number: self.number + 1, bytes: Vec::new(), too_long: false, before };
         let mut any = false;
         loop {
             let mut part = self.input.fill_buf()?;
@@ -242,6 +245,7 @@ impl<R: BufRead> Lines<R> {
             if self.after_cr {
                 self.after_cr = false;
                 if part[0] == b'\n' {
+                    line.before = b"\r\n";
                     self.input.consume(1);
                     part = self.input.fill_buf()?;
                     if part.is_empty() {
@@ -292,6 +296,10 @@ mod tests {
         let (good, bad) = read(b"\"a;b\";\"say \"\"hi\"\"\"\r\n1;\"two\nlines\"\r\n;\"\";x\"y\n", b';');
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(good, [vec!["a;b", "say \"hi\""], vec!["1", "two\nlines"], vec!["", "", "x\"y"]]);
+        for end in ["\r", "\r\n", "\n\r"] {
+            let cell = format!("two{end}lines");
+            assert_eq!(read(format!("1,\"{cell}\"\n").as_bytes(), b',').0, [["1", &cell]], "text keeps its line ends");
+        }
     }
 
     #[test]

@@ -84,13 +84,14 @@ impl RowReader {
         })
     }
 
-    /// Reads one row; what comes of it is put into `ready`.
+    /// Reads one row; what comes of it is put into `ready`. Yields whether it is a good one.
     pub(crate) fn take(&mut self, row: &mut impl Cells, line: u64, ready: &mut VecDeque<Item>) -> bool {
         match self.read(row, line, ready) {
-            Ok(sample) => {
+            Ok(Some(sample)) => {
                 ready.extend(self.put(sample).map(Item::Sample));
                 true
             }
+            Ok(None) => true,
             Err(reason) => {
                 ready.push_back(Item::Skipped(Skipped::new(line, &reason)));
                 false
@@ -143,7 +144,8 @@ impl RowReader {
             && !row.signals.iter().any(repeats)
     }
 
-    fn read(&mut self, row: &mut impl Cells, line: u64, notes: &mut VecDeque<Item>) -> Result<Sample, String> {
+    /// A row that has none of the signals asked for is none to speak of.
+    fn read(&mut self, row: &mut impl Cells, line: u64, notes: &mut VecDeque<Item>) -> Result<Option<Sample>, String> {
         let vehicle = self.vehicle(row)?;
         let source_time = self.time(row)?;
         let session = match (&self.session, self.layout.session) {
@@ -162,9 +164,9 @@ impl RowReader {
         };
         let signals = self.signals(row, line, notes)?;
         if signals.is_empty() {
-            return Err("no signal has a value in this row".into());
+            return if self.only.is_empty() { Err("no signal has a value in this row".into()) } else { Ok(None) };
         }
-        Ok(Sample { vehicle, session, fleet, seq: None, source_time, received_at: source_time, quality, signals, raw: None })
+        Ok(Some(Sample { vehicle, session, fleet, seq: None, source_time, received_at: source_time, quality, signals, raw: None }))
     }
 
     fn vehicle(&mut self, row: &impl Cells) -> Result<VehicleId, String> {

@@ -4,8 +4,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use super::open::Input;
 
-/// Bytes looked at to tell what a file is.
+/// Bytes looked at to tell whether a file is text.
 const LOOKED_AT: usize = 4_096;
+/// Bytes looked at to tell UTF-16 without a mark: a header's first words.
+const FIRST_WORDS: usize = 32;
 
 /// Yields the text of `input` as UTF-8 without a byte order mark. Bytes that are no UTF-8 pass as they are: each cell and
 /// line is checked where it is used.
@@ -39,7 +41,7 @@ fn encoding(first: &[u8]) -> Encoding {
         [0xFE, 0xFF, ..] => return Encoding::Utf16 { big: true, mark: true },
         _ => {}
     }
-    let looked_at = &first[..first.len().min(LOOKED_AT)];
+    let looked_at = &first[..first.len().min(FIRST_WORDS)];
     let zeros = |odd: usize| looked_at.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
     let (even, odd, half) = (zeros(0), zeros(1), looked_at.len() / 2);
     if half >= 2 && even == 0 && odd * 10 >= half * 9 {
@@ -52,24 +54,25 @@ fn encoding(first: &[u8]) -> Encoding {
 }
 
 /// What a file is that begins like this and is neither a table nor JSON; `None` where it may be one.
-pub(crate) fn foreign(first: &[u8]) -> Option<String> {
-    let kind = match first {
-        [b'P', b'A', b'R', b'1', ..] => "a Parquet file, which `slipstream import` reads",
-        [b'P', b'K', 3, 4, ..] => "a ZIP archive or an Excel workbook; unpack it, or save the sheet as CSV",
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => "compressed with zstd; unpack it first, or compress it with gzip",
-        [b'B', b'Z', b'h', ..] if first.get(4..10) == Some(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]) => {
-            "compressed with bzip2; unpack it first, or compress it with gzip"
+pub(super) fn foreign(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [b'P', b'A', b'R', b'1', ..] => Some("the file is Parquet, which `slipstream import` reads"),
+        [b'P', b'K', 3, 4, ..] => Some("the file is a ZIP archive or an Excel workbook; unpack it, or save the sheet as CSV"),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Some("the file is compressed with zstd; unpack it first, or compress it with gzip"),
+        [b'B', b'Z', b'h', _, 0x31, 0x41, 0x59, 0x26, ..] => {
+            Some("the file is compressed with bzip2; unpack it first, or compress it with gzip")
         }
-        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => "compressed with xz; unpack it first, or compress it with gzip",
-        _ => {
-            let looked_at = &first[..first.len().min(LOOKED_AT)];
-            let odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31 | 127);
-            let (zeros, controls) = (memchr::memchr_iter(0, looked_at).count(), looked_at.iter().filter(odd).count());
-            let binary = zeros > 0 || controls * 20 > looked_at.len();
-            return binary.then(|| "is no CSV and no JSON: it holds binary data".to_owned());
-        }
-    };
-    Some(format!("is {kind}"))
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some("the file is compressed with xz; unpack it first, or compress it with gzip"),
+        _ => None,
+    }
+}
+
+/// Whether these first bytes of a file are none of a text. Loggers that lose their power leave zeros in tables, so that a file
+/// whose header is found is a table all the same.
+pub(super) fn is_binary(first: &[u8]) -> bool {
+    let looked_at = &first[..first.len().min(LOOKED_AT)];
+    let odd = |b: &&u8| matches!(**b, 1..=8 | 14..=26 | 28..=31 | 127);
+    memchr::memchr(0, looked_at).is_some() || looked_at.iter().filter(odd).count() * 20 > looked_at.len()
 }
 
 /// UTF-16 read as UTF-8; lone halves of a pair become U+FFFD.
@@ -176,17 +179,14 @@ mod tests {
 
     #[test]
     fn files_of_other_kinds_are_named_and_text_is_left_alone() {
-        for (bytes, named) in [
-            (&b"PAR1\x15\x04"[..], "Parquet"),
-            (b"PK\x03\x04\x14\0", "Excel"),
-            (b"\x28\xB5\x2F\xFD\0", "zstd"),
-            (b"\x7fELF\x02\x01\x01\0\0", "binary"),
-            (b"\x01\x02\x03a\x1b[31mRED", "binary"),
-        ] {
+        for (bytes, named) in [(&b"PAR1\x15\x04"[..], "Parquet"), (b"PK\x03\x04\x14\0", "Excel"), (b"\x28\xB5\x2F\xFD\0", "zstd")] {
             assert!(foreign(bytes).unwrap().contains(named), "{named}");
         }
+        for bytes in [&b"\x7fELF\x02\x01\x01\0\0"[..], b"\x01\x02\x03a\x1b[31mRED"] {
+            assert!(foreign(bytes).is_none() && is_binary(bytes));
+        }
         for text in ["t_s,vehicle_id\n", "", "caf\u{e9};x\n", "{\"a\":1}"] {
-            assert_eq!(foreign(text.as_bytes()), None, "{text}");
+            assert!(foreign(text.as_bytes()).is_none() && !is_binary(text.as_bytes()), "{text}");
         }
     }
 
