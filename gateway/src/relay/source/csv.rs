@@ -46,6 +46,8 @@ pub(super) struct CsvRows<R> {
     good: bool,
     ready: VecDeque<Item>,
     failed: Option<SourceError>,
+    /// Why the input broke off while it was looked at ahead: told behind what was read before.
+    broken: Option<io::Error>,
     ended: bool,
 }
 
@@ -54,7 +56,8 @@ impl<R: BufRead> CsvRows<R> {
     pub(super) fn new(mut input: R, name: &str, options: &ReadOptions, live: bool) -> Result<Self, SourceError> {
         let failed = |e: io::Error| SourceError::Read { name: name.to_owned(), reason: e.to_string() };
         let wrong = |reason: String| SourceError::Layout { name: name.to_owned(), reason };
-        let (head, heading) = head(&mut input, options, live).map_err(failed)?;
+        let mut broken = None;
+        let (head, heading) = head(&mut input, options, live, &mut broken).map_err(failed)?;
         let heading = heading.map_err(wrong)?;
         let mut records = Records::new(Cursor::new(head).chain(input), heading.delimiter);
         let mut record = Record::default();
@@ -91,16 +94,17 @@ impl<R: BufRead> CsvRows<R> {
             good: false,
             ready,
             failed: None,
+            broken,
             ended: false,
         };
         if !live {
-            table.look_ahead().map_err(failed)?;
+            table.look_ahead();
         }
         Ok(table)
     }
 
     /// Reads the first rows to see how their numbers are written.
-    fn look_ahead(&mut self) -> io::Result<()> {
+    fn look_ahead(&mut self) {
         let mut held = 0;
         while self.ahead.len() < AHEAD && held < MAX_AHEAD {
             let mut record = Record::default();
@@ -119,13 +123,14 @@ impl<R: BufRead> CsvRows<R> {
                 }
                 Ok(Outcome::Skipped(line, reason)) => self.ahead.push_back(Err(Skipped::new(line, &reason))),
                 Ok(Outcome::End) => break,
-                // The rows before it count; the same error comes again behind them.
-                Err(_) if !self.ahead.is_empty() => break,
-                Err(error) => return Err(error),
+                // The rows before it count.
+                Err(error) => {
+                    self.broken.get_or_insert(error);
+                    break;
+                }
             }
         }
         self.numbers.decide();
-        Ok(())
     }
 
     fn read_row(&mut self) -> Result<(), SourceError> {
@@ -139,6 +144,13 @@ impl<R: BufRead> CsvRows<R> {
                 return Ok(());
             }
             None => self.records.read(&mut self.record),
+        };
+        let outcome = match (outcome, self.broken.take()) {
+            (Ok(Outcome::End), Some(error)) => Err(error),
+            (outcome, broken) => {
+                self.broken = broken;
+                outcome
+            }
         };
         match outcome {
             Ok(Outcome::Record) => self.use_row(),
@@ -231,10 +243,23 @@ impl<R: BufRead> CsvRows<R> {
 }
 
 /// Reads the bytes in which the header is, and finds it.
-fn head<R: BufRead>(input: &mut R, options: &ReadOptions, live: bool) -> io::Result<(Vec<u8>, Result<heading::Heading, String>)> {
+fn head<R: BufRead>(
+    input: &mut R,
+    options: &ReadOptions,
+    live: bool,
+    broken: &mut Option<io::Error>,
+) -> io::Result<(Vec<u8>, Result<heading::Heading, String>)> {
     let mut head = Vec::new();
     loop {
-        let part = input.fill_buf()?;
+        let part = match input.fill_buf() {
+            Ok(part) => part,
+            Err(error) if head.is_empty() => return Err(error),
+            // The rows before it count.
+            Err(error) => {
+                *broken = Some(error);
+                &[]
+            }
+        };
         let (read, ended) = (part.len(), part.is_empty());
         head.extend_from_slice(part);
         input.consume(read);

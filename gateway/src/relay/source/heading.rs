@@ -98,19 +98,28 @@ impl Candidate {
 
     /// The first record that names a time and a vehicle, with its rank: in the first line, or above times, before others.
     fn header(&self, options: &ReadOptions) -> Option<(u8, &Record)> {
-        let (mut fitting, mut last) = (None, None);
+        let mut fitting = None;
+        let mut last: Option<(usize, &Record, usize, (bool, usize))> = None;
         for (place, record) in self.records.iter().enumerate().take(MAX_PREAMBLE + ROWS_BELOW) {
-            if let Ok(layout) = Layout::of(&names(record), &options.map, options.vehicle.is_some()) {
-                if record.line() == 1 {
-                    return Some((2, record));
+            let names = names(record);
+            let Ok(layout) = Layout::of(&names, &options.map, options.vehicle.is_some()) else {
+                if let Some((above, header, time, _)) = last
+                    && place <= above + ROWS_BELOW
+                    && is_time(record, time, options)
+                {
+                    return Some((2, header));
                 }
-                fitting.get_or_insert((1, record));
-                last = Some((place, record, layout.time.0));
-            } else if let Some((above, header, time)) = last
-                && place <= above + ROWS_BELOW
-                && is_time(record, time, options)
-            {
-                return Some((2, header));
+                continue;
+            };
+            if record.line() == 1 {
+                return Some((2, record));
+            }
+            fitting.get_or_insert((1, record));
+            // A row of units has `unix time` among them, and a preamble may have a line `Time`.
+            let time = layout.time.0;
+            let rank = (time::is_usual(&names[time]), names.iter().filter(|n| !n.is_empty()).count());
+            if last.is_none_or(|(above, _, _, best)| rank >= best || place > above + ROWS_BELOW) {
+                last = Some((place, record, time, rank));
             }
         }
         fitting

@@ -96,6 +96,11 @@ pub(super) fn plain(name: &str) -> String {
     out
 }
 
+/// Whether a time's name is written as in the list.
+pub(super) fn is_usual(name: &str) -> bool {
+    TIME_COLUMNS.iter().any(|(n, _)| *n == name)
+}
+
 /// The form of the column called `name`.
 pub(super) fn form_of(name: &str) -> TimeForm {
     let find = |name: &str| TIME_COLUMNS.into_iter().find(|(n, _)| *n == name).map(|(_, form)| form);
