@@ -112,15 +112,15 @@ impl Problems {
         } else if number == MAX_PROBLEMS as u64 {
             tracing::warn!(recording, "more rows are skipped; they are counted in the replay's status");
         }
-        self.keep(format!("line {line}: {reason}"));
+        self.keep(&format!("line {line}: {reason}"));
     }
 
     fn remark(&self, recording: &str, remark: &str) {
         tracing::warn!(recording, remark, "a recording is not as it should be");
-        self.keep(remark.to_owned());
+        self.keep(remark);
     }
 
-    fn keep(&self, text: String) {
+    fn keep(&self, text: &str) {
         let mut examples = self.examples.lock();
         if examples.len() < MAX_PROBLEMS {
             examples.push(text.chars().take(MAX_PROBLEM).collect());

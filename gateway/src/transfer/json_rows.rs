@@ -40,12 +40,12 @@ pub(super) fn read(mut input: impl BufRead + Send + 'static) -> impl Iterator<It
                         broken = true;
                         return Some(Err(error));
                     }
-                    return Some(Ok(skipped(number, format!("a line of more than {MAX_LINE} bytes"))));
+                    return Some(Ok(skipped(number, &format!("a line of more than {MAX_LINE} bytes"))));
                 }
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => {
                     let row = serde_json::from_slice::<Row>(&line).map_err(|e| e.to_string());
-                    return Some(Ok(row.and_then(Row::sample).map_or_else(|reason| skipped(number, reason), Item::Sample)));
+                    return Some(Ok(row.and_then(Row::sample).map_or_else(|reason| skipped(number, &reason), Item::Sample)));
                 }
                 Err(error) => {
                     broken = true;
@@ -56,6 +56,6 @@ pub(super) fn read(mut input: impl BufRead + Send + 'static) -> impl Iterator<It
     })
 }
 
-fn skipped(line: u64, reason: String) -> Item {
-    Item::Skipped(Skipped::new(line, &reason))
+fn skipped(line: u64, reason: &str) -> Item {
+    Item::Skipped(Skipped::new(line, reason))
 }

@@ -116,7 +116,7 @@ impl Reader {
         let (kind, level, ready) = (self.kind, self.max_level, &mut self.ready);
         match &mut self.column {
             ColumnReader::BoolColumnReader(column) => batch(column, level, ready, Cell::Bool),
-            ColumnReader::Int32ColumnReader(column) => batch(column, level, ready, |n| kind.integer(i64::from(n), n as u32 as u64)),
+            ColumnReader::Int32ColumnReader(column) => batch(column, level, ready, |n| kind.integer(i64::from(n), u64::from(n as u32))),
             ColumnReader::Int64ColumnReader(column) => batch(column, level, ready, |n| kind.integer(n, n as u64)),
             // Spark and Impala: nanoseconds of a Julian day.
             ColumnReader::Int96ColumnReader(column) => {
@@ -175,7 +175,7 @@ enum Unit {
 }
 
 impl Unit {
-    const fn of(unit: &TimeUnit) -> Self {
+    const fn of(unit: TimeUnit) -> Self {
         match unit {
             TimeUnit::MILLIS => Self::Millis,
             TimeUnit::MICROS => Self::Micros,
@@ -195,8 +195,8 @@ impl Unit {
 impl Kind {
     fn of(column: &ColumnDescriptor) -> Self {
         match column.logical_type_ref() {
-            Some(LogicalType::Timestamp(timestamp)) => return Self::Moment(Unit::of(&timestamp.unit)),
-            Some(LogicalType::Time(time)) => return Self::TimeOfDay(Unit::of(&time.unit)),
+            Some(LogicalType::Timestamp(timestamp)) => return Self::Moment(Unit::of(timestamp.unit)),
+            Some(LogicalType::Time(time)) => return Self::TimeOfDay(Unit::of(time.unit)),
             Some(LogicalType::Decimal(decimal)) => return Self::Decimal(decimal.scale),
             Some(LogicalType::Float16) => return Self::Half,
             Some(LogicalType::Integer(integer)) if !integer.is_signed => return Self::Unsigned,

@@ -10,7 +10,7 @@ use super::{
     row::Row,
 };
 use crate::relay::source::{
-    Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
+    ColumnMap, Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
     row::{Cells, RowReader},
     text::shown,
     time,
@@ -32,7 +32,8 @@ pub(super) fn read<R: ChunkReader + 'static>(
 ) -> Result<impl Iterator<Item = Result<Item, String>> + Send + use<R>, NotRead> {
     let columns = Columns::open(file).map_err(|e| NotRead::Damaged(e.to_string()))?;
     let has = |name: &str| columns.names.iter().any(|n| n == name);
-    let exported = has("time") && has("vehicle_id") && has("signal") && (has("value") || has("text")) && options.map == Default::default();
+    let exported =
+        has("time") && has("vehicle_id") && has("signal") && (has("value") || has("text")) && options.map == ColumnMap::default();
     let rows = if exported { None } else { Some(RowReader::new(columns.names.clone(), options).map_err(NotRead::Layout)?) };
     let mut ready = VecDeque::new();
     for list in &columns.lists {

@@ -117,10 +117,8 @@ impl<R: BufRead> JsonLines<R> {
         let mut value: Value = serde_json::from_slice(bytes).ok()?;
         let mut changed = false;
         let object = value.as_object_mut()?;
-        let frames: Vec<&mut Value> = match object.contains_key("batch") {
-            true => object.get_mut("batch")?.as_array_mut()?.iter_mut().collect(),
-            false => vec![&mut value],
-        };
+        let frames: Vec<&mut Value> =
+            if object.contains_key("batch") { object.get_mut("batch")?.as_array_mut()?.iter_mut().collect() } else { vec![&mut value] };
         for frame in frames {
             let Some(time) = frame.get_mut("timestamp") else { continue };
             let parsed = match &*time {

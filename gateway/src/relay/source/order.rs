@@ -61,7 +61,7 @@ impl Ord for Held {
 fn size(sample: &Sample) -> usize {
     let text = |value: &SignalValue| if let SignalValue::Text(text) = value { text.len() } else { 0 };
     let signals: usize = sample.signals.iter().map(|s| size_of::<Signal>() + text(&s.value)).sum();
-    size_of::<Sample>() + size_of::<Held>() + signals + sample.raw.as_ref().map_or(0, |raw| raw.len()) + 48
+    size_of::<Sample>() + size_of::<Held>() + signals + sample.raw.as_ref().map_or(0, bytes::Bytes::len) + 48
 }
 
 impl Iterator for Sorted {

@@ -149,11 +149,10 @@ pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
     Some(match form {
         TimeForm::RelativeSeconds => Parsed::Relative(n),
         TimeForm::UnixSeconds => unix(n),
-        TimeForm::UnixMillis => unix(n / 1e3),
         TimeForm::UnixMicros => unix(n / 1e6),
         TimeForm::UnixNanos => unix(n / 1e9),
         TimeForm::Millis if n.abs() < 1e10 => Parsed::Relative(n / 1e3),
-        TimeForm::Millis => unix(n / 1e3),
+        TimeForm::UnixMillis | TimeForm::Millis => unix(n / 1e3),
         // Relative recordings are shorter than four months; from 1970-04 on the size tells the unit.
         TimeForm::Text => match n.abs() {
             size if size < 1e7 => Parsed::Relative(n),

@@ -39,10 +39,10 @@ impl FromStr for TimeFormat {
             }
             match chars.next() {
                 Some('T') => {
-                    parts.extend([Part::Number('H'), Part::Literal(':'), Part::Number('M'), Part::Literal(':'), Part::Number('S')])
+                    parts.extend([Part::Number('H'), Part::Literal(':'), Part::Number('M'), Part::Literal(':'), Part::Number('S')]);
                 }
                 Some('F') => {
-                    parts.extend([Part::Number('Y'), Part::Literal('-'), Part::Number('m'), Part::Literal('-'), Part::Number('d')])
+                    parts.extend([Part::Number('Y'), Part::Literal('-'), Part::Number('m'), Part::Literal('-'), Part::Number('d')]);
                 }
                 Some(c @ ('Y' | 'm' | 'd' | 'H' | 'I' | 'M' | 'S' | 'y' | 'j')) => parts.push(Part::Number(c)),
                 Some('f') => parts.push(Part::Fraction { mark: false }),
