@@ -72,7 +72,7 @@ mod tests {
             checkpoint.note(Arc::new(vec![sample]), &vehicle);
             let held: usize = checkpoint.since.iter().flat_map(|s| s.iter()).map(backlog::bytes).sum();
             assert!(held < 8 << 10, "{held} bytes after {n} samples");
-            assert_eq!(checkpoint.restore(&[], START).twin().samples, n + 1);
+            assert_eq!(checkpoint.restore(&[], START, Duration::from_secs(60)).twin().samples, n + 1);
         }
     }
 }
