@@ -67,17 +67,17 @@ impl Router {
         let mut answers = Vec::new();
         for id in vehicles {
             let (done, answer) = oneshot::channel();
-            self.registry.vehicle(id).deliver(VehicleMessage::BeginAnew(done), &self.registry).await;
-            answers.push(answer);
+            // Where the system has stopped there is nothing to begin anew.
+            if self.registry.vehicle(id).deliver(VehicleMessage::BeginAnew(done), &self.registry).await.is_ok() {
+                answers.push(answer);
+            }
         }
         for answer in answers {
             // An actor that panics meanwhile has a fresh state or the one before; nothing to wait for.
             let _ = answer.await;
         }
-        let mut message = RoomMessage::BeginAnew;
-        while let Err(back) = self.registry.room(session).handle.deliver(message, &self.registry.stats).await {
-            message = back;
-        }
+        // The same holds for the session.
+        let _ = self.registry.deliver(RoomMessage::BeginAnew, || self.registry.room(session)).await;
     }
 
     /// Whether the mailbox of a vehicle is full: who can come back later should.
