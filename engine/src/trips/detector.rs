@@ -323,8 +323,9 @@ impl TripDetector {
         self.near.clear();
         match self.state {
             State::Stopped { at, .. } if stayed => self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0, away: None },
-            // It has moved a little, or its receiver has no place yet: the next samples tell.
+            // It has moved a little, or its receiver has no place yet: the stop goes on, and no trip began before it was seen.
             State::Stopped { at, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
+                let last = Fix { place: fix.place.or(last.place), ..*fix };
                 self.state = State::Stopped { at, last, max_speed_mps: 0.0, away: None };
             }
             State::Stopped { at, last, .. } => {

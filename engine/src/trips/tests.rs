@@ -133,6 +133,17 @@ fn a_place_reached_in_silence_makes_no_trip() {
 }
 
 #[test]
+fn a_trip_begins_when_the_vehicle_is_seen_again_and_not_before_its_silence() {
+    // Parked; five hours of silence; 100 m off; away.
+    let mut samples = drive(&[(600, 0.0)], 5);
+    samples.extend(moved(&drive(&[(30, 0.0), (300, 10.0), (300, 0.0)], 5), 18_600, 100.0));
+    let told = found(&TripConfig::default(), &samples);
+    let trips = trips(&told);
+    assert_eq!(trips.len(), 1, "{told:?}");
+    assert!(trips[0].from >= 18_600_000_000 && trips[0].idle_s < 60.0, "{trips:?}");
+}
+
+#[test]
 fn stray_positions_and_jumps_back_make_no_trips() {
     // Standing; for 36 s nothing; one position 418 m away; back again. And the same for longer, and twice over.
     for strays in [1, 2, 8] {
