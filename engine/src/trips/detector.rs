@@ -155,8 +155,10 @@ enum State {
         last: Fix,
     },
     Stopped {
-        /// The place it is measured from, and when the vehicle came.
+        /// Where, and when the vehicle came.
         at: Fix,
+        /// The place it is measured from: it may move a little and stand there.
+        anchor: Fix,
         /// When it was last there.
         last: Fix,
         /// Highest speed since then.
@@ -284,16 +286,17 @@ impl TripDetector {
                     self.stop_at(first, *fix, told);
                 }
             }
-            State::Stopped { at, last, max_speed_mps, away } => {
-                let way = at.distance_m(fix);
-                if way <= config.radius_m || (way <= config.leave_m && arrived.is_some()) {
+            State::Stopped { at, anchor, last, max_speed_mps, away } => {
+                let way = anchor.distance_m(fix);
+                let moved = arrived.filter(|_| way > config.radius_m && way <= config.leave_m);
+                if way <= config.radius_m || moved.is_some() {
                     // There, or it has moved a little and stands there: the same stop.
-                    self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0, away: None };
+                    self.state = State::Stopped { at, anchor: moved.unwrap_or(anchor), last: *fix, max_speed_mps: 0.0, away: None };
                     return;
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
                 let away = (way > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
-                self.state = State::Stopped { at, last, max_speed_mps, away };
+                self.state = State::Stopped { at, anchor, last, max_speed_mps, away };
                 let Some(away) = away.filter(|a| a.is_sure(config, fix)) else { return };
                 self.leave(&at, &last, told);
                 if away.relocated {
@@ -310,7 +313,7 @@ impl TripDetector {
     /// Whether the vehicle, silent between the two, stood there or went on unseen. Nobody saw it drive, so no trip is told.
     fn after_silence(&mut self, config: &TripConfig, before: &Fix, fix: &Fix, told: &mut Vec<TripEvent>) {
         let last_place = before.place.or(match self.state {
-            State::Stopped { at, .. } => at.place,
+            State::Stopped { anchor, .. } => anchor.place,
             _ => None,
         });
         let way = last_place.zip(fix.place).map(|(a, b)| a.distance_m(b).unwrap_or(f64::INFINITY));
@@ -322,11 +325,13 @@ impl TripDetector {
         let long_enough = fix.at - before.at >= micros(config.stop_after_s);
         self.near.clear();
         match self.state {
-            State::Stopped { at, .. } if stayed => self.state = State::Stopped { at, last: *fix, max_speed_mps: 0.0, away: None },
+            State::Stopped { at, anchor, .. } if stayed => {
+                self.state = State::Stopped { at, anchor, last: *fix, max_speed_mps: 0.0, away: None }
+            }
             // It has moved a little, or its receiver has no place yet: the stop goes on, and no trip began before it was seen.
-            State::Stopped { at, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
+            State::Stopped { at, anchor, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
                 let last = Fix { place: fix.place.or(last.place), ..*fix };
-                self.state = State::Stopped { at, last, max_speed_mps: 0.0, away: None };
+                self.state = State::Stopped { at, anchor, last, max_speed_mps: 0.0, away: None };
             }
             State::Stopped { at, last, .. } => {
                 self.leave(&at, &last, told);
@@ -340,7 +345,7 @@ impl TripDetector {
 
     fn stop_at(&mut self, first: Fix, now: Fix, told: &mut Vec<TripEvent>) {
         let at = Fix { place: first.place.or(now.place), ..first };
-        self.state = State::Stopped { at, last: now, max_speed_mps: 0.0, away: None };
+        self.state = State::Stopped { at, anchor: at, last: now, max_speed_mps: 0.0, away: None };
         told.push(TripEvent::Stopped { from: at.at, place: at.place });
     }
 
