@@ -299,7 +299,9 @@ impl TripDetector {
                 self.state = State::Stopped { at, anchor, last, max_speed_mps, away };
                 let Some(away) = away.filter(|a| a.is_sure(config, fix)) else { return };
                 self.leave(&at, &last, told);
-                if away.relocated {
+                // It stands elsewhere, and no way leads there: its positions have moved, not the vehicle.
+                let no_way = arrived.is_some_and(|first| first.odometer_m - last.odometer_m < config.radius_m);
+                if away.relocated || no_way {
                     self.state = seen(away.first);
                 } else {
                     self.set_off(last, max_speed_mps, told);
@@ -326,11 +328,13 @@ impl TripDetector {
         self.near.clear();
         match self.state {
             State::Stopped { at, anchor, .. } if stayed => {
-                self.state = State::Stopped { at, anchor, last: *fix, max_speed_mps: 0.0, away: None }
+                let anchor = if fix.place.is_some() { *fix } else { anchor };
+                self.state = State::Stopped { at, anchor, last: *fix, max_speed_mps: 0.0, away: None };
             }
             // It has moved a little, or its receiver has no place yet: the stop goes on, and no trip began before it was seen.
             State::Stopped { at, anchor, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
                 let last = Fix { place: fix.place.or(last.place), ..*fix };
+                let anchor = if fix.place.is_some() { *fix } else { anchor };
                 self.state = State::Stopped { at, anchor, last, max_speed_mps: 0.0, away: None };
             }
             State::Stopped { at, last, .. } => {
