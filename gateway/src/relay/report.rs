@@ -333,6 +333,6 @@ mod tests {
         ] {
             assert!(text.contains(told), "{told}: {text}");
         }
-        assert!(!Report::default().to_string().contains("late"));
+        assert!(!Report::default().to_string().contains("\nlate "));
     }
 }

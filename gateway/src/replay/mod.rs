@@ -116,7 +116,7 @@ pub struct ReplayStatus {
     pub played: u64,
     /// Samples that could not be played, and rows of a file that made none.
     pub skipped: u64,
-    /// The first of these rows, with line and reason, and what else of the file is not as it should be.
+    /// The lines of the first of these rows, and where else the file is not as it should be; the log says why.
     pub problems: Vec<String>,
     /// Its vehicles, as they are called here.
     pub vehicles: Vec<VehicleId>,

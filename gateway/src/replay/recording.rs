@@ -13,15 +13,13 @@ use slipstream_protocol::{Sample, Timestamp, VehicleId};
 
 use crate::{
     journal::Walk,
-    relay::source::{Item, ReadOptions, Source, SourceError, Start, Stop},
+    relay::source::{Item, ReadOptions, Remark, Source, SourceError, Start, Stop},
 };
 
 /// Memory in which a file is sorted; several replays may run.
 const SORT_BYTES: usize = 128 << 20;
 /// Problems of a file that are kept and logged; the rest is counted.
 const MAX_PROBLEMS: usize = 20;
-/// Longest text of one.
-const MAX_PROBLEM: usize = 300;
 
 /// What is played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +95,7 @@ pub fn recordings_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("recordings")
 }
 
-/// What of a recording could not be read.
+/// What of a recording could not be read. Reasons quote what the file holds, so they are in the log alone.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     skipped: AtomicU64,
@@ -112,18 +110,19 @@ impl Problems {
         } else if number == MAX_PROBLEMS as u64 {
             tracing::warn!(recording, "more rows are skipped; they are counted in the replay's status");
         }
-        self.keep(&format!("line {line}: {reason}"));
+        self.keep(&format!("line {line} was skipped; the server's log says why"));
     }
 
-    fn remark(&self, recording: &str, remark: &str) {
-        tracing::warn!(recording, remark, "a recording is not as it should be");
-        self.keep(remark);
+    fn remark(&self, recording: &str, remark: &Remark) {
+        let Remark { line, text, .. } = remark;
+        tracing::warn!(recording, line, remark = text, "a recording is not as it should be");
+        self.keep(&format!("from line {line} on not all is as it should be; the server's log says what"));
     }
 
     fn keep(&self, text: &str) {
         let mut examples = self.examples.lock();
         if examples.len() < MAX_PROBLEMS {
-            examples.push(text.chars().take(MAX_PROBLEM).collect());
+            examples.push(text.to_owned());
         }
     }
 
@@ -132,7 +131,7 @@ impl Problems {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// The first of them, and remarks on the file as a whole.
+    /// Where the first of them are, and remarks on the file as a whole.
     pub(super) fn examples(&self) -> Vec<String> {
         self.examples.lock().clone()
     }
@@ -166,7 +165,7 @@ impl Recording {
                     }
                     Ok(Item::Remark(remark)) => {
                         if remark.partial {
-                            problems.remark(&name, &remark.to_string());
+                            problems.remark(&name, &remark);
                         }
                         None
                     }
@@ -212,7 +211,8 @@ mod tests {
         let samples = Recording::File("race.csv".into()).open(dir.path(), start, &problems, Stop::default()).unwrap();
         assert_eq!((samples.count(), problems.skipped()), (3, 2));
         let examples = problems.examples().join("\n");
-        assert!(examples.contains("line 3: t_s") && examples.contains("line 6: 4 cells") && examples.contains("column v"), "{examples}");
+        assert!(["line 3 ", "line 4 ", "line 6 "].iter().all(|line| examples.contains(line)), "{examples}");
+        assert!(!examples.contains("fast") && !examples.contains('x'), "nothing of the file is quoted: {examples}");
     }
 
     #[test]
@@ -234,8 +234,9 @@ mod tests {
         std::fs::copy(dir.path().join("secret"), folder.join("copy.csv")).unwrap();
         let link = Recording::File("link.csv".into());
         assert!(matches!(link.check(dir.path()), Err(RecordingError::Name(_))));
-        assert!(matches!(link.open(dir.path(), Timestamp::default()).err(), Some(RecordingError::Name(_))));
-        let error = Recording::File("copy.csv".into()).open(dir.path(), Timestamp::default()).err().unwrap().to_string();
+        let open = |recording: Recording| recording.open(dir.path(), Timestamp::default(), &Arc::default(), Stop::default()).err();
+        assert!(matches!(open(link), Some(RecordingError::Name(_))));
+        let error = open(Recording::File("copy.csv".into())).unwrap().to_string();
         assert!(!error.contains("root") && !error.contains("secret"), "{error}");
     }
 }

@@ -64,7 +64,7 @@ pub struct WhatIfStatus {
     pub samples_read: u64,
     /// Rows of a file that made no sample.
     pub skipped: u64,
-    /// The first of them, with line and reason, and what else of the file is not as it should be.
+    /// The lines of the first of them, and where else the file is not as it should be; the log says why.
     pub problems: Vec<String>,
     /// Samples its source took.
     pub samples_taken: u64,
