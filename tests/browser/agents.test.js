@@ -50,6 +50,8 @@ test('without an agent the page offers to make one, which then drives', async ()
   await eventually('the offer', () => page.isEnabled('#first-agent'));
   await page.click('#first-agent');
   await eventually('the bus', () => shown(() => window.slipstream.agent()?.policy?.algorithm === 'DQN'));
+  const nowhere = await shown(() => window.slipstream.episode().number || getComputedStyle(document.querySelector('.bus')).visibility);
+  assert.ok(nowhere === 'hidden' || nowhere > 0, 'until an episode begins there is no bus');
   await page.selectOption('#pace', '60');
   await page.click('#play');
   await eventually('an episode that ended', () => shown(() => window.slipstream.episode().returns.length > 0));
@@ -183,9 +185,9 @@ test('the keyboard does what the help says, and the live page leads here and bac
   await page.keyboard.press('?');
   assert.equal(await shown(() => document.getElementById('help').open), true);
   await page.keyboard.press('Escape');
-  await page.click('nav a[href="/"]');
+  await page.click('nav a[href="./"]');
   await eventually('the live page with the same token', () => shown(() => document.title === 'Slipstream live' && window.slipstream?.connection().phase === 'live'));
-  await page.click('nav a[href="/rl"]');
+  await page.click('nav a[href="rl"]');
   await eventually('back again', () => shown(() => document.title === 'Slipstream agents' && window.slipstream?.connection().phase === 'live'));
   assert.deepEqual(page.problems, []);
 });

@@ -182,8 +182,8 @@ test('a phone has no sideways scroll and shows the graph from top to bottom', as
 
 test('the live page leads here and back, with the token of the tab', async () => {
   await page.goto(`${server.address}/?token=${token('viewer')}`);
-  await page.click('nav a[href="/pipelines"]');
+  await page.click('nav a[href="pipelines"]');
   await eventually('the graph is drawn', () => page.evaluate(() => document.querySelectorAll('#graph .node').length > 0));
-  await page.click('nav a[href="/"]');
+  await page.click('nav a[href="./"]');
   await eventually('the live page is live', () => page.evaluate(() => window.slipstream?.connection().phase === 'live'));
 });

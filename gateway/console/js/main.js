@@ -71,7 +71,8 @@ function take(frame, now) {
       const local = Date.now();
       if (freshness.isNews(received, local)) {
         serverLatency.add(local - received, now);
-        sourceLatency.add(local - Date.parse(frame.timestamp), now);
+        // Others than those looked at may be live while these are played again.
+        if (!view.session || frame.sessionId === view.session) sourceLatency.add(local - Date.parse(frame.timestamp), now);
       }
       return store.telemetry(frame, now);
     }
@@ -145,7 +146,8 @@ function write(place, text) {
 
 function plot(force = false) {
   const vehicles = [...chosen].map((id) => store.vehicles.get(id)).filter(Boolean);
-  plots.update(vehicles, picker.chosen(store.signalNames()), performance.now(), force);
+  const own = [...new Set(vehicles.flatMap((vehicle) => [...vehicle.history.names()]))];
+  plots.update(vehicles, picker.chosen(store.signalNames(), own), performance.now(), force);
 }
 
 function showTable() {

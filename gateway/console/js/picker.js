@@ -1,6 +1,6 @@
 // Which signals are plotted: a dialog of checkboxes, discovered from the data.
 
-import { bySubject, describe, isFavourite } from './signals.js';
+import { bySubject, describe, isFavourite, meaning } from './signals.js';
 
 const KEY = 'slipstream.signals';
 const MOST_FIRST = 4;
@@ -30,12 +30,15 @@ export class SignalPicker {
     else this.dialog.showModal();
   }
 
-  /** The signals to plot, of those in `names`. */
-  chosen(names) {
+  /** The signals to plot, of those in `names`; until somebody chooses, of those in `own`, which the plotted vehicles have. */
+  chosen(names, own = names) {
     const sorted = [...names].sort(bySubject);
     if (this.#chosen) return sorted.filter((name) => this.#chosen.has(name));
-    const favourites = sorted.filter(isFavourite);
-    return (favourites.length ? favourites : sorted).slice(0, MOST_FIRST);
+    const told = own.length ? [...own].sort(bySubject) : sorted;
+    // One name of each: a source may tell its speed twice.
+    const roles = new Set();
+    const favourites = told.filter((name) => isFavourite(name) && !roles.has(meaning(name).role) && roles.add(meaning(name).role));
+    return (favourites.length ? favourites : told).slice(0, MOST_FIRST);
   }
 
   /** Lists `names` when they are not those listed. */

@@ -78,6 +78,17 @@ mod tests {
     use slipstream_protocol::VehicleId;
 
     #[test]
+    fn laps_of_another_session_are_no_answer() {
+        let session = |id: &str| id.parse::<SessionId>().unwrap();
+        let asked =
+            CoachRequest { driver: VehicleId::new("LEC").unwrap(), session: Some(session("nonsense")), telemetry: serde_json::Map::new() };
+        let said = elsewhere(&session("sat"), &asked);
+        assert_eq!((&said["lapsKnown"], &said["lapsOfSession"]), (&json!(0), &json!("sat")));
+        let text = said["text"].as_str().unwrap();
+        assert!(text.contains("no laps of LEC in it are known") && text.contains("'nonsense'") && text.contains("'sat'"), "{text}");
+    }
+
+    #[test]
     fn without_laps_it_says_so_and_repeats_the_numbers_it_was_given() {
         let telemetry = json!({ "speed_mps": 51.5, "driver": "x", "gear": 4 });
         let Value::Object(telemetry) = telemetry else { unreachable!() };

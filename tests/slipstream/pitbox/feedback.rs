@@ -80,6 +80,12 @@ async fn without_an_agent_the_coach_says_what_it_lacks_and_then_compares_laps() 
     };
     assert!(!advice["corners"].as_array().unwrap().is_empty(), "{advice}");
     assert!(advice["referenceTimeS"].as_f64().unwrap() > 10.0, "{advice}");
+
+    let mut elsewhere = request();
+    elsewhere["sessionId"] = json!("nonsense");
+    let told = api.post("/api/ai/feedback", &token, &elsewhere).await;
+    let plain = &told.data(200)["feedback"];
+    assert_eq!((&plain["lapsKnown"], &plain["lapsOfSession"], plain["corners"].is_null()), (&json!(0), &json!("fp1"), true), "{plain}");
     api.stop().await;
 }
 

@@ -35,7 +35,7 @@ export class BusWorld {
     for (let x = 0; x < FAR; x += 1) for (let y = 0; y < FAR; y += 1) dots.append(svg('circle', { cx: middle([x, y])[0], cy: middle([x, y])[1], r: 1.4 }));
     const [begin, corner, end] = [middle([0, FAR]), middle([FAR, FAR]), middle([FAR, 0])];
     const line = `M${begin} L${corner[0] - 16} ${corner[1]} Q${corner} ${corner[0]} ${corner[1] - 16} L${end}`;
-    this.#route = svg('path', { d: line, class: 'done', pathLength: 28 });
+    this.#route = svg('path', { d: line, class: 'done', pathLength: 28, 'stroke-dasharray': '0 100' });
     this.#waiting = STOPS.map((stop) => svg('text', { class: 'waiting', x: middle(stop)[0], y: middle(stop)[1] + 4.5 }, ''));
     // Until an episode begins it is nowhere.
     this.#bus = svg('g', { class: 'bus', visibility: 'hidden' }, svg('rect', { x: -17, y: -11, width: 34, height: 22, rx: 6 }), svg('rect', { class: 'load', x: -13, y: -7, width: 0, height: 14, rx: 2 }), svg('path', { d: 'M14 -6 v12', class: 'front' }));
