@@ -138,9 +138,9 @@ fn evidence(text: &str) -> Evidence {
     }
 }
 
-/// Whether a text would be a number in one style or the other.
+/// Whether a text would be a number in one style or the other, groups of dots alone included.
 pub(super) fn is_numeric(text: &str) -> bool {
-    evidence(text) != Evidence::Text
+    parse(text, Style::DOT).or_else(|| parse(text, Style::COMMA)).is_some()
 }
 
 #[derive(Clone, Debug, Default)]

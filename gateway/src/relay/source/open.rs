@@ -298,13 +298,13 @@ mod tests {
         let stop = Stop::when(move || counter.fetch_add(1, Ordering::Relaxed) > 20);
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gz.write_all(b"t_s,vehicle_id,v\n0,a,1\n1,a,\"").unwrap();
-        for _ in 0..64 {
-            gz.write_all(&[b'a'; 1 << 16]).unwrap();
+        for _ in 0..1_024 {
+            gz.write_all(&[b'a'; 1 << 12]).unwrap();
         }
         let file = tempfile::Builder::new().suffix(".csv.gz").tempfile().unwrap();
         file.as_file().write_all(&gz.finish().unwrap()).unwrap();
         let read = Source::open(file.path(), &ReadOptions { stop, ..options() }, Timestamp::default);
-        let error = read.map_or_else(Some, |source| source.filter_map(Result::err).next());
+        let error = read.map_or_else(Some, |mut source| source.find_map(Result::err));
         assert!(error.unwrap().to_string().contains("stopped"));
         assert!(stopped.load(Ordering::Relaxed) < 40, "it was not read to its end");
     }

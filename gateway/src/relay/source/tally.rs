@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use slipstream_protocol::{SignalName, SignalValue};
 
-use super::{Remark, numbers, text::shown};
+use super::{Remark, numbers, text::shown, time};
 
 /// Columns that are counted, and columns that are reported.
 const MAX_COUNTED: usize = 65_536;
@@ -89,7 +89,14 @@ fn remark(name: &str, tally: &Tally) -> Remark {
     let advice = if tally.numeric > 0 { "; --decimal or --thousands tells how its numbers are written" } else { "" };
     let (texts, all) = (tally.texts, tally.texts + tally.numbers);
     let text = format!("column {}: {texts} of {all} cells are text, not numbers; the first is '{}'{advice}", shown(name), shown(&example));
-    Remark::partial(line, &text)
+    if tally.numeric == 0 && names_things(name) { Remark::new(line, &text) } else { Remark::partial(line, &text) }
+}
+
+/// Whether a column holds names, which may be of digits alone: `route_id` with `3002` and `3002P`.
+fn names_things(name: &str) -> bool {
+    let name = time::plain(name);
+    let last = name.rsplit('_').next().unwrap_or_default();
+    matches!(last, "id" | "ids" | "name" | "code" | "codes" | "label" | "route" | "line" | "stop" | "block" | "plate")
 }
 
 #[cfg(test)]
@@ -114,6 +121,9 @@ mod tests {
         let told = remarks(&["a", "b", "101,5"]);
         assert!(told[0].text.contains("'101,5'") && told[0].text.contains("--decimal"), "{told:?}");
         assert!(remarks(&["on", "off", "7"]).is_empty(), "a column of text may hold a number");
+        let told = remarks(&["-583.206.639", "-583.206.640"]);
+        assert!(told[0].partial && told[0].text.contains("--thousands"), "{told:?}");
+        assert!(names_things("route_id") && names_things("tripId") && !names_things("grid") && !names_things("speed"));
         assert!(remarks(&["1", "2"]).is_empty());
     }
 }
