@@ -33,7 +33,8 @@ pub(crate) fn cure(text: &str) -> &'static str {
     if !text.contains("invalid peer certificate") {
         return if text.contains("received corrupt message") { "; is TLS (https, wss) spoken at that port?" } else { "" };
     }
-    if text.contains("UnknownIssuer") {
+    // Another authority of the same name, as one made anew, gives a bad signature.
+    if text.contains("UnknownIssuer") || text.contains("BadSignature") {
         "; the authority that signed it is not known here: name its certificate with SSL_CERT_FILE=<file.pem>, or add it to the \
          system's store"
     } else if text.contains("xpired") {

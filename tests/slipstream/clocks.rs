@@ -37,7 +37,8 @@ async fn a_clock_ahead_decides_nothing_and_is_named() {
     let document = json!({"name": "clocks", "source": {"vehicles": ["car-*"]}, "time": {"delay": "0s", "every": "1ms"},
         "steps": [{"op": "window", "kind": "tumbling", "size": "10s", "of": {"speed_mps": "count"}}]});
     api.good("POST", "/api/pipelines", document).await;
-    let start = now().minus(Duration::from_secs(120));
+    // Where a window begins, so that the seconds below fill five of them.
+    let start = Timestamp::from_millis((now().millis() - 120_000) / 10_000 * 10_000);
     let at = |s: u64| start.plus(Duration::from_secs(s));
     api.good("POST", "/api/telemetry", point("car-good", at(0), 1.0)).await;
     let ahead = api.good("POST", "/api/telemetry", point("car-bad", now().plus(Duration::from_secs(300)), 99.0)).await;

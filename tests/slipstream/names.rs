@@ -24,8 +24,8 @@ async fn a_name_is_taken_at_every_door_and_told_beside_its_id() {
     let (relay, viewer) = (Api::of(&gateway, Role::Relay), Api::of(&gateway, Role::Viewer));
     let mut subscriber = gateway.client(Role::Viewer, WireFormat::Json).await;
     for (name, id) in NAMES {
-        let confirmed = subscriber.subscribe(&format!("telemetry:{name}")).await;
-        assert_eq!(confirmed["channel"], format!("telemetry:{id}"));
+        subscriber.send(json!({"type": "subscribe", "channel": format!("telemetry:{name}")})).await;
+        assert_eq!(subscriber.message_of("subscribed").await["channel"], format!("telemetry:{id}"));
         relay.good("POST", "/api/telemetry", json!({"driverId": name, "sessionId": "Friday, P1", "data": {"speed_mps": 7}})).await;
         assert_eq!(subscriber.message_of("telemetry").await["driverId"], *id);
         let encoded = name.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();

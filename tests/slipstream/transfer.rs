@@ -128,7 +128,7 @@ async fn bad_rows_are_told_with_their_lines_and_cost_the_good_ones_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let header = COLUMNS.join(",");
     let csv = format!(
-        "{header}\n2026-01-01T00:00:00Z,a,,,x,1,,192\nyesterday,a,,,x,1,,192\n2026-01-01T00:00:01Z,a b,,,x,1,,\n\
+        "{header}\n2026-01-01T00:00:00Z,a,,,x,1,,192\nyesterday,a,,,x,1,,192\n2026-01-01T00:00:01Z,a\u{7}b,,,x,1,,\n\
          2026-01-01T00:00:02Z,a,,,x,one,,\n2026-01-01T00:00:03Z,a,,,x,inf,,\n2026-01-01T00:00:04Z,a\n2026-01-01T00:00:05.000001Z,a,,,x,6,,0\n"
     );
     let json = "{\"time\":\"2026-01-01T00:00:00Z\",\"vehicle_id\":\"a\",\"signal\":\"x\",\"value\":1}\nnot json\n\n\

@@ -116,5 +116,5 @@ fn timed_laps_agree_with_where_the_distance_says_the_line_was_crossed() {
 fn cars_can_be_named_and_bad_names_are_refused() {
     let named = simulator(1, 2, 10.0).with_prefix("gt").unwrap();
     assert_eq!(named.vehicles().map(VehicleId::as_str).collect::<Vec<_>>(), ["gt-01", "gt-02"]);
-    assert!(simulator(1, 2, 10.0).with_prefix("g t").is_err());
+    assert!(simulator(1, 2, 10.0).with_prefix("g\u{7}t").is_err());
 }

@@ -34,7 +34,7 @@ pub(super) fn told_of_connecting(error: &sqlx::Error) -> RecordsError {
 fn tls_cure(why: &str) -> &'static str {
     if why.contains("does not support TLS") {
         "; the server offers no TLS: switch it on there, or give sslmode=prefer or sslmode=disable"
-    } else if why.contains("UnknownIssuer") {
+    } else if why.contains("UnknownIssuer") || why.contains("BadSignature") {
         ", or with sslrootcert=<file.pem> in DATABASE_URL"
     } else if why.contains("not valid for name") {
         ", or sslmode=verify-ca"

@@ -44,6 +44,8 @@ impl PgBouncer {
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).expect("our own folder takes a file");
+        // It runs as another user, whatever this process lets others read.
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("our own file takes permissions");
         let mut command = unprivileged(&program);
         command.arg(&file);
         let mut process = Process::start(&mut command, folder.path().join("log"));

@@ -1,0 +1,186 @@
+use super::super::tests::{drain, drain_all};
+use super::*;
+use crate::relay::source::Start;
+use slipstream_protocol::{Sample, Timestamp};
+
+fn read_with(text: &str, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>) {
+    let (samples, skipped, _) = told_with(text, options);
+    (samples, skipped)
+}
+
+fn told_with(text: &str, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
+    drain_all(CsvRows::new(text.as_bytes(), "test.csv", options, false).unwrap())
+}
+
+fn told(text: &str) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
+    told_with(text, &ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9))))
+}
+
+fn numbers(samples: &[Sample], signal: &str) -> Vec<f64> {
+    samples.iter().filter_map(|s| s.number(signal)).collect()
+}
+
+fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
+    read_with(text, &ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9))))
+}
+
+#[test]
+fn an_empty_cell_is_no_signal_and_relative_time_counts_from_the_start() {
+    let (samples, skipped) = read("t_s,vehicle_id,lap,speed_mps,on\n0.5,ALB,,78.25,True\n");
+    assert!(skipped.is_empty());
+    assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5));
+    assert_eq!(samples[0].signal("lap"), None);
+    assert_eq!(samples[0].number("speed_mps"), Some(78.25));
+    assert_eq!(samples[0].signal("on"), Some(&SignalValue::Bool(true)));
+}
+
+#[test]
+fn a_bad_row_costs_itself_only_and_is_told_with_its_line() {
+    let (samples, skipped) = read("t_s,vehicle_id,v\n0,a,1\nx,a,2\n1,b\u{7}c,3\n2,a\n3,a,\n4,a,5\n");
+    assert_eq!(samples.len(), 2);
+    assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    assert!(skipped[0].reason.contains("t_s"), "{}", skipped[0].reason);
+}
+
+#[test]
+fn an_infinite_cell_is_left_out_and_its_row_stays() {
+    let (samples, skipped) = read("t_s,vehicle_id,v,w\n0,a,inf,2\n");
+    assert_eq!((samples.len(), samples[0].signals.len(), skipped.len()), (1, 1, 1));
+}
+
+#[test]
+fn rows_of_a_long_table_with_the_same_time_make_one_sample_and_repeats_another() {
+    let text = "timestamp,vehicle_id,lap,telemetry_name,telemetry_value\n\
+        2025-09-05T00:28:20.593Z,g,2,aps,100\n2025-09-05T00:28:20.593Z,g,2,gear,3\n\
+        2025-09-05T00:28:20.593Z,g,2,gear,3\n2025-09-05T00:28:20.551Z,g,2,aps,99\n";
+    let (samples, skipped) = read(text);
+    assert!(skipped.is_empty());
+    let counts: Vec<_> = samples.iter().map(|s| s.signals.len()).collect();
+    assert_eq!(counts, [3, 2, 2], "aps+lap+gear, the repeated gear+lap, the earlier aps+lap");
+    let apart = read_with(text, &ReadOptions { merge: false, ..ReadOptions::new(Start::Relative(Timestamp::default())) });
+    assert_eq!(apart.0.len(), 4);
+}
+
+#[test]
+fn a_semicolon_table_in_an_unknown_encoding_keeps_its_readable_rows() {
+    let (samples, skipped) = drain(
+        CsvRows::new(
+            &b"unix_s;vehicle_id;note\n1700000000;a;caf\xe9\n1700000001;a;ok\n"[..],
+            "x",
+            &ReadOptions::new(Start::Relative(Timestamp::default())),
+            false,
+        )
+        .unwrap(),
+    );
+    assert_eq!((samples.len(), skipped.len()), (1, 2), "the row without a readable signal makes no sample");
+}
+
+#[test]
+fn decimal_commas_and_thousands_are_numbers() {
+    let (samples, skipped, remarks) =
+        told("timestamp;vehicle_id;speed_kph;rpm\n2025-10-09T08:53:20Z;gt3;123,5;6500\n2025-10-09T08:53:21Z;gt3;124,75;6600,5\n");
+    assert_eq!((numbers(&samples, "speed_kph"), numbers(&samples, "rpm")), (vec![123.5, 124.75], vec![6500.0, 6600.5]));
+    assert!(skipped.is_empty() && remarks.is_empty(), "{skipped:?} {remarks:?}");
+    let (samples, _, remarks) = told("t_s,vehicle_id,rpm,odo_m\n0,gt3,\"6,500\",\"1,234,567.5\"\n1,gt3,\"6,600\",\"1,234,580.0\"\n");
+    assert_eq!((numbers(&samples, "rpm"), numbers(&samples, "odo_m")), (vec![6500.0, 6600.0], vec![1_234_567.5, 1_234_580.0]));
+    assert!(remarks.iter().all(|r| !r.partial), "{remarks:?}");
+    let (samples, _, _) = told("t_s\tvehicle_id\tv\n0,5\ta\t1,25\n1,0\ta\t1\u{a0}234,5\n");
+    assert_eq!(numbers(&samples, "v"), [1.25, 1234.5]);
+    assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5), "the time has a comma, too");
+}
+
+#[test]
+fn a_number_that_becomes_text_is_never_silent() {
+    let (samples, skipped, remarks) = told("t_s,vehicle_id,speed\n0,a,10\n1,a,fast\n2,a,12\n");
+    assert_eq!((samples.len(), skipped.len(), remarks.len()), (3, 0, 1));
+    assert!(remarks[0].partial && remarks[0].line == 3 && remarks[0].text.contains("speed: 1 of 3"), "{remarks:?}");
+    let (samples, _, remarks) = told("t_s,vehicle_id,rpm\n0,a,\"6,500\"\n1,a,\"6,600\"\n");
+    assert_eq!(numbers(&samples, "rpm").len(), 0, "nothing tells which number it is");
+    assert!(remarks[0].partial && remarks[0].text.contains("--thousands"), "{remarks:?}");
+    let long = "t_s,vehicle_id,signal,value\n0,a,rpm,1\n1,a,rpm,x\n2,a,rpm,3\n2,a,note,hi\n";
+    let (_, _, remarks) = told(long);
+    assert!(remarks.len() == 1 && remarks[0].text.contains("rpm"), "{remarks:?}");
+    // Beyond the rows looked at ahead.
+    let rows: String = (0..3_000).fold(String::new(), |rows, n| rows + &format!("{n};a;{}\n", if n == 2_500 { "1.2.3" } else { "1,5" }));
+    let (samples, _, remarks) = told(&format!("t_s;vehicle_id;v\n{rows}"));
+    assert_eq!((numbers(&samples, "v").len(), remarks.len(), remarks[0].line), (2_999, 1, 2_502));
+}
+
+#[test]
+fn surplus_and_missing_empty_cells_cost_nothing_and_others_are_reported() {
+    let (samples, skipped, _) = told("t_s,vehicle_id,rpm\n0,gt3,6500,\n1,gt3,6600,,,\n2,gt3,6700,9\n,,,\n");
+    assert_eq!((numbers(&samples, "rpm"), skipped.len()), (vec![6500.0, 6600.0], 1));
+    assert!(skipped[0].line == 4 && skipped[0].reason.contains("4 cells"), "{skipped:?}");
+    let (samples, skipped, _) = told("t_s,vehicle_id,rpm,temp\n0,gt3,6500,80\n1,gt3,6600\n2\n3,gt3,6700,81\n");
+    assert_eq!((samples.len(), samples[1].signals.len(), skipped.len(), skipped[0].line), (3, 1, 1, 4));
+}
+
+#[test]
+fn repeated_names_keep_both_columns() {
+    let (samples, _, remarks) = told("t_s,vehicle_id,speed,speed\n0,gt3,20.1,20.4\n1,gt3,20.2,\n");
+    assert_eq!((numbers(&samples, "speed"), numbers(&samples, "speed_2")), (vec![20.1, 20.2], vec![20.4]));
+    assert!(remarks[0].text.contains("speed_2"), "{remarks:?}");
+}
+
+#[test]
+fn a_logger_with_a_preamble_units_and_sources_is_read() {
+    let racechrono = "This file is created using a lap timer app\n\nFormat,3\nNote,\"two\nlines\"\n\n\
+        timestamp,lap_number,elapsed_time,speed,speed\nunix time,,s,m/s,m/s\n,,,100: gps,calc\n\
+        1760000000.000,1,0.000,20.1,20.4\n1760000000.100,1,0.100,20.2,20.5\n";
+    let vehicle = Some(slipstream_protocol::VehicleId::new("gt3").unwrap());
+    let options = ReadOptions { vehicle, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let (samples, skipped, remarks) = told_with(racechrono, &options);
+    assert!(skipped.is_empty(), "{skipped:?}");
+    assert_eq!((numbers(&samples, "speed"), numbers(&samples, "speed_2")), (vec![20.1, 20.2], vec![20.4, 20.5]));
+    assert_eq!(samples[1].source_time, Timestamp::from_micros(1_760_000_000_100_000));
+    assert!(remarks.len() == 3 && remarks.iter().all(|r| !r.partial), "{remarks:?}");
+    let bad = told("t_s,vehicle_id,v\nx,y,z\n");
+    assert_eq!(bad.1.len(), 1, "rows below the header are skipped ones where nothing follows");
+}
+
+#[test]
+fn a_day_beside_its_time_makes_a_moment() {
+    let (samples, skipped, _) = told("Date,Time,vehicle_id,v\n2025-10-09,08:53:20.5,a,1\n");
+    assert!(skipped.is_empty(), "{skipped:?}");
+    assert_eq!(samples[0].source_time, "2025-10-09T08:53:20.500Z".parse().unwrap());
+    assert_eq!(samples[0].signals.len(), 1);
+    let format = Some("%d/%m/%Y %T".parse().unwrap());
+    let options = ReadOptions { time_format: format, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let (samples, _) = read_with("Date,Time,vehicle_id,v\n09/10/2025,08:53:20,a,1\n", &options);
+    assert_eq!(samples[0].source_time, "2025-10-09T08:53:20Z".parse().unwrap());
+}
+
+#[test]
+fn comments_and_repeated_headers_among_the_rows_are_passed_over() {
+    let (samples, skipped, _) = told("t_s,vehicle_id,v\n0,a,1\n# lap 2\nt_s,vehicle_id,v\n1,a,2\n");
+    assert_eq!((samples.len(), skipped.len()), (2, 0), "{skipped:?}");
+}
+
+#[test]
+fn an_exported_table_saved_anew_is_read_as_one() {
+    let text = "time;vehicle_id;session_id;fleet_id;signal;value;text;quality\n\
+        2026-02-18T09:00:00.000001Z;a;;;v;1,5;;64\n2026-02-18T09:00:01Z;a;;;state;;ok;192\n";
+    let (samples, skipped, _) = told(text);
+    assert!(skipped.is_empty(), "{skipped:?}");
+    assert_eq!((samples[0].number("v"), samples[0].quality as i64, samples[0].signals.len()), (Some(1.5), 64, 1));
+    assert_eq!(samples[1].signal("state"), Some(&SignalValue::Text("ok".into())));
+}
+
+#[test]
+fn rows_that_come_live_are_not_waited_for() {
+    let text = "t_s;vehicle_id;v\n0;a;1,5\n1;a;2,5\n";
+    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    // Small reads: the header comes in pieces.
+    let input = std::io::BufReader::with_capacity(5, text.as_bytes());
+    let (samples, _) = drain(CsvRows::new(input, "x", &options, true).unwrap());
+    assert_eq!(numbers(&samples, "v"), [1.5, 2.5]);
+}
+
+#[test]
+fn signals_that_were_asked_for_and_are_not_there_are_named() {
+    let options = |name: &str| ReadOptions { signals: vec![name.into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let wide = CsvRows::new(&b"t_s,vehicle_id,speed\n0,a,1\n"[..], "x", &options("sped"), false).err().unwrap();
+    assert!(wide.to_string().contains("did you mean 'speed'"), "{wide}");
+    let (_, _, remarks) = told_with("t_s,vehicle_id,signal,value\n0,a,speed,1\n", &options("sped"));
+    assert!(remarks.iter().any(|r| r.partial && r.text.contains("did you mean 'speed'")), "{remarks:?}");
+}
