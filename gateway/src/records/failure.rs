@@ -72,7 +72,8 @@ fn passes(code: &str, text: &str) -> bool {
 }
 
 /// Words of violations of the protocol that no waiting mends: the server's own, and `PgBouncer`'s of its configuration.
-const POOLER_REFUSES: [&str; 12] = [
+const POOLER_REFUSES: [&str; 13] = [
+    "bouncer config error",
     "bind message",
     "prepared statement",
     "unsupported startup parameter",
