@@ -17,7 +17,10 @@ use std::{borrow::Cow, sync::Arc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp, token::Claims};
+use slipstream_protocol::{
+    ErrorCode, ProtocolError, Timestamp,
+    token::{Claims, Role},
+};
 
 use crate::{config::Config, percent};
 pub use credential::Credential;
@@ -133,6 +136,9 @@ impl Auth {
 
     fn check(&self, token: &str) -> Result<Credential, ProtocolError> {
         let jwt = jwt::read(token, &self.decoding, &self.audience).map_err(|why| refused(&why))?;
+        if jwt.claims.role == Role::Admin && jwt.claims.is_narrowed() {
+            return Err(refused("an admin may do everything: the claims 'channels' and 'publish' narrow other roles"));
+        }
         let id = jwt.id.filter(|id| !id.is_empty()).map_or_else(|| hash_of(token), Into::into);
         Ok(Credential {
             claims: Arc::new(jwt.claims),

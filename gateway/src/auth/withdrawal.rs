@@ -16,11 +16,11 @@ const KEY_REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Keys read at a time.
 const PAGE: u32 = 100;
 
-/// The keys a user made, read before the user is changed.
-pub async fn keys_of(records: &dyn Records, user: &Id) -> Result<Vec<ApiKey>, RecordsError> {
+/// The keys that a user, or the bearer of any token of this subject, made; of a user read before it is changed.
+pub async fn keys_of(records: &dyn Records, maker: &str) -> Result<Vec<ApiKey>, RecordsError> {
     let mut keys = Vec::new();
     for number in 1.. {
-        let page = records.api_keys(Some(user.as_str()), Page { number, size: PAGE }).await?.entries;
+        let page = records.api_keys(Some(maker), Page { number, size: PAGE }).await?.entries;
         let is_last = page.len() < PAGE as usize;
         keys.extend(page);
         if is_last {

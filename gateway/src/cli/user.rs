@@ -287,7 +287,7 @@ async fn change(records: &dyn Records, email: &str, change: impl FnOnce(&mut Use
     let mut user = find(records, email).await?;
     change(&mut user);
     driver_of(user.role, user.driver.as_ref())?;
-    let keys = withdrawal::keys_of(records, &user.id).await?;
+    let keys = withdrawal::keys_of(records, user.id.as_str()).await?;
     if !records.change_user(user.clone()).await? {
         return Err(last_admin(email));
     }
@@ -298,7 +298,7 @@ async fn change(records: &dyn Records, email: &str, change: impl FnOnce(&mut Use
 
 async fn remove(records: &dyn Records, email: &str) -> Outcome {
     let user = find(records, email).await?;
-    let keys = withdrawal::keys_of(records, &user.id).await?;
+    let keys = withdrawal::keys_of(records, user.id.as_str()).await?;
     if !records.remove_user(&user.id).await? {
         return Err(last_admin(email));
     }

@@ -19,7 +19,21 @@ use crate::{
 };
 
 /// Headers by which a proxy says that a request comes from elsewhere.
-const FORWARDED: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const FORWARDED: [&str; 13] = [
+    "cdn-loop",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
 
 /// `POST /api/auth/register` and `POST /api/auth/setup`.
 pub(super) const ROUTES: &[Route] = &[
@@ -147,9 +161,14 @@ mod tests {
         for bind in ["0.0.0.0", "::", "192.0.2.7"] {
             assert_eq!(door(bind, None, "127.0.0.1", &local), Door::Closed, "{bind}");
         }
-        for (name, value) in
-            [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9"), ("x-real-ip", "203.0.113.9"), ("via", "1.1 proxy")]
-        {
+        for (name, value) in [
+            ("x-forwarded-for", "203.0.113.9"),
+            ("forwarded", "for=203.0.113.9"),
+            ("x-real-ip", "203.0.113.9"),
+            ("via", "1.1 proxy"),
+            ("x-forwarded-proto", "https"),
+            ("cf-connecting-ip", "203.0.113.9"),
+        ] {
             assert_eq!(door("127.0.0.1", None, "127.0.0.1", &[("host", "localhost"), (name, value)]), Door::Closed, "{name}");
         }
         assert_eq!(door("127.0.0.1", None, "127.0.0.1", &[("host", "evil.example:8080")]), Door::Closed, "a name made to lead here");

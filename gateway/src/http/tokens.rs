@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::Services,
-    auth::{self, Credential},
+    auth::{self, Credential, withdrawal},
 };
 
 /// Longest id of a token, or subject, bytes.
@@ -48,9 +48,21 @@ async fn revoke(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     }
     let revocation = Revocation { kind, value: value.clone(), at: now, until, by: claims.sub.clone() };
     let closed = auth::revoke(services, revocation).await?;
+    if kind == RevocationKind::Subject {
+        revoke_keys_of(services, &value, claims).await?;
+    }
     tracing::info!(kind = kind.as_str(), value, closed, by = claims.sub, "revoked");
     let field = if kind == RevocationKind::Token { "jti" } else { "subject" };
     Ok(reply::ok(now, json!({ field: value, "connectionsClosed": closed }), "revoked; connections that were open with it are closed"))
+}
+
+/// Deletes the API keys that a subject made, and closes what is open with them: whoever stole its token may have made one.
+async fn revoke_keys_of(services: &Services, subject: &str, claims: &Claims) -> Result<(), ApiError> {
+    for key in withdrawal::keys_of(&*services.records, subject).await? {
+        services.records.delete_api_key(&key.id, None).await?;
+        auth::revoke(services, withdrawal::of_key(&key.id, &claims.sub, services.clock.now())).await?;
+    }
+    Ok(())
 }
 
 fn credential(services: &Services, value: &Value, now: Timestamp) -> Result<Credential, String> {

@@ -101,7 +101,7 @@ async fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> 
     if let Some(password) = password {
         user.password_hash = password::hash(password).await?;
     }
-    let keys = withdrawal::keys_of(&*services.records, &id).await?;
+    let keys = withdrawal::keys_of(&*services.records, id.as_str()).await?;
     if !services.records.change_user(user.clone()).await? {
         return Err(last_admin());
     }
@@ -113,7 +113,7 @@ async fn remove(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     admin_only(claims)?;
     let id: Id = path_id("id", id)?;
     let user = find(services, &id).await?;
-    let keys = withdrawal::keys_of(&*services.records, &id).await?;
+    let keys = withdrawal::keys_of(&*services.records, id.as_str()).await?;
     if !services.records.remove_user(&id).await? {
         return Err(last_admin());
     }

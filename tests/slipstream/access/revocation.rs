@@ -106,3 +106,23 @@ async fn a_revocation_outlives_a_restart_and_one_may_revoke_ones_own_token() {
     assert_eq!(ask(&gateway, "GET", "/api/status", Some(&kept), None).await.0, 200);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_revoked_subject_loses_the_keys_it_made_and_a_narrowed_admin_is_refused() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.token(Role::Admin);
+    let engineer = token_of(&gateway, "eee", Role::Engineer);
+    let (_, made) = ask(&gateway, "POST", "/api/keys", Some(&engineer), Some(&json!({"name": "k", "role": "engineer"}))).await;
+    let key = made["data"]["key"].as_str().unwrap();
+    let mut client = gateway.client_with(&format!("token={key}"), WireFormat::Json).await;
+    client.subscribe("telemetry:*").await;
+    assert_eq!(revoke(&gateway, &admin, json!({"subject": "eee"})).await.0, 200);
+    assert_eq!(client.closed().await, Some(4002));
+    assert_eq!(ask(&gateway, "GET", "/api/status", Some(key), None).await.0, 401);
+    let publish = Some(vec!["ALB".to_owned()]);
+    let narrowed = Claims { sub: "a".into(), exp: now_s() + 60, iat: None, role: Role::Admin, channels: None, publish };
+    let (status, refusal) = ask(&gateway, "GET", "/api/status", Some(&gateway.token_of(&narrowed)), None).await;
+    assert_eq!(status, 401);
+    assert!(refusal["error"]["message"].as_str().unwrap().contains("an admin may do everything"), "{refusal}");
+    gateway.stop().await;
+}
