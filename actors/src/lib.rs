@@ -33,6 +33,6 @@ pub use agent::{AgentCommand, AgentView, CommandError, ShieldView};
 pub use channel::{ChannelHistory, HistoryBound, HistoryBounds};
 pub use outbox::{Drained, Outbox, OutboxLimits};
 pub use router::{Router, Sequence};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, SnapshotOfVersion4};
 pub use subscription::Subscriber;
 pub use system::{ActorSystem, Probe, SystemConfig};

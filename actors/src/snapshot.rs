@@ -5,6 +5,8 @@
 //! journal can tell. After a crash every channel begins a new epoch, because publications nobody had
 //! synced may have been heard; telemetry channels remember through which offset the one before holds.
 
+mod version_4;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ use slipstream_engine::{
     vehicle::Vehicle,
 };
 use slipstream_protocol::{AgentId, ChannelKind, Id, Sample, SessionId, Timestamp, VehicleId, server::Event};
+
+pub use version_4::SnapshotOfVersion4;
 
 /// The state of every vehicle and session room.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -47,6 +47,45 @@ struct Member {
     distance: Distance,
 }
 
+/// A [`Session`] as snapshots of version 4 hold it: distance is that of speeds alone.
+#[derive(Deserialize)]
+pub struct SessionOfVersion4 {
+    members: BTreeMap<VehicleId, MemberOfVersion4>,
+    samples: u64,
+    laps: u32,
+    newest: Timestamp,
+    speed_sum: f64,
+    speed_count: u64,
+}
+
+#[derive(Deserialize)]
+struct MemberOfVersion4 {
+    newest: SavedNewest,
+    lap: Option<u32>,
+    laps: u32,
+    best_s: Option<f64>,
+    last_s: Option<f64>,
+    speed: Option<(Timestamp, f64)>,
+    top_mps: f64,
+    distance_m: f64,
+}
+
+impl From<MemberOfVersion4> for Member {
+    fn from(old: MemberOfVersion4) -> Self {
+        let MemberOfVersion4 { newest, lap, laps, best_s, last_s, speed, top_mps, distance_m } = old;
+        let distance = Distance::resume(distance_m, speed.map(|(at, speed_mps)| (at.micros(), speed_mps)));
+        Self { newest, lap, laps, best_s, last_s, top_mps, distance }
+    }
+}
+
+impl From<SessionOfVersion4> for Session {
+    fn from(old: SessionOfVersion4) -> Self {
+        let SessionOfVersion4 { members, samples, laps, newest, speed_sum, speed_count } = old;
+        let members = members.into_iter().map(|(id, member)| (id, member.into())).collect();
+        Self { members, reader: Reader::default(), samples, laps, newest, speed_sum, speed_count }
+    }
+}
+
 impl Session {
     /// Takes one sample of a member in. O(log members), no allocation in the steady state.
     pub fn apply(&mut self, sample: &Sample) {

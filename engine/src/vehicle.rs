@@ -13,6 +13,7 @@ use crate::{
     signals::{Role, meaning},
     twin::Twin,
 };
+pub use saved::VehicleOfVersion4;
 use sessions::Driving;
 
 /// A lap that was driven whole.

@@ -77,6 +77,19 @@ pub struct LapBook {
     reference: Option<Arc<LapTrace>>,
 }
 
+/// A [`LapBook`] as snapshots of version 4 hold it: without its session.
+#[derive(Deserialize)]
+pub(crate) struct LapBookOfVersion4 {
+    laps: VecDeque<Arc<LapTrace>>,
+    reference: Option<Arc<LapTrace>>,
+}
+
+impl From<LapBookOfVersion4> for LapBook {
+    fn from(old: LapBookOfVersion4) -> Self {
+        Self { session: None, laps: old.laps, reference: old.reference }
+    }
+}
+
 impl LapBook {
     /// The session the laps were driven in, where it was told.
     pub const fn session(&self) -> Option<&SessionId> {

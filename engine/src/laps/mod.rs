@@ -17,6 +17,7 @@ mod stint;
 mod timer;
 mod tracker;
 
+pub(crate) use book::LapBookOfVersion4;
 pub use book::{LapBook, LapTrace, MAX_LAPS, TracePoint};
 pub use course::{Course, CourseOutput, CourseTracker};
 pub use crossings::Crossing;

@@ -37,6 +37,11 @@ pub(super) struct Distance {
 }
 
 impl Distance {
+    /// Resumes at `settled_m`, m, with the newest speed (µs, m/s).
+    pub(super) fn resume(settled_m: f64, speed: Option<(i64, f64)>) -> Self {
+        Self { settled_m, speed, ..Self::default() }
+    }
+
     /// So far, m.
     pub(super) fn metres(&self) -> f64 {
         // What the next speed will tell better is left to it.

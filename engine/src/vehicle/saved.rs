@@ -13,7 +13,7 @@ use super::{
     sessions::{Driving, Followed},
 };
 use crate::{
-    laps::{LapBook, LapTracker},
+    laps::{LapBook, LapBookOfVersion4, LapTracker},
     newest::Newest,
     twin::Twin,
 };
@@ -42,6 +42,22 @@ struct SavedSessions {
     newest: Newest,
     tracker: LapTracker,
     earlier: Vec<Followed>,
+}
+
+/// A [`Vehicle`] as snapshots of version 4 hold it.
+#[derive(Deserialize)]
+pub struct VehicleOfVersion4 {
+    twin: Arc<Twin>,
+    laps: Option<LapBookOfVersion4>,
+    driving: SavedDriving,
+    touched: Timestamp,
+}
+
+impl From<VehicleOfVersion4> for Vehicle {
+    fn from(old: VehicleOfVersion4) -> Self {
+        let VehicleOfVersion4 { twin, laps, driving, touched } = old;
+        SavedVehicle { twin, laps: laps.map(|book| Arc::new(book.into())), driving, touched }.into()
+    }
 }
 
 impl From<SavedVehicle> for Vehicle {

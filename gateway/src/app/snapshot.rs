@@ -10,7 +10,7 @@ use std::{
 };
 
 use slipstream_actors::{
-    ActorSystem, Router, Snapshot,
+    ActorSystem, Router, Snapshot, SnapshotOfVersion4,
     ports::{Journal as _, JournalError},
 };
 use slipstream_protocol::{SampleBatch, Timestamp, VehicleId};
@@ -24,6 +24,8 @@ use crate::whole_file;
 /// The journal keeps what is newer than the last snapshot for the consumer of this name.
 pub(super) const CONSUMER: &str = "actors";
 
+/// The version before, which is still read.
+const MAGIC_4: &[u8; 8] = b"SLIPSNP4";
 /// Magic, whether the system had drained, journal position, CRC-32 of the body.
 const HEAD: usize = 8 + 1 + 8 + 4;
 /// Samples routed at once while catching up.
@@ -93,11 +95,16 @@ impl SnapshotFile {
 fn parse(bytes: &[u8]) -> Option<Saved> {
     let (head, body) = bytes.split_at_checked(HEAD)?;
     let crc = u32::from_le_bytes(head[17..21].try_into().ok()?);
-    if &head[..8] != MAGIC || crc32fast::hash(body) != crc {
+    if crc32fast::hash(body) != crc {
         return None;
     }
+    let snapshot = match head.first_chunk()? {
+        MAGIC => postcard::from_bytes(body).ok()?,
+        MAGIC_4 => postcard::from_bytes::<SnapshotOfVersion4>(body).ok()?.into(),
+        _ => return None,
+    };
     let position = u64::from_le_bytes(head[9..17].try_into().ok()?);
-    Some(Saved { snapshot: postcard::from_bytes(body).ok()?, position, drained: head[8] == 1 })
+    Some(Saved { snapshot, position, drained: head[8] == 1 })
 }
 
 /// Brings a fresh actor system to where the one before it stopped: the snapshot, then the journal's
@@ -238,6 +245,17 @@ mod tests {
         assert!(file.load().is_none());
         assert_eq!(fs::read(file.0.with_extension("older")).unwrap(), b"SLIPSNP1 and what it had");
         assert!(!file.0.exists() && !file.0.with_extension("damaged").exists());
+    }
+
+    #[test]
+    fn a_snapshot_of_the_version_before_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SnapshotFile::new(folder.path());
+        let body = include_bytes!("../../../actors/testdata/snapshot-version-4.postcard");
+        let crc = crc32fast::hash(body).to_le_bytes();
+        fs::write(&file.0, [&MAGIC_4[..], &[1], &7_u64.to_le_bytes(), &crc, body].concat()).unwrap();
+        let saved = file.load().unwrap();
+        assert_eq!((saved.snapshot.vehicles(), saved.position, saved.drained), (2, 7, true));
     }
 
     #[test]
