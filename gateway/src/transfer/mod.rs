@@ -13,6 +13,7 @@ pub(crate) mod fuzz;
 mod import;
 mod json_rows;
 mod parquet_cells;
+mod parquet_durations;
 mod parquet_rows;
 mod parquet_table;
 mod row;

@@ -13,6 +13,8 @@ use parquet::{
 };
 use slipstream_protocol::Timestamp;
 
+use super::parquet_durations::{Durations, Ticks};
+
 /// Rows read together.
 const BATCH: usize = 1_024;
 
@@ -25,6 +27,8 @@ pub(super) enum Cell {
     Bool(bool),
     Text(String),
     Moment(Timestamp),
+    /// A duration in seconds.
+    Duration(f64),
     /// Something that is no value of a signal: what it is.
     Other(&'static str),
 }
@@ -37,8 +41,11 @@ pub(super) struct Columns<R: ChunkReader> {
     /// Names, and places in the file.
     pub(super) names: Vec<String>,
     places: Vec<usize>,
+    kinds: Vec<Kind>,
     /// Columns of lists, which have no cells.
     pub(super) lists: Vec<String>,
+    /// The file's Arrow schema cannot be read: types that stand there alone are not known.
+    pub(super) lacks_types: bool,
 }
 
 struct Reader {
@@ -52,18 +59,39 @@ impl<R: ChunkReader + 'static> Columns<R> {
     pub(super) fn open(file: R) -> Result<Self, ParquetError> {
         contained(|| {
             let file = SerializedFileReader::new(file)?;
-            let (mut names, mut places, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut names, mut places, mut kinds, mut lists) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let metadata = file.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+            let durations = Durations::of(metadata.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?))));
             for (place, column) in file.metadata().file_metadata().schema_descr().columns().iter().enumerate() {
                 let name = column.path().string();
                 if column.max_rep_level() > 0 {
                     lists.push(name);
                 } else {
+                    kinds.push(Kind::of(column).declared(durations.columns.get(&name).copied()));
                     names.push(name);
                     places.push(place);
                 }
             }
-            Ok(Self { file, group: 0, readers: Vec::new(), names, places, lists })
+            Ok(Self { file, group: 0, readers: Vec::new(), names, places, kinds, lists, lacks_types: durations.is_damaged })
         })?
+    }
+
+    /// What the cells of a column are that a signal's value is not; `None` where they are values as they stand.
+    pub(super) fn conversion(&self, column: usize) -> Option<&'static str> {
+        match self.kinds.get(column)? {
+            Kind::Duration(Ticks::PerSecond(_)) | Kind::Interval => Some("it holds durations, which are read as seconds"),
+            Kind::Duration(Ticks::Unknown) => {
+                Some("it holds durations in a unit that is not known, and is not read; cast them to seconds before the file is written")
+            }
+            Kind::TimeOfDay(_) => Some("it holds times of day, which are read as seconds since midnight"),
+            Kind::Moment(_) | Kind::Date => Some("it holds timestamps, which are kept as text"),
+            _ => None,
+        }
+    }
+
+    /// Whether the cells of a column are text.
+    pub(super) fn is_text(&self, column: usize) -> bool {
+        self.kinds.get(column) == Some(&Kind::Text)
     }
 
     /// The next row; `None` at the end.
@@ -89,16 +117,15 @@ impl<R: ChunkReader + 'static> Columns<R> {
         if self.group >= self.file.num_row_groups() || self.places.is_empty() {
             return Ok(false);
         }
-        let (file, group, places) = (&self.file, self.group, &self.places);
+        let (file, group, places, kinds) = (&self.file, self.group, &self.places, &self.kinds);
         self.readers = contained(|| {
             let group = file.get_row_group(group)?;
             let schema = file.metadata().file_metadata().schema_descr();
-            let reader = |place: &usize| {
-                let column = schema.column(*place);
-                let (kind, max_level) = (Kind::of(&column), column.max_def_level());
+            let reader = |(place, kind): (&usize, &Kind)| {
+                let (kind, max_level) = (*kind, schema.column(*place).max_def_level());
                 Ok(Reader { column: group.get_column_reader(*place)?, kind, max_level, ready: VecDeque::new() })
             };
-            places.iter().map(reader).collect::<Result<Vec<_>, ParquetError>>()
+            places.iter().zip(kinds).map(reader).collect::<Result<Vec<_>, ParquetError>>()
         })??;
         self.group += 1;
         Ok(true)
@@ -165,6 +192,10 @@ enum Kind {
     Date,
     Decimal(i32),
     Half,
+    /// Integers that the file's metadata calls durations.
+    Duration(Ticks),
+    /// Months, days and milliseconds, as DuckDB writes them.
+    Interval,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +241,7 @@ impl Kind {
             ConvertedType::DATE => Self::Date,
             ConvertedType::DECIMAL => Self::Decimal(column.type_scale()),
             ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON => Self::Text,
+            ConvertedType::INTERVAL => Self::Interval,
             ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => Self::Unsigned,
             // Older writers put text without saying so.
             _ if column.physical_type() == Type::BYTE_ARRAY => Self::Text,
@@ -217,14 +249,26 @@ impl Kind {
         }
     }
 
+    /// The kind where the file's metadata declares a duration; a type that Parquet itself gives counts before it.
+    const fn declared(self, duration: Option<Ticks>) -> Self {
+        match (self, duration) {
+            (Self::Plain, Some(ticks)) => Self::Duration(ticks),
+            _ => self,
+        }
+    }
+
     fn integer(self, n: i64, unsigned: u64) -> Cell {
         match self {
+            // pandas and numpy write the smallest integer for NaT.
+            Self::Duration(_) if n == i64::MIN => Cell::Empty,
+            Self::Duration(Ticks::PerSecond(ticks)) => Cell::Duration(n as f64 / f64::from(ticks)),
+            Self::Duration(Ticks::Unknown) => Cell::Other("a duration in a unit that is not known"),
             Self::Moment(unit) => Cell::Moment(Timestamp::from_micros(unit.micros(n))),
             Self::TimeOfDay(unit) => Cell::Number(unit.micros(n) as f64 / 1e6),
             Self::Date => Cell::Moment(Timestamp::from_micros(n.saturating_mul(86_400_000_000))),
             Self::Decimal(scale) => Cell::Number(n as f64 / 10_f64.powi(scale)),
             Self::Unsigned => Cell::Number(unsigned as f64),
-            Self::Plain | Self::Text | Self::Half => Cell::Number(n as f64),
+            Self::Plain | Self::Text | Self::Half | Self::Interval => Cell::Number(n as f64),
         }
     }
 
@@ -237,8 +281,18 @@ impl Kind {
                 Cell::Number(whole as f64 / 10_f64.powi(scale))
             }
             Self::Half if bytes.len() == 2 => number(half(u16::from_le_bytes([bytes[0], bytes[1]]))),
+            Self::Interval if bytes.len() == 12 => interval(bytes),
             _ => Cell::Other("binary data"),
         }
+    }
+}
+
+/// Three little-endian numbers: months, days and milliseconds. Months have no one length.
+fn interval(bytes: &[u8]) -> Cell {
+    let part = |at: usize| bytes[at..at + 4].iter().rev().fold(0_u32, |n, b| n << 8 | u32::from(*b));
+    match part(0) {
+        0 => Cell::Duration(f64::from(part(4)).mul_add(86_400.0, f64::from(part(8)) / 1e3)),
+        _ => Cell::Other("a duration of months, which have no one length"),
     }
 }
 
@@ -268,6 +322,10 @@ mod tests {
         assert_eq!(Kind::Decimal(1).bytes(&[0xff, 0x85]), Cell::Number(-12.3));
         assert_eq!(Kind::Unsigned.integer(-1, u64::MAX), Cell::Number(u64::MAX as f64));
         assert_eq!(Kind::TimeOfDay(Unit::Micros).integer(1_500_000, 0), Cell::Number(1.5));
+        assert_eq!(Kind::Plain.declared(Some(Ticks::PerSecond(1_000))).integer(1_500, 0), Cell::Duration(1.5));
+        assert_eq!(Kind::Moment(Unit::Millis).declared(Some(Ticks::PerSecond(1))), Kind::Moment(Unit::Millis));
+        assert_eq!(Kind::Interval.bytes(&[0, 0, 0, 0, 1, 0, 0, 0, 0xf4, 1, 0, 0]), Cell::Duration(86_400.5));
+        assert!(matches!(Kind::Interval.bytes(&[1; 12]), Cell::Other(_)));
         assert_eq!((half(0x3e00), half(0xc000), half(0x0001)), (1.5, -2.0, 2_f64.powi(-24)));
     }
 }

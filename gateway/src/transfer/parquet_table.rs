@@ -13,7 +13,7 @@ use crate::relay::source::{
     ColumnMap, Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
     row::{Cells, RowReader},
     text::shown,
-    time,
+    time, unique,
 };
 
 /// Why a file is not read.
@@ -30,12 +30,25 @@ pub(super) fn read<R: ChunkReader + 'static>(
     file: R,
     options: &ReadOptions,
 ) -> Result<impl Iterator<Item = Result<Item, String>> + Send + use<R>, NotRead> {
-    let columns = Columns::open(file).map_err(|e| NotRead::Damaged(e.to_string()))?;
+    let mut columns = Columns::open(file).map_err(|e| NotRead::Damaged(e.to_string()))?;
+    let repeated = unique(&mut columns.names);
     let has = |name: &str| columns.names.iter().any(|n| n == name);
     let exported =
         has("time") && has("vehicle_id") && has("signal") && (has("value") || has("text")) && options.map == ColumnMap::default();
     let rows = if exported { None } else { Some(RowReader::new(columns.names.clone(), options).map_err(NotRead::Layout)?) };
-    let mut ready = VecDeque::new();
+    let mut ready: VecDeque<Item> = repeated.iter().map(|text| Item::Remark(Remark::new(0, text))).collect();
+    if columns.lacks_types {
+        let text = "the file's Arrow schema (ARROW:schema) cannot be read; durations that it names are taken for numbers";
+        ready.push_back(Item::Remark(Remark::partial(0, text)));
+    }
+    if let Some(rows) = &rows {
+        ready.extend(rows.notes().map(|text| Item::Remark(Remark::new(0, text))));
+        let converted = columns.names.iter().enumerate().filter(|(place, _)| rows.is_value(*place));
+        ready.extend(converted.filter_map(|(place, name)| {
+            let text = format!("column {}: {}", shown(name), columns.conversion(place)?);
+            Some(Item::Remark(Remark::new(0, &text)))
+        }));
+    }
     for list in &columns.lists {
         let text = format!("column {}: it holds lists, which are no signals, and is not read", shown(list));
         ready.push_back(Item::Remark(Remark::partial(0, &text)));
@@ -126,7 +139,7 @@ fn moment(cell: &Cell) -> Option<Timestamp> {
             Parsed::Absolute(time) => Some(time),
             Parsed::Relative(_) => None,
         },
-        Cell::Empty | Cell::Bool(_) | Cell::Other(_) => None,
+        Cell::Empty | Cell::Bool(_) | Cell::Duration(_) | Cell::Other(_) => None,
     }
 }
 
@@ -140,7 +153,7 @@ fn text(cell: Cell) -> Option<String> {
 
 fn number(cell: &Cell) -> Option<f64> {
     match cell {
-        Cell::Number(n) => Some(*n),
+        Cell::Number(n) | Cell::Duration(n) => Some(*n),
         Cell::Bool(on) => Some(f64::from(u8::from(*on))),
         _ => None,
     }
@@ -157,7 +170,7 @@ impl Cells for TypedCells<'_> {
         match self.cells.get(column) {
             None | Some(Cell::Empty) => Ok(Cow::Borrowed("")),
             Some(Cell::Text(text)) => Ok(Cow::Borrowed(text.trim())),
-            Some(Cell::Number(n)) => Ok(Cow::Owned(n.to_string())),
+            Some(Cell::Number(n) | Cell::Duration(n)) => Ok(Cow::Owned(n.to_string())),
             Some(Cell::Bool(on)) => Ok(Cow::Owned(on.to_string())),
             Some(Cell::Moment(time)) => Ok(Cow::Owned(time.to_string())),
             Some(Cell::Other(kind)) => Err(format!("cell {} holds {kind}", column + 1)),
@@ -167,6 +180,8 @@ impl Cells for TypedCells<'_> {
     fn time(&mut self, column: usize, form: TimeForm) -> Result<Parsed, String> {
         match self.cells.get(column) {
             Some(Cell::Moment(time)) => Ok(Parsed::Absolute(*time)),
+            Some(Cell::Duration(seconds)) => Ok(Parsed::Relative(*seconds)),
+            Some(Cell::Other(kind)) => Err(format!("it holds {kind}")),
             Some(Cell::Number(n)) => time::of_number(*n, form).ok_or_else(|| format!("{n} is not a time")),
             Some(Cell::Text(text)) => match self.format {
                 Some(format) => {
@@ -175,7 +190,7 @@ impl Cells for TypedCells<'_> {
                 }
                 None => time::parse(text.trim(), text.trim().parse().ok(), form),
             },
-            Some(Cell::Bool(_) | Cell::Other(_)) => Err("a timestamp, a number or text is expected as the time".to_owned()),
+            Some(Cell::Bool(_)) => Err("a timestamp, a number or text is expected as the time".to_owned()),
             Some(Cell::Empty) | None => Err("the time is missing".to_owned()),
         }
     }
@@ -183,8 +198,8 @@ impl Cells for TypedCells<'_> {
     fn value(&mut self, column: usize) -> Result<Option<SignalValue>, String> {
         Ok(Some(match self.cells.get(column) {
             None | Some(Cell::Empty) => return Ok(None),
-            Some(Cell::Number(n)) if n.is_finite() => SignalValue::Number(*n),
-            Some(Cell::Number(n)) => return Err(format!("'{n}' is not a finite number")),
+            Some(Cell::Number(n) | Cell::Duration(n)) if n.is_finite() => SignalValue::Number(*n),
+            Some(Cell::Number(n) | Cell::Duration(n)) => return Err(format!("'{n}' is not a finite number")),
             Some(Cell::Bool(on)) => SignalValue::Bool(*on),
             Some(Cell::Text(text)) => SignalValue::Text(text.as_str().into()),
             Some(Cell::Moment(time)) => SignalValue::Text(time.to_string().into()),
@@ -282,6 +297,32 @@ mod tests {
             assert_eq!((samples[0].number("speed"), samples[0].signal("drs")), (Some(12.5), Some(&SignalValue::Bool(true))));
             assert_eq!((samples[1].signals.len(), samples[1].number("gear")), (1, Some(4.0)), "NaN and null are nothing");
         }
+    }
+
+    #[test]
+    fn durations_of_pandas_and_polars_are_seconds_since_the_start_and_signals_in_seconds() {
+        let file = bytes::Bytes::from_static(include_bytes!("testdata/pandas_timedelta.parquet"));
+        let (samples, skipped, remarks) = read_with(file, &options());
+        assert!(skipped.is_empty(), "{skipped:?}");
+        assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5));
+        assert_eq!((samples[0].number("LapTime"), samples[1].number("LapTime")), (Some(83.456), None));
+        assert!(remarks.len() == 1 && !remarks[0].partial && remarks[0].text.contains("LapTime: it holds durations"), "{remarks:?}");
+        let file = bytes::Bytes::from_static(include_bytes!("testdata/polars_duration.parquet"));
+        let (samples, skipped, remarks) = read_with(file, &options());
+        assert!(skipped.is_empty() && remarks.len() == 2, "{skipped:?} {remarks:?}");
+        assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5));
+        assert_eq!(
+            (samples[0].number("gap_ms"), samples[0].number("gap_ns"), samples[1].number("gap_ms")),
+            (Some(1.5), Some(1.5), Some(2.5))
+        );
+    }
+
+    #[test]
+    fn repeated_names_keep_both_columns_and_are_reported() {
+        let file = bytes::Bytes::from_static(include_bytes!("testdata/repeated.parquet"));
+        let (samples, _, remarks) = read_with(file, &options());
+        assert_eq!((samples[0].number("v"), samples[0].number("v_2")), (Some(1.0), Some(5.0)));
+        assert!(remarks.len() == 1 && remarks[0].text.contains("v_2"), "{remarks:?}");
     }
 
     #[test]

@@ -20,8 +20,51 @@ const SESSION_COLUMNS: [&str; 2] = ["session_id", "sessionId"];
 const FLEET_COLUMNS: [&str; 2] = ["fleet_id", "fleetId"];
 /// Most column names a message lists.
 const MAX_LISTED: usize = 40;
-/// Long tables: one row per signal.
+/// Long tables: one row per signal. These pairs are always meant so.
 const LONG_COLUMNS: [(&str, &str); 3] = [("telemetry_name", "telemetry_value"), ("signal", "value"), ("signal_name", "signal_value")];
+/// What the column of a signal's name is called elsewhere, the most telling first. In a wide table these may be signals.
+const LONG_NAMES: [&str; 23] = [
+    "signal",
+    "signal_name",
+    "telemetry_name",
+    "metric",
+    "metric_name",
+    "variable",
+    "variable_name",
+    "parameter",
+    "parameter_name",
+    "param",
+    "channel",
+    "channel_name",
+    "measurement",
+    "measurement_name",
+    "field",
+    "field_name",
+    "attribute",
+    "key",
+    "tag",
+    "tag_name",
+    "sensor",
+    "sensor_name",
+    "name",
+];
+/// The same of its value.
+const LONG_VALUES: [&str; 12] = [
+    "value",
+    "signal_value",
+    "telemetry_value",
+    "metric_value",
+    "variable_value",
+    "parameter_value",
+    "channel_value",
+    "measurement_value",
+    "field_value",
+    "sensor_value",
+    "val",
+    "reading",
+];
+/// Columns of long tables that hold the unit of each row's value.
+const UNITS: [&str; 5] = ["unit", "units", "uom", "signal_unit", "unit_of_measurement"];
 
 /// What people say about columns: `vehicle=car,time=unix_s,speed_mps=Speed`.
 ///
@@ -80,6 +123,8 @@ pub(super) struct Layout {
     pub(super) shape: Shape,
     /// Columns that are signals themselves.
     pub(super) signals: Vec<(usize, SignalName)>,
+    /// What was decided that the header does not say by itself, and how to decide otherwise.
+    pub(super) notes: Vec<String>,
 }
 
 struct Header<'a> {
@@ -128,7 +173,7 @@ pub(super) fn has_time(names: &[String], map: &ColumnMap) -> bool {
 }
 
 /// Gives each repeated name a number (`speed`, `speed_2`) and says so; a repeated empty name stays one.
-pub(super) fn unique(names: &mut [String]) -> Vec<String> {
+pub(crate) fn unique(names: &mut [String]) -> Vec<String> {
     let mut taken: BTreeSet<String> = names.iter().cloned().collect();
     let (mut seen, mut told) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
     for name in names.iter_mut().filter(|n| !n.is_empty()) {
@@ -178,18 +223,26 @@ impl Layout {
         }
         let session = header.column("session", &SESSION_COLUMNS)?;
         let fleet = header.column("fleet", &FLEET_COLUMNS)?;
-        let shape = shape(&header)?;
+        let renamed = renames(&header)?;
+        let taken: Vec<usize> = [Some(time), vehicle, session, fleet].into_iter().flatten().chain(renamed.keys().copied()).collect();
+        let mut notes = Vec::new();
+        let shape = shape(&header, &taken, &mut notes)?;
         let mut used = vec![time];
         used.extend(vehicle.iter().chain(&session).chain(&fleet));
         if let Shape::Long { name, value, text } = shape {
             used.extend([name, value]);
             used.extend(text);
+            let mut units =
+                names.iter().enumerate().filter(|(place, name)| !taken.contains(place) && UNITS.contains(&time::plain(name).as_str()));
+            if let Some((unit, called)) = units.next() {
+                used.push(unit);
+                notes.push(format!("the column '{}' holds units, which are not read", shown(called)));
+            }
         }
         let exported = matches!(shape, Shape::Long { text: Some(_), .. });
         let quality = exported.then(|| header.place("quality")).flatten();
         used.extend(quality);
         let date = names.iter().position(|n| n.eq_ignore_ascii_case("date")).filter(|date| *date != time);
-        let renamed = renames(&header)?;
         let signals = names
             .iter()
             .enumerate()
@@ -198,20 +251,39 @@ impl Layout {
             .filter(|(place, name)| renamed.contains_key(place) || !times[..CLOCKS].contains(&name.as_str()))
             .map(|(place, name)| (place, Arc::from(renamed.get(&place).map_or(name.as_str(), String::as_str))))
             .collect();
-        Ok(Self { vehicle, time: (time, time::form_of(&names[time])), session, fleet, date, quality, shape, signals })
+        Ok(Self { vehicle, time: (time, time::form_of(&names[time])), session, fleet, date, quality, shape, signals, notes })
     }
 }
 
-fn shape(header: &Header<'_>) -> Result<Shape, String> {
+fn shape(header: &Header<'_>, taken: &[usize], notes: &mut Vec<String>) -> Result<Shape, String> {
     match (header.column("name", &[])?, header.column("value", &[])?) {
         (Some(name), Some(value)) => return Ok(Shape::Long { name, value, text: None }),
         (None, None) => {}
         _ => return Err("a long table needs both: --map name=<column>,value=<column>".into()),
     }
     let conventional = LONG_COLUMNS.iter().find_map(|(n, v)| Some((header.place(n)?, header.place(v)?)));
-    let Some((name, value)) = conventional else { return Ok(Shape::Wide) };
-    let exported = ["time", "vehicle_id", "signal", "value", "text", "quality"].iter().all(|n| header.place(n).is_some());
-    Ok(Shape::Long { name, value, text: if exported { header.place("text") } else { None } })
+    if let Some((name, value)) = conventional.filter(|(n, v)| !taken.contains(n) && !taken.contains(v)) {
+        let exported = ["time", "vehicle_id", "signal", "value", "text", "quality"].iter().all(|n| header.place(n).is_some());
+        return Ok(Shape::Long { name, value, text: if exported { header.place("text") } else { None } });
+    }
+    let plain: Vec<String> = header.names.iter().map(|name| time::plain(name)).collect();
+    let all = |called: &[&str]| -> Vec<usize> {
+        let places = called.iter().filter_map(|name| plain.iter().position(|n| n == name));
+        places.filter(|place| !taken.contains(place)).collect()
+    };
+    let (Some((name, others)), Some((value, _))) =
+        (all(&LONG_NAMES).split_first().map(|(n, o)| (*n, o.to_vec())), all(&LONG_VALUES).split_first().map(|(v, o)| (*v, o.len())))
+    else {
+        return Ok(Shape::Wide);
+    };
+    let (called, holds) = (shown(&header.names[name]), shown(&header.names[value]));
+    let mut note = format!("one row per signal: '{called}' has its name and '{holds}' its value");
+    if !others.is_empty() {
+        let others: Vec<String> = others.iter().map(|place| header.names[*place].clone()).collect();
+        note.push_str(&format!(", {} is a signal beside it", listed(&others)));
+    }
+    notes.push(format!("{note}; --map name=<column>,value=<column> has others, and --map {called}_={called} makes '{called}' a signal"));
+    Ok(Shape::Long { name, value, text: None })
 }
 
 /// Signal names told for columns, by place.
@@ -259,6 +331,34 @@ mod tests {
         let layout = layout("SessionTime,Car,Speed,RPM", "time=SessionTime,vehicle=Car,speed_mps=Speed").unwrap();
         assert_eq!(signals(&layout), ["speed_mps", "RPM"]);
         assert_eq!((layout.time.0, layout.vehicle), (0, Some(1)));
+    }
+
+    #[test]
+    fn long_tables_are_known_by_what_their_columns_are_called_and_reported() {
+        for header in [
+            "time,vehicle_id,name,value",
+            "time,vehicle_id,Variable,Value,unit",
+            "time,vehicle_id,metric,value",
+            "time,vehicle_id,parameter,reading",
+            "time,vehicle_id,Channel Name,Channel Value",
+            "time,vehicle_id,key,val",
+        ] {
+            let layout = layout(header, "").unwrap();
+            assert_eq!(layout.shape, Shape::Long { name: 2, value: 3, text: None }, "{header}");
+            assert!(layout.signals.is_empty() && layout.notes[0].contains("one row per signal"), "{header}: {:?}", layout.notes);
+        }
+        let silent = layout("time,vehicle_id,signal,value", "").unwrap();
+        assert!(silent.shape != Shape::Wide && silent.notes.is_empty());
+        let ambiguous = layout("time,vehicle_id,sensor,parameter,value", "").unwrap();
+        assert_eq!((ambiguous.shape.clone(), signals(&ambiguous)), (Shape::Long { name: 3, value: 4, text: None }, vec!["sensor"]));
+        assert!(ambiguous.notes[0].contains("sensor is a signal beside it"), "{:?}", ambiguous.notes);
+        for (header, map) in
+            [("time,vehicle_id,name,value", "name_=name"), ("time,vehicle_id,name,speed", ""), ("time,vehicle_id,value,speed", "")]
+        {
+            assert_eq!(layout(header, map).unwrap().shape, Shape::Wide, "{header}");
+        }
+        let driver = layout("time,name,variable,value", "vehicle=name").unwrap();
+        assert_eq!(driver.shape, Shape::Long { name: 2, value: 3, text: None });
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl<R: BufRead> CsvRows<R> {
         ready.extend(repeated.into_iter().map(|text| Item::Remark(Remark::new(heading.line, &text))));
         let columns = names.len();
         let rows = RowReader::new(names, options).map_err(wrong)?;
+        ready.extend(rows.notes().map(|text| Item::Remark(Remark::new(heading.line, text))));
         let numbers = Numbers::new(columns, heading.delimiter, Style::told(options.decimal, options.thousands));
         let layout = &rows.layout;
         let needed = layout.vehicle.filter(|_| options.vehicle.is_none()).map_or(0, |v| v + 1).max(layout.time.0 + 1);
@@ -208,10 +209,7 @@ impl<R: BufRead> CsvRows<R> {
         self.ready.extend(self.below.drain(..).map(Item::Skipped));
         self.rows.end(&mut self.ready);
         for guess in self.numbers.take_guesses() {
-            let used = guess.column == self.rows.layout.time.0
-                || self.rows.layout.signals.iter().any(|(column, _)| *column == guess.column)
-                || matches!(self.rows.layout.shape, columns::Shape::Long { value, .. } if value == guess.column);
-            if used {
+            if guess.column == self.rows.layout.time.0 || self.rows.is_value(guess.column) {
                 let name = self.rows.columns.get(guess.column).map_or("", String::as_str);
                 let text = format!("column {}: {}", shown(name), guess.text);
                 let remark = if guess.doubtful { Remark::partial(guess.line, &text) } else { Remark::new(guess.line, &text) };

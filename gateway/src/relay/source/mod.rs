@@ -27,6 +27,7 @@ use std::sync::{
 use slipstream_protocol::Sample;
 
 pub use columns::ColumnMap;
+pub(crate) use columns::unique;
 pub use open::{Format, ReadOptions};
 pub use simulated::Simulation;
 pub use stop::Stop;

@@ -84,6 +84,17 @@ impl RowReader {
         })
     }
 
+    /// What was decided that the header does not say by itself.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
+        self.layout.notes.iter().map(String::as_str)
+    }
+
+    /// Whether a column holds values of signals.
+    pub(crate) fn is_value(&self, column: usize) -> bool {
+        self.layout.signals.iter().any(|(place, _)| *place == column)
+            || matches!(self.layout.shape, Shape::Long { value, .. } if value == column)
+    }
+
     /// Reads one row; what comes of it is put into `ready`. Yields whether it is a good one.
     pub(crate) fn take(&mut self, row: &mut impl Cells, line: u64, ready: &mut VecDeque<Item>) -> bool {
         match self.read(row, line, ready) {
