@@ -89,11 +89,6 @@ impl<R: ChunkReader + 'static> Columns<R> {
         }
     }
 
-    /// Whether the cells of a column are text.
-    pub(super) fn is_text(&self, column: usize) -> bool {
-        self.kinds.get(column) == Some(&Kind::Text)
-    }
-
     /// The next row; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Vec<Cell>>, ParquetError> {
         loop {
@@ -194,7 +189,7 @@ enum Kind {
     Half,
     /// Integers that the file's metadata calls durations.
     Duration(Ticks),
-    /// Months, days and milliseconds, as DuckDB writes them.
+    /// Months, days and milliseconds, as `DuckDB` writes them.
     Interval,
 }
 

@@ -271,18 +271,15 @@ fn shape(header: &Header<'_>, taken: &[usize], notes: &mut Vec<String>) -> Resul
         let places = called.iter().filter_map(|name| plain.iter().position(|n| n == name));
         places.filter(|place| !taken.contains(place)).collect()
     };
-    let (Some((name, others)), Some((value, _))) =
-        (all(&LONG_NAMES).split_first().map(|(n, o)| (*n, o.to_vec())), all(&LONG_VALUES).split_first().map(|(v, o)| (*v, o.len())))
-    else {
-        return Ok(Shape::Wide);
-    };
+    let (calling, holding) = (all(&LONG_NAMES), all(&LONG_VALUES));
+    let (Some((&name, others)), Some(&value)) = (calling.split_first(), holding.first()) else { return Ok(Shape::Wide) };
     let (called, holds) = (shown(&header.names[name]), shown(&header.names[value]));
-    let mut note = format!("one row per signal: '{called}' has its name and '{holds}' its value");
-    if !others.is_empty() {
-        let others: Vec<String> = others.iter().map(|place| header.names[*place].clone()).collect();
-        note.push_str(&format!(", {} is a signal beside it", listed(&others)));
-    }
-    notes.push(format!("{note}; --map name=<column>,value=<column> has others, and --map {called}_={called} makes '{called}' a signal"));
+    let others: Vec<String> = others.iter().map(|place| header.names[*place].clone()).collect();
+    let beside = if others.is_empty() { String::new() } else { format!(", {} is a signal beside it", listed(&others)) };
+    notes.push(format!(
+        "one row per signal: '{called}' has its name and '{holds}' its value{beside}; --map name=<column>,value=<column> has others, \
+         and --map {called}_={called} makes '{called}' a signal"
+    ));
     Ok(Shape::Long { name, value, text: None })
 }
 

@@ -10,12 +10,14 @@ use std::{
 
 use serde_json::Value;
 use slipstream_engine::pipeline::fields::meant;
-use slipstream_protocol::{Limits, ProtocolError, Sample, Timestamp, codec::Decoder};
+use slipstream_protocol::{Limits, ProtocolError, Sample, SignalValue, Timestamp, codec::Decoder};
 
 use super::{
     Item, ReadOptions, Remark, Skipped, SourceError, Start,
     json_values::{Text, Values},
+    numbers::Style,
     records::{Lines, MAX_RECORD},
+    tally::{Origin, Tallies},
     text::shown,
     time::{self, Parsed, TimeForm, TimeLine},
 };
@@ -53,6 +55,7 @@ pub(super) struct JsonLines<R> {
     ready: VecDeque<Item>,
     found: BTreeSet<String>,
     others: BTreeSet<String>,
+    tallies: Tallies,
     ended: bool,
 }
 
@@ -71,6 +74,7 @@ impl<R: BufRead> JsonLines<R> {
             ready: VecDeque::new(),
             found: BTreeSet::new(),
             others: BTreeSet::new(),
+            tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
             ended: false,
         })
     }
@@ -168,12 +172,21 @@ impl<R: BufRead> JsonLines<R> {
                 return;
             }
         }
+        for signal in &mut sample.signals {
+            let value = std::mem::replace(&mut signal.value, SignalValue::Bool(false));
+            let was_text = matches!(value, SignalValue::Text(_));
+            signal.value = self.tallies.take_typed(Origin::Named, &signal.name, value, self.line);
+            if was_text && !matches!(signal.value, SignalValue::Text(_)) {
+                sample.raw = None;
+            }
+        }
         sample.source_time = self.timeline.place(Parsed::Absolute(sample.source_time));
         self.ready.push_back(Item::Sample(sample));
     }
 
     fn end(&mut self) {
         self.ended = true;
+        self.ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
         for missing in self.options.signals.iter().filter(|name| !self.found.contains(*name)) {
             let text = format!("there is no signal '{}' in the file{}", shown(missing), meant(missing, &others));
@@ -296,6 +309,20 @@ mod tests {
         assert_eq!(read(&format!("{line}\r{line}\r\n{line}")).0.len(), 3);
         let (samples, skipped) = read(&format!("{{\"driverId\":\n{line}\n{line}\n"));
         assert_eq!((samples.len(), skipped.len()), (2, 1));
+    }
+
+    #[test]
+    fn text_that_looks_like_numbers_is_noted_and_read_as_told() {
+        let text = "{\"driverId\":\"a\",\"data\":{\"speed\":\"101,5\",\"note\":\"ok\"}}\n";
+        let read = |decimal| {
+            let options = ReadOptions { decimal, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+            drain_all(JsonLines::new(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap())
+        };
+        let (samples, _, remarks) = read(None);
+        assert_eq!(samples[0].signal("speed"), Some(&SignalValue::Text("101,5".into())));
+        assert!(remarks.len() == 1 && remarks[0].text.contains("speed: 1 values") && remarks[0].text.contains("--decimal"), "{remarks:?}");
+        let (samples, _, remarks) = read(Some(','));
+        assert!(samples[0].number("speed") == Some(101.5) && remarks.is_empty(), "{remarks:?}");
     }
 
     #[test]

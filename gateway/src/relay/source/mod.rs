@@ -7,6 +7,7 @@ pub(crate) mod fuzz;
 mod heading;
 mod json_lines;
 mod json_values;
+mod likeness;
 mod numbers;
 mod open;
 mod order;

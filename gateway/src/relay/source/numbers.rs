@@ -75,7 +75,8 @@ pub(super) fn parse(text: &str, style: Style) -> Option<f64> {
     out.parse().ok()
 }
 
-/// Appends the digits of `whole` without the marks of its groups: one to three digits that do not begin with 0, then threes.
+/// Appends the digits of `whole` without the marks of its groups: one to three digits that do not begin with 0, then threes; or,
+/// as in India, one or two digits, then twos parted by commas, then one three (`12,34,567`).
 fn ungroup(whole: &str, group: Option<char>, out: &mut String) -> Option<()> {
     let mut marks = whole.chars().filter(|c| !c.is_ascii_digit()).map(plain_mark);
     let Some(mark) = marks.next() else {
@@ -85,15 +86,19 @@ fn ungroup(whole: &str, group: Option<char>, out: &mut String) -> Option<()> {
     if !(Some(mark) == group || matches!(mark, ' ' | '\'')) || marks.any(|other| other != mark) {
         return None;
     }
-    let mut groups = whole.split(|c: char| !c.is_ascii_digit());
-    let first = groups.next().filter(|g| (1..=3).contains(&g.len()) && !g.starts_with('0'))?;
+    let groups: Vec<&str> = whole.split(|c: char| !c.is_ascii_digit()).collect();
+    let (first, rest) = groups.split_first().filter(|(first, _)| (1..=3).contains(&first.len()) && !first.starts_with('0'))?;
+    let (last, middle) = rest.split_last().filter(|(last, _)| last.len() == 3)?;
+    let are = |size: usize| middle.iter().all(|group| group.len() == size);
+    let is_indian = mark == ',' && first.len() <= 2 && !middle.is_empty() && are(2);
+    if !is_indian && !are(3) {
+        return None;
+    }
     out.push_str(first);
-    for group in groups {
-        if group.len() != 3 {
-            return None;
-        }
+    for group in middle {
         out.push_str(group);
     }
+    out.push_str(last);
     Some(())
 }
 
@@ -359,6 +364,15 @@ mod tests {
         }
         for text in ["1,2,3", "12 34", "1..2", ",", "-", "1,5 km/h", "192.168.1.1", "e5", "1e", "01.234", "1,5e", "2026-02-18"] {
             assert_eq!(parse(text, Style::COMMA), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn groups_as_in_india_can_only_be_thousands() {
+        let (read, guesses) = values(b',', None, &[&["12,34,567", "1,23,456.5", "7"]]);
+        assert_eq!((read[0].as_slice(), guesses.len()), ([Some(1_234_567.0), Some(123_456.5), Some(7.0)].as_slice(), 0));
+        for text in ["123,45,678", "1,2,345", "12,34", "12,34,56", "01,23,456"] {
+            assert_eq!(parse(text, Style::DOT), None, "{text}");
         }
     }
 

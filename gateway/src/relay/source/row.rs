@@ -12,7 +12,8 @@ use slipstream_protocol::{FleetId, Limits, Quality, Sample, SessionId, Signal, S
 use super::{
     Item, ReadOptions, Remark, Skipped,
     columns::{self, Layout, Shape},
-    tally::Tallies,
+    numbers::Style,
+    tally::{Origin, Tallies},
     text::shown,
     time::{Parsed, TimeForm, TimeLine},
 };
@@ -75,7 +76,7 @@ impl RowReader {
             timeline: TimeLine::new(options.start),
             vehicles: HashMap::new(),
             names: HashMap::new(),
-            tallies: Tallies::default(),
+            tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
             merges: long && options.merge,
             beside: if long { layout.signals.iter().map(|(_, n)| n.clone()).collect() } else { Vec::new() },
             max_signals: Limits::default().max_signals,
@@ -211,15 +212,14 @@ impl RowReader {
                 return Err(format!("{}: the signal has no name", self.columns[name]));
             }
             if self.is_wanted(&called) {
-                let found = match row.value(value)? {
-                    None => text.map(|column| row.text(column).map(|t| SignalValue::Text(t.as_ref().into()))).transpose()?,
-                    found => found,
+                let found = match (row.value(value)?, text) {
+                    // A column of text is one by its name.
+                    (None, Some(column)) => Some((SignalValue::Text(row.text(column)?.as_ref().into()), true)),
+                    (found, _) => found.map(|value| (value, row.are_typed())),
                 };
-                if let Some(value) = found {
+                if let Some((value, typed)) = found {
                     let name = self.signal_name(&called);
-                    if !row.are_typed() {
-                        self.tallies.count(&name, &value, line);
-                    }
+                    let value = self.tallies.taken(typed, Origin::Named, &name, value, line);
                     signals.push(Signal { name, value });
                 }
             }
@@ -230,9 +230,7 @@ impl RowReader {
         for (place, (column, name)) in self.layout.signals.iter().enumerate() {
             match row.value(*column) {
                 Ok(Some(value)) => {
-                    if !row.are_typed() {
-                        self.tallies.count_at(place, name, &value, line);
-                    }
+                    let value = self.tallies.taken(row.are_typed(), Origin::Place(place), name, value, line);
                     signals.push(Signal { name: name.clone(), value });
                 }
                 Ok(None) => {}

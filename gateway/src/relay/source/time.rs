@@ -165,7 +165,7 @@ pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
 }
 
 /// Seconds of `[-][N days ][H:]MM:SS[.fff]` or of an ISO 8601 duration (`PT1M27.452S`).
-fn duration(text: &str) -> Option<f64> {
+pub(super) fn duration(text: &str) -> Option<f64> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -184,3 +184,18 @@ fn signals_that_were_asked_for_and_are_not_there_are_named() {
     let (_, _, remarks) = told_with("t_s,vehicle_id,signal,value\n0,a,speed,1\n", &options("sped"));
     assert!(remarks.iter().any(|r| r.partial && r.text.contains("did you mean 'speed'")), "{remarks:?}");
 }
+
+#[test]
+fn cells_that_are_durations_become_seconds_and_are_reported() {
+    let (samples, skipped, remarks) = told("t_s,vehicle_id,lap_time,start\n0,a,1:23.456,12:30\n1,a,0 days 00:01:24.5,12:31\n");
+    assert_eq!((numbers(&samples, "lap_time"), skipped.len()), (vec![83.456, 84.5], 0));
+    assert_eq!(samples[0].signal("start"), Some(&SignalValue::Text("12:30".into())));
+    assert!(remarks.len() == 2 && remarks.iter().all(|r| !r.partial), "{remarks:?}");
+    assert!(remarks[0].text.contains("lap_time: 2 cells are durations") && remarks[1].text.contains("start: 2 of 2"), "{remarks:?}");
+    let (samples, _, remarks) = told("t_s,vehicle_id,name,value,unit\n0,a,lap_time,1:23.456,s\n0,a,speed,\"12,34,567\",m/s\n");
+    assert_eq!((samples.len(), samples[0].number("lap_time"), samples[0].number("speed")), (1, Some(83.456), Some(1_234_567.0)));
+    assert_eq!(samples[0].signals.len(), 2, "a unit is no signal");
+    assert!(remarks.iter().any(|r| r.text.contains("lap_time: 1 cells")), "{remarks:?}");
+    let exported = "time,vehicle_id,session_id,fleet_id,signal,value,text,quality\n2026-02-18T09:00:00Z,a,,,note,,1:23.456,192\n";
+    assert_eq!(told(exported).0[0].signal("note"), Some(&SignalValue::Text("1:23.456".into())), "what was text stays it");
+}
