@@ -45,6 +45,18 @@ fn tables_of_every_kind_give_the_numbers_that_are_in_them() {
         ("text.csv", b"t_s,vehicle_id,v\n0,a,1\n1,a,fast\n2,a,3\n", &[], 3, &["1.0", "fast", "3.0"]),
         ("quote.csv", b"t_s,vehicle_id,v\n0,a,1\n1,a,\"2\n2,a,3\n", &[], 3, &["1.0", "3.0"]),
         ("array.json", b"[{\"driverId\":\"a\",\"timestamp\":1760000000000,\"data\":{\"v\":1}}]", &[], 0, &["1.0"]),
+        ("laps.csv", b"t_s,vehicle_id,v\n0,a,1:23.456\n1,a,0 days 00:01:24.500\n2,a,PT1M25S\n", &[], 0, &["83.456", "84.5", "85.0"]),
+        ("units.csv", b"t_s,vehicle_id,v\n0,a,12 km/h\n1,a,13 km/h\n", &[], 3, &["12 km/h", "13 km/h"]),
+        ("long.csv", b"time,vehicle_id,name,value,unit\n0,a,v,1,m/s\n0,a,w,2,m/s\n1,a,v,3,m/s\n", &[], 0, &["1.0", "3.0"]),
+        ("latin1.csv", b"t_s,vehicle_id,v,Temp (\xb0C)\n0,a,caf\xe9,1\n", &[], 0, &["café"]),
+        ("header.csv", b"t_s,vehicle_id,v\n", &[], 3, &[]),
+        (
+            "strings.jsonl",
+            b"{\"driverId\":\"a\",\"timestamp\":\"2025-10-09T08:53:20Z\",\"data\":{\"v\":\"1.5\"}}\n",
+            &["--decimal", "."],
+            0,
+            &["1.5"],
+        ),
         ("bom.jsonl", b"\xEF\xBB\xBF{\"driverId\":\"a\",\"timestamp\":\"2025-10-09T08:53:20Z\",\"data\":{\"v\":1}}\n", &[], 0, &["1.0"]),
     ] {
         let (exit, printed, found) = imported(name, content, &[&start[..], more].concat(), "v");
@@ -60,6 +72,7 @@ fn what_is_no_table_is_wrong_usage_and_shows_no_raw_bytes() {
         ("empty.csv", &b""[..], &[][..], "is empty"),
         ("binary.csv", b"\x7fELF\x00\x01\x1b[31m,\x02\n", &[], "is no CSV"),
         ("red.csv", b"a\x1b[31mRED,b\n1,2\n", &[], "no time column"),
+        ("colons.csv", b"time:vehicle_id:v\n0,5:a:1,5\n", &[], "give --delimiter ':'"),
         ("typo.csv", b"t_s,vehicle_id,speed\n0,a,1\n", &["--signals", "sped"], "did you mean 'speed'?"),
     ] {
         let (exit, printed, _) = imported(name, content, more, "v");

@@ -6,8 +6,10 @@ use csv::{ErrorKind, StringRecord, Writer, WriterBuilder};
 
 use super::row::{COLUMNS, Row};
 use crate::relay::source::{
-    Item, Skipped,
+    Item, Remark, Skipped,
+    csv::NO_ROWS,
     records::{Outcome, Record, Records},
+    text::CONVERT,
 };
 
 /// The header line of exported files.
@@ -80,16 +82,25 @@ pub(super) fn is_header(line: &[u8]) -> bool {
 pub(super) fn read(input: impl BufRead + Send + 'static) -> impl Iterator<Item = std::io::Result<Item>> + Send {
     let (mut records, mut record) = (Records::new(input, b','), Record::default());
     let mut header = None;
-    let mut broken = false;
+    let (mut broken, mut any) = (false, false);
     std::iter::from_fn(move || {
         while !broken {
             match records.read(&mut record) {
-                Ok(Outcome::End) => break,
+                Ok(Outcome::End) => {
+                    broken = true;
+                    return (!any).then(|| Ok(Item::Remark(Remark::new(0, NO_ROWS))));
+                }
                 Ok(Outcome::Record) => match &header {
                     None => header = Some(record.iter().map(String::from_utf8_lossy).collect::<StringRecord>()),
-                    Some(header) => return Some(Ok(item(&record, header))),
+                    Some(header) => {
+                        any = true;
+                        return Some(Ok(item(&record, header)));
+                    }
                 },
-                Ok(Outcome::Skipped(line, reason)) => return Some(Ok(Item::Skipped(Skipped::new(line, &reason)))),
+                Ok(Outcome::Skipped(line, reason)) => {
+                    any = true;
+                    return Some(Ok(Item::Skipped(Skipped::new(line, &reason))));
+                }
                 Err(error) => {
                     broken = true;
                     return Some(Err(error));
@@ -103,7 +114,7 @@ pub(super) fn read(input: impl BufRead + Send + 'static) -> impl Iterator<Item =
 fn item(record: &Record, header: &StringRecord) -> Item {
     let skipped = |reason: String| Item::Skipped(Skipped::new(record.line(), &reason));
     let cells: Result<StringRecord, _> = record.iter().map(std::str::from_utf8).collect();
-    let Ok(cells) = cells else { return skipped("it is not UTF-8".to_owned()) };
+    let Ok(cells) = cells else { return skipped(format!("it is not UTF-8; {CONVERT}")) };
     match cells.deserialize::<Row>(Some(header)) {
         Ok(mut row) => {
             // An empty cell where there is no number is empty text: rows without either do not exist.

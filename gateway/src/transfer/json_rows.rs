@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read as _, Write};
 
 use super::row::Row;
-use crate::relay::source::{Item, Skipped};
+use crate::relay::source::{Item, Skipped, text};
 
 /// Lines longer than this are skipped, not kept.
 const MAX_LINE: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub(super) fn read(mut input: impl BufRead + Send + 'static) -> impl Iterator<It
                 }
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => {
-                    let row = serde_json::from_slice::<Row>(&line).map_err(|e| e.to_string());
+                    let row = serde_json::from_slice::<Row>(text::unmarked(&line)).map_err(|e| e.to_string());
                     return Some(Ok(row.and_then(Row::sample).map_or_else(|reason| skipped(number, &reason), Item::Sample)));
                 }
                 Err(error) => {

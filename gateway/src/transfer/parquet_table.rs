@@ -12,7 +12,7 @@ use super::{
 use crate::relay::source::{
     ColumnMap, Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
     row::{Cells, RowReader},
-    text::shown,
+    text::{shown, trimmed},
     time, unique,
 };
 
@@ -86,6 +86,15 @@ impl<R: ChunkReader + 'static> Iterator for Table<R> {
                     self.ended = true;
                     if let Some(rows) = &mut self.rows {
                         rows.end(&mut self.ready);
+                    }
+                    if self.row == 0 {
+                        // An export may be of nothing.
+                        let text = "it has columns and no rows; nothing is read";
+                        self.ready.push_back(Item::Remark(if self.rows.is_some() {
+                            Remark::partial(0, text)
+                        } else {
+                            Remark::new(0, text)
+                        }));
                     }
                 }
                 Err(error) => {
@@ -169,7 +178,7 @@ impl Cells for TypedCells<'_> {
     fn text(&self, column: usize) -> Result<Cow<'_, str>, String> {
         match self.cells.get(column) {
             None | Some(Cell::Empty) => Ok(Cow::Borrowed("")),
-            Some(Cell::Text(text)) => Ok(Cow::Borrowed(text.trim())),
+            Some(Cell::Text(text)) => Ok(Cow::Borrowed(trimmed(text))),
             Some(Cell::Number(n) | Cell::Duration(n)) => Ok(Cow::Owned(n.to_string())),
             Some(Cell::Bool(on)) => Ok(Cow::Owned(on.to_string())),
             Some(Cell::Moment(time)) => Ok(Cow::Owned(time.to_string())),
@@ -201,7 +210,7 @@ impl Cells for TypedCells<'_> {
             Some(Cell::Number(n) | Cell::Duration(n)) if n.is_finite() => SignalValue::Number(*n),
             Some(Cell::Number(n) | Cell::Duration(n)) => return Err(format!("'{n}' is not a finite number")),
             Some(Cell::Bool(on)) => SignalValue::Bool(*on),
-            Some(Cell::Text(text)) => SignalValue::Text(text.as_str().into()),
+            Some(Cell::Text(text)) => SignalValue::Text(text.trim_matches('\u{feff}').into()),
             Some(Cell::Moment(time)) => SignalValue::Text(time.to_string().into()),
             Some(Cell::Other(kind)) => return Err(format!("it holds {kind}")),
         }))

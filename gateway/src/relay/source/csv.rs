@@ -13,13 +13,16 @@ use super::{
     numbers::{Numbers, Style},
     records::{Outcome, Record, Records},
     row::{Cells, RowReader},
-    text::shown,
+    text::{CONVERT, Charset, shown, trimmed},
     time::{self, Parsed, TimeForm},
 };
 
 /// What spreadsheets, loggers and data frames write where nothing was measured.
 const EMPTY: [&str; 18] =
     ["", "NaN", "nan", "NAN", "NaT", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "Null", "None", "none", "-", "--", "---"];
+
+/// Of a header alone.
+pub(crate) const NO_ROWS: &str = "there are no rows below the header; nothing is read";
 
 /// Bytes in which the header is looked for.
 const MAX_HEAD: usize = 1 << 20;
@@ -28,6 +31,17 @@ const AHEAD: usize = 1_000;
 const MAX_AHEAD: usize = 4 << 20;
 /// Rows below the header that may hold units and sources.
 const MAX_BELOW: usize = 4;
+
+/// What there was below the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Nothing but blank rows, comments and the header again.
+    Nothing,
+    /// Rows that made no sample.
+    Rows,
+    /// A row that made one.
+    Good,
+}
 
 /// The rows of one table as samples.
 pub(super) struct CsvRows<R> {
@@ -43,7 +57,9 @@ pub(super) struct CsvRows<R> {
     needed: usize,
     /// Rows right below the header that are no measurements.
     below: Vec<Skipped>,
-    good: bool,
+    seen: Seen,
+    live: bool,
+    charset: Charset,
     ready: VecDeque<Item>,
     failed: Option<SourceError>,
     /// Why the input broke off while it was looked at ahead: told behind what was read before.
@@ -67,6 +83,8 @@ impl<R: BufRead> CsvRows<R> {
                 Outcome::Record | Outcome::Skipped(..) => {}
             }
         }
+        let mut charset = Charset::default();
+        charset.settle(&mut record);
         let mut names = heading::names(&record);
         let mut ready = VecDeque::new();
         if heading.line > 1 {
@@ -92,7 +110,9 @@ impl<R: BufRead> CsvRows<R> {
             time_format: options.time_format.clone(),
             needed,
             below: Vec::new(),
-            good: false,
+            seen: Seen::Nothing,
+            live,
+            charset,
             ready,
             failed: None,
             broken,
@@ -111,10 +131,11 @@ impl<R: BufRead> CsvRows<R> {
             let mut record = Record::default();
             match self.records.read(&mut record) {
                 Ok(Outcome::Record) => {
+                    self.charset.settle(&mut record);
                     held += record.size();
                     if self.ahead.len() >= MAX_BELOW || !self.is_below_header(&record) {
                         for (column, cell) in record.iter().enumerate() {
-                            let Ok(text) = std::str::from_utf8(cell).map(str::trim) else { continue };
+                            let Ok(text) = std::str::from_utf8(cell).map(trimmed) else { continue };
                             if !EMPTY.contains(&text) {
                                 self.numbers.look(column, text, record.line());
                             }
@@ -141,13 +162,21 @@ impl<R: BufRead> CsvRows<R> {
                 Ok(Outcome::Record)
             }
             Some(Err(skipped)) => {
+                self.seen = self.seen.max(Seen::Rows);
                 self.ready.push_back(Item::Skipped(skipped));
                 return Ok(());
             }
-            None => self.records.read(&mut self.record),
+            None => {
+                let outcome = self.records.read(&mut self.record);
+                self.charset.settle(&mut self.record);
+                outcome
+            }
         };
         let outcome = match (outcome, self.broken.take()) {
-            (Ok(Outcome::End), Some(error)) => Err(error),
+            (Ok(Outcome::End), Some(error)) => {
+                self.seen = self.seen.max(Seen::Rows);
+                Err(error)
+            }
             (outcome, broken) => {
                 self.broken = broken;
                 outcome
@@ -155,9 +184,13 @@ impl<R: BufRead> CsvRows<R> {
         };
         match outcome {
             Ok(Outcome::Record) => self.use_row(),
-            Ok(Outcome::Skipped(line, reason)) => self.ready.push_back(Item::Skipped(Skipped::new(line, &reason))),
+            Ok(Outcome::Skipped(line, reason)) => {
+                self.seen = self.seen.max(Seen::Rows);
+                self.ready.push_back(Item::Skipped(Skipped::new(line, &reason)));
+            }
             Ok(Outcome::End) => self.end(),
             Err(error) => {
+                self.seen = self.seen.max(Seen::Rows);
                 self.end();
                 return Err(SourceError::Read { name: self.name.clone(), reason: error.to_string() });
             }
@@ -170,7 +203,8 @@ impl<R: BufRead> CsvRows<R> {
         if self.record.is_blank() || self.is_comment() || self.is_header() {
             return;
         }
-        if !self.good && self.below.len() < MAX_BELOW && self.is_below_header(&self.record) {
+        self.seen = self.seen.max(Seen::Rows);
+        if self.seen != Seen::Good && self.below.len() < MAX_BELOW && self.is_below_header(&self.record) {
             self.below.push(Skipped::new(line, "it holds neither a time nor a number"));
             return;
         }
@@ -188,8 +222,8 @@ impl<R: BufRead> CsvRows<R> {
             time: self.rows.layout.time.0,
         };
         let good = self.rows.take(&mut cells, line, &mut self.ready);
-        if good && !self.good {
-            self.good = true;
+        if good && self.seen != Seen::Good {
+            self.seen = Seen::Good;
             self.pass_over_below();
         }
     }
@@ -208,6 +242,12 @@ impl<R: BufRead> CsvRows<R> {
         self.ended = true;
         self.ready.extend(self.below.drain(..).map(Item::Skipped));
         self.rows.end(&mut self.ready);
+        self.ready.extend(self.charset.remark().map(Item::Remark));
+        if self.seen == Seen::Nothing {
+            // What comes live may not have come yet, and an export may be of nothing.
+            let is_amiss = !self.live && !matches!(self.rows.layout.shape, columns::Shape::Long { text: Some(_), .. });
+            self.ready.push_back(Item::Remark(if is_amiss { Remark::partial(0, NO_ROWS) } else { Remark::new(0, NO_ROWS) }));
+        }
         for guess in self.numbers.take_guesses() {
             if guess.column == self.rows.layout.time.0 || self.rows.is_value(guess.column) {
                 let name = self.rows.columns.get(guess.column).map_or("", String::as_str);
@@ -225,13 +265,14 @@ impl<R: BufRead> CsvRows<R> {
     /// Files that were put together have their header again and again.
     fn is_header(&self) -> bool {
         let cells = self.record.iter().zip(&self.rows.columns);
-        self.record.len() == self.rows.columns.len() && cells.into_iter().all(|(cell, name)| cell.trim_ascii() == name.as_bytes())
+        self.record.len() == self.rows.columns.len()
+            && cells.into_iter().all(|(cell, name)| std::str::from_utf8(cell).is_ok_and(|cell| trimmed(cell) == name))
     }
 
     /// Whether a row has neither a time nor a number in it.
     fn is_below_header(&self, record: &Record) -> bool {
-        let number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|text| super::numbers::is_numeric(text.trim()));
-        let time = record.get(self.rows.layout.time.0).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default().trim();
+        let number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|text| super::numbers::is_numeric(trimmed(text)));
+        let time = record.get(self.rows.layout.time.0).and_then(|cell| std::str::from_utf8(cell).ok()).map(trimmed).unwrap_or_default();
         let is_time = match &self.time_format {
             Some(format) => format.parse(time).is_some(),
             None => time::parse(time, None, TimeForm::Text).is_ok(),
@@ -305,7 +346,7 @@ impl<'a> TextCells<'a> {
     /// A row may end before its last, empty cells.
     fn cell(&self, column: usize) -> Result<&'a str, String> {
         let bytes = self.record.get(column).unwrap_or_default();
-        std::str::from_utf8(bytes).map(str::trim).map_err(|_| format!("cell {} is not UTF-8", column + 1))
+        std::str::from_utf8(bytes).map(trimmed).map_err(|_| format!("cell {} is not UTF-8; {CONVERT}", column + 1))
     }
 }
 

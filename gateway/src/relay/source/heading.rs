@@ -5,6 +5,7 @@ use super::{
     columns::{self, Layout},
     numbers::{self, Style},
     records::{Outcome, Record, Records},
+    text::{trimmed, windows_1252},
     time,
 };
 
@@ -13,6 +14,8 @@ const MAX_PREAMBLE: usize = 250;
 /// Rows below a header that are looked at for a time: rows of units and sources are among them.
 const ROWS_BELOW: usize = 6;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Delimiters that are used where they are told.
+const OTHER_DELIMITERS: [u8; 6] = [b':', b' ', b'~', b'^', b'!', b'/'];
 
 /// Where a table begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +47,44 @@ pub(super) fn find(head: &[u8], options: &ReadOptions) -> Result<Heading, String
     if let Some((_, _, delimiter, line)) = best.max_by_key(|(rank, columns, _, _)| (*rank, *columns)) {
         return Ok(Heading { delimiter, line });
     }
-    // What lacks a vehicle alone is told of before what lacks both; else the row of most columns is meant to be the header.
-    let rank = |record: &Record| (columns::has_time(&names(record), &options.map), record.len());
+    // What lacks a vehicle alone is told of before what lacks both; else a row of names, and then of most columns, is the header.
+    let rank = |record: &Record| (columns::has_time(&names(record), &options.map), are_names(record), record.len());
     let rows = candidates.iter().flat_map(|c| c.records.iter()).rev();
     let Some(meant) = rows.max_by_key(|record| rank(record)) else { return Err("it holds no rows".to_owned()) };
     let reason = Layout::of(&names(meant), &options.map, options.vehicle.is_some()).err().unwrap_or_default();
-    Err(format!("{reason}; where another line is the header, give --header-row"))
+    let hint = other_delimiter(head, meant, options).unwrap_or_default();
+    Err(format!("{reason}{hint}; where another line is the header, give --header-row"))
+}
+
+/// Whether no cell is a number or a time, as those of measurements are.
+fn are_names(record: &Record) -> bool {
+    let is_name = |name: &String| !numbers::is_numeric(name) && time::parse(name, None, time::TimeForm::Text).is_err();
+    names(record).iter().filter(|name| !name.is_empty()).all(is_name)
+}
+
+/// What to give where another delimiter makes a header of this line.
+fn other_delimiter(head: &[u8], meant: &Record, options: &ReadOptions) -> Option<String> {
+    let cut = |delimiter: u8| {
+        let (mut reader, mut record) = (Records::new(head, delimiter), Record::default());
+        loop {
+            match reader.read(&mut record) {
+                Ok(Outcome::Record) if record.line() == meant.line() => return Some(names(&record)),
+                Ok(Outcome::Record | Outcome::Skipped(..)) if record.line() <= meant.line() => {}
+                _ => return None,
+            }
+        }
+    };
+    let others = DELIMITERS.into_iter().chain(OTHER_DELIMITERS).filter(|d| options.delimiter != Some(*d));
+    let cuts: Vec<(u8, Vec<String>)> = others.filter_map(|d| Some((d, cut(d)?))).filter(|(_, names)| names.len() > 1).collect();
+    let is_whole = |names: &Vec<String>| Layout::of(names, &options.map, options.vehicle.is_some()).is_ok();
+    let whole = cuts.iter().find(|(_, names)| is_whole(names));
+    // A header that has its time as it is lacks something else.
+    let timed =
+        || cuts.iter().filter(|_| !columns::has_time(&names(meant), &options.map)).find(|(_, n)| columns::has_time(n, &options.map));
+    let (delimiter, found) = whole.or_else(timed)?;
+    let mark = if *delimiter == b'\t' { "tab".to_owned() } else { format!("'{}'", char::from(*delimiter)) };
+    let way = if options.delimiter.is_some() && DELIMITERS.contains(delimiter) { "leave --delimiter out, or give" } else { "give" };
+    Some(format!("; parted by {mark} it has {} columns: {way} --delimiter {mark}", found.len()))
 }
 
 /// Excel's first line `sep=;`.
@@ -65,8 +100,9 @@ fn excel_delimiter(head: &[u8]) -> Option<u8> {
 /// The names of a header.
 pub(super) fn names(record: &Record) -> Vec<String> {
     let name = |(place, cell): (usize, &[u8])| {
-        let text = String::from_utf8_lossy(cell);
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let text = String::from_utf8(cell.to_vec()).ok().or_else(|| windows_1252(cell));
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(cell).into_owned());
+        let text = trimmed(&text);
         // numpy and gnuplot write their header as a comment.
         if place == 0 { text.trim_start_matches('#').trim_start().to_owned() } else { text.to_owned() }
     };
@@ -127,7 +163,7 @@ impl Candidate {
 }
 
 fn is_time(row: &Record, column: usize, options: &ReadOptions) -> bool {
-    let Some(text) = row.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).map(str::trim) else { return false };
+    let Some(text) = row.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).map(trimmed) else { return false };
     let number = || Style::told(Some(','), None).and_then(|style| numbers::parse(text, style));
     match &options.time_format {
         Some(format) => format.parse(text).is_some(),
@@ -173,6 +209,11 @@ mod tests {
     fn what_is_missing_is_named_by_the_likeliest_header() {
         let error = find(b"made by a logger\nt_s,speed,rpm\n0,1,2\n", &options()).unwrap_err();
         assert!(error.contains("no vehicle column among t_s, speed, rpm"), "{error}");
+        let error = find(b"time:vehicle_id:v\n0,5:a:1,5\n1,5:a:2,5\n", &options()).unwrap_err();
+        assert!(error.contains("among time:vehicle_id:v;") && error.contains("give --delimiter ':'"), "{error}");
+        let told = ReadOptions { delimiter: Some(b';'), ..options() };
+        let error = find(b"t_s,vehicle_id,v\n0,a,1\n", &told).unwrap_err();
+        assert!(error.contains("among t_s,vehicle_id,v;") && error.contains("leave --delimiter out"), "{error}");
         assert!(find(b"\n\n", &options()).unwrap_err().contains("no rows"));
         let error = find(b"a,b\n1,2\n", &ReadOptions { header_row: Some(9), ..options() }).unwrap_err();
         assert!(error.contains("line 9"), "{error}");

@@ -18,7 +18,7 @@ use super::{
     numbers::Style,
     records::{Lines, MAX_RECORD},
     tally::{Origin, Tallies},
-    text::shown,
+    text::{CONVERT, shown, unmarked},
     time::{self, Parsed, TimeForm, TimeLine},
 };
 use crate::relay::source::open::Now;
@@ -56,6 +56,8 @@ pub(super) struct JsonLines<R> {
     found: BTreeSet<String>,
     others: BTreeSet<String>,
     tallies: Tallies,
+    /// Whether there was any line that is not blank.
+    any: bool,
     ended: bool,
 }
 
@@ -75,6 +77,7 @@ impl<R: BufRead> JsonLines<R> {
             found: BTreeSet::new(),
             others: BTreeSet::new(),
             tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
+            any: false,
             ended: false,
         })
     }
@@ -82,13 +85,15 @@ impl<R: BufRead> JsonLines<R> {
     fn use_text(&mut self, text: &Text) {
         self.line = text.line;
         if let Some(flaw) = &text.flaw {
+            self.any = true;
             self.skip(flaw);
             return;
         }
-        let bytes = text.bytes.trim_ascii();
+        let bytes = unmarked(&text.bytes).trim_ascii();
         if bytes.is_empty() {
             return;
         }
+        self.any = true;
         let now = (self.now)();
         let body = bytes::Bytes::copy_from_slice(bytes);
         let decoded = match self.decoder.decode_telemetry_body(&body, now) {
@@ -187,6 +192,9 @@ impl<R: BufRead> JsonLines<R> {
     fn end(&mut self) {
         self.ended = true;
         self.ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
+        if !self.any {
+            self.ready.push_back(Item::Remark(Remark::partial(0, "it holds no objects; nothing is read")));
+        }
         let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
         for missing in self.options.signals.iter().filter(|name| !self.found.contains(*name)) {
             let text = format!("there is no signal '{}' in the file{}", shown(missing), meant(missing, &others));
@@ -216,6 +224,9 @@ fn precise(time: Timestamp) -> String {
 
 /// Why a value is none that can be used, in words for whoever wrote the file.
 fn reason(error: &ProtocolError, bytes: &[u8]) -> String {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return format!("byte {} is not UTF-8; {CONVERT}", error.valid_up_to() + 1);
+    }
     match bytes.first() {
         Some(b'{') => error.to_string(),
         _ => format!("an object with driverId and data is expected, this begins with '{}'", shown(&String::from_utf8_lossy(bytes))),
@@ -307,6 +318,10 @@ mod tests {
     fn lines_may_end_with_cr_and_a_cut_line_costs_itself_only() {
         let line = "{\"driverId\":\"a\",\"data\":{\"v\":1}}";
         assert_eq!(read(&format!("{line}\r{line}\r\n{line}")).0.len(), 3);
+        for text in [format!("{line}\n\u{feff}{line}\n"), format!("[{line}]\u{feff}[{line}]\n")] {
+            let (samples, skipped) = read(&text);
+            assert_eq!((samples.len(), skipped.len()), (2, 0), "files that were put together: {skipped:?}");
+        }
         let (samples, skipped) = read(&format!("{{\"driverId\":\n{line}\n{line}\n"));
         assert_eq!((samples.len(), skipped.len()), (2, 1));
     }

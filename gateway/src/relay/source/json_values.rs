@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::records::MAX_RECORD;
+use super::{records::MAX_RECORD, text::is_of_mark};
 
 /// One value's text.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl<R: BufRead> Values<R> {
             let (mut taken, mut whole) = (0, false);
             for &byte in part {
                 if text.is_none() {
-                    if byte.is_ascii_whitespace() || matches!(byte, b',' | b'[' | b']') {
+                    if byte.is_ascii_whitespace() || is_of_mark(byte) || matches!(byte, b',' | b'[' | b']') {
                         taken += 1;
                         self.line += u64::from(byte == b'\n');
                         continue;

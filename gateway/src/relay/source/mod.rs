@@ -1,7 +1,7 @@
 //! Where samples come from: CSV files, JSON lines, standard input, the simulator.
 
 mod columns;
-mod csv;
+pub(crate) mod csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod heading;

@@ -9,6 +9,8 @@ use std::{
     io::{self, BufRead},
 };
 
+use super::text;
+
 /// Longer records are skipped, as longer lines are.
 pub(crate) const MAX_RECORD: usize = 8 << 20;
 /// More cells than a table has columns.
@@ -48,6 +50,24 @@ impl Record {
         self.iter().all(|cell| cell.trim_ascii().is_empty())
     }
 
+    /// The bytes of all cells.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Rewrites all cells in UTF-8; nothing happens where `decode` yields nothing for one of them.
+    pub(crate) fn recode(&mut self, decode: impl Fn(&[u8]) -> Option<String>) -> bool {
+        let Some(texts) = self.iter().map(decode).collect::<Option<Vec<String>>>() else { return false };
+        self.bytes.clear();
+        self.cells.clear();
+        for text in texts {
+            let from = self.bytes.len();
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.cells.push((from, self.bytes.len()));
+        }
+        true
+    }
+
     /// Bytes it holds.
     pub(crate) const fn size(&self) -> usize {
         self.bytes.len() + self.cells.len() * size_of::<(usize, usize)>()
@@ -79,10 +99,13 @@ impl<R: BufRead> Records<R> {
     /// Reads the next record into `record`. Blank lines are passed over.
     pub(crate) fn read(&mut self, record: &mut Record) -> io::Result<Outcome> {
         loop {
-            let Some(line) = self.lines.next()? else { return Ok(Outcome::End) };
+            let Some(mut line) = self.lines.next()? else { return Ok(Outcome::End) };
             if line.too_long {
                 return Ok(Outcome::Skipped(line.number, format!("a line of more than {MAX_RECORD} bytes")));
             }
+            // Files that were put together have their marks within.
+            let marks = line.bytes.len() - text::unmarked(&line.bytes).len();
+            line.bytes.drain(..marks);
             if line.bytes.is_empty() {
                 continue;
             }

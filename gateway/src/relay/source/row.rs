@@ -35,6 +35,53 @@ pub(crate) trait Cells {
     }
 }
 
+/// 2000-01-01, before which there are hardly any recordings.
+const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
+
+/// What speaks against the unit that the size of a time column's numbers tells: nanoseconds since the start look like seconds of
+/// the Unix epoch.
+#[derive(Clone, Debug, Default)]
+struct TimeDoubts {
+    is_relative: bool,
+    is_absolute: bool,
+    /// The first doubtful time: line, cell and what it is read as.
+    first: Option<(u64, String, String)>,
+}
+
+impl TimeDoubts {
+    fn look(&mut self, time: Parsed, line: u64, cell: impl FnOnce() -> String) {
+        let is_first_of_its_kind = match time {
+            Parsed::Relative(_) => !std::mem::replace(&mut self.is_relative, true),
+            Parsed::Absolute(_) => !std::mem::replace(&mut self.is_absolute, true),
+        };
+        let is_mixed = self.is_relative && self.is_absolute && is_first_of_its_kind;
+        let is_early = matches!(time, Parsed::Absolute(moment) if moment < YEAR_2000);
+        if self.first.is_some() || !(is_mixed || is_early) {
+            return;
+        }
+        let cell = cell();
+        // A date is what it says.
+        if is_mixed || cell.parse::<f64>().is_ok() {
+            let meaning = match time {
+                Parsed::Relative(seconds) => format!("{seconds} s since the start"),
+                Parsed::Absolute(moment) => moment.to_string(),
+            };
+            self.first = Some((line, cell, meaning));
+        }
+    }
+
+    fn remark(&self, column: &str) -> Option<Remark> {
+        let (line, cell, meaning) = self.first.as_ref()?;
+        let why = if self.is_relative && self.is_absolute { ", and others are of the other kind" } else { "" };
+        let text = format!(
+            "column {}: '{}' is read as {meaning}{why}; where it counts from the start, write seconds into a column t_s",
+            shown(column),
+            shown(cell)
+        );
+        Some(Remark::partial(*line, &text))
+    }
+}
+
 /// Makes samples of the rows of one table.
 pub(crate) struct RowReader {
     pub(super) layout: Layout,
@@ -47,6 +94,7 @@ pub(crate) struct RowReader {
     /// Names that were asked for and are there.
     found: BTreeSet<String>,
     timeline: TimeLine,
+    doubts: TimeDoubts,
     vehicles: HashMap<String, VehicleId>,
     names: HashMap<String, SignalName>,
     pub(super) tallies: Tallies,
@@ -74,6 +122,7 @@ impl RowReader {
             others: BTreeSet::new(),
             found: BTreeSet::new(),
             timeline: TimeLine::new(options.start),
+            doubts: TimeDoubts::default(),
             vehicles: HashMap::new(),
             names: HashMap::new(),
             tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
@@ -114,6 +163,7 @@ impl RowReader {
     /// The last sample, and what is to be said of the columns.
     pub(crate) fn end(&mut self, ready: &mut VecDeque<Item>) {
         ready.extend(self.open.take().map(Item::Sample));
+        ready.extend(self.doubts.remark(&self.columns[self.layout.time.0]).map(Item::Remark));
         ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         if self.layout.shape != Shape::Wide {
             let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
@@ -159,7 +209,7 @@ impl RowReader {
     /// A row that has none of the signals asked for is none to speak of.
     fn read(&mut self, row: &mut impl Cells, line: u64, notes: &mut VecDeque<Item>) -> Result<Option<Sample>, String> {
         let vehicle = self.vehicle(row)?;
-        let source_time = self.time(row)?;
+        let source_time = self.time(row, line)?;
         let session = match (&self.session, self.layout.session) {
             (Some(session), _) => Some(session.clone()),
             (None, Some(column)) => optional(&row.text(column)?, SessionId::new)?,
@@ -198,9 +248,12 @@ impl RowReader {
         Ok(id)
     }
 
-    fn time(&mut self, row: &mut impl Cells) -> Result<Timestamp, String> {
+    fn time(&mut self, row: &mut impl Cells, line: u64) -> Result<Timestamp, String> {
         let (column, form) = self.layout.time;
         let parsed = row.time(column, form).map_err(|e| format!("{}: {e}", self.columns[column]))?;
+        if matches!(form, TimeForm::Text | TimeForm::Millis) {
+            self.doubts.look(parsed, line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
+        }
         Ok(self.timeline.place(parsed))
     }
 

@@ -53,7 +53,7 @@ impl Tally {
             return value;
         };
         if !self.is_typed
-            && let Some(seconds) = time::duration(&text)
+            && let Some(seconds) = time::duration(&text).filter(|seconds| seconds.is_finite())
         {
             self.numbers += 1;
             self.durations += 1;

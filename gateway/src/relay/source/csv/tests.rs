@@ -61,18 +61,40 @@ fn rows_of_a_long_table_with_the_same_time_make_one_sample_and_repeats_another()
     assert_eq!(apart.0.len(), 4);
 }
 
+fn bytes_read(bytes: &'static [u8]) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
+    drain_all(CsvRows::new(bytes, "x", &ReadOptions::new(Start::Relative(Timestamp::default())), false).unwrap())
+}
+
 #[test]
-fn a_semicolon_table_in_an_unknown_encoding_keeps_its_readable_rows() {
-    let (samples, skipped) = drain(
-        CsvRows::new(
-            &b"unix_s;vehicle_id;note\n1700000000;a;caf\xe9\n1700000001;a;ok\n"[..],
-            "x",
-            &ReadOptions::new(Start::Relative(Timestamp::default())),
-            false,
-        )
-        .unwrap(),
-    );
-    assert_eq!((samples.len(), skipped.len()), (1, 2), "the row without a readable signal makes no sample");
+fn a_table_in_windows_1252_is_read_as_it_and_said_to_be() {
+    let (samples, skipped, remarks) = bytes_read(b"unix_s;vehicle_id;note;Temp (\xb0C)\n1700000000;a;caf\xe9;20\n1700000001;a;ok;21\n");
+    assert_eq!((samples.len(), skipped.len()), (2, 0), "{skipped:?}");
+    assert_eq!(samples[0].signal("note"), Some(&SignalValue::Text("caf\u{e9}".into())));
+    assert_eq!(samples[0].number("Temp (\u{b0}C)"), Some(20.0));
+    assert!(remarks.len() == 1 && remarks[0].line == 1 && remarks[0].text.contains("Windows-1252"), "{remarks:?}");
+    let (samples, skipped, remarks) = bytes_read("unix_s;vehicle_id;note;v\n1700000000;a;caf\u{e9};1\n".as_bytes());
+    assert_eq!((samples.len(), skipped.len(), remarks.len()), (1, 0, 0));
+    // Among UTF-8, other bytes are damage.
+    let (samples, skipped, _) = bytes_read(b"unix_s;vehicle_id;note;v\n1700000000;a;caf\xc3\xa9;1\n1700000001;a;caf\xe9;2\n");
+    assert_eq!((samples.len(), skipped.len(), skipped[0].line), (2, 1, 3));
+    assert!(skipped[0].reason.contains("iconv"), "{skipped:?}");
+}
+
+#[test]
+fn a_header_alone_is_reported() {
+    let (samples, _, remarks) = told("t_s,vehicle_id,v\n\n# end\n");
+    assert!(samples.is_empty() && remarks.len() == 1 && remarks[0].partial && remarks[0].text.contains("no rows"), "{remarks:?}");
+    let exported = "time,vehicle_id,session_id,fleet_id,signal,value,text,quality\n";
+    assert!(!told(exported).2[0].partial, "an export may be of nothing");
+    assert!(told("t_s,vehicle_id,v\nx,a,1\n").2.is_empty());
+}
+
+#[test]
+fn byte_order_marks_within_files_that_were_put_together_cost_nothing() {
+    let part = "\u{feff}\"t_s\",vehicle_id,\u{feff}v\n0,\u{feff}a,1\n";
+    let (samples, skipped, remarks) = told(&format!("\u{feff}{part}{part}"));
+    assert_eq!((numbers(&samples, "v"), skipped.len(), remarks.len()), (vec![1.0, 1.0], 0, 0), "{skipped:?} {remarks:?}");
+    assert_eq!(samples[1].vehicle.as_str(), "a");
 }
 
 #[test]
@@ -198,4 +220,18 @@ fn cells_that_are_durations_become_seconds_and_are_reported() {
     assert!(remarks.iter().any(|r| r.text.contains("lap_time: 1 cells")), "{remarks:?}");
     let exported = "time,vehicle_id,session_id,fleet_id,signal,value,text,quality\n2026-02-18T09:00:00Z,a,,,note,,1:23.456,192\n";
     assert_eq!(told(exported).0[0].signal("note"), Some(&SignalValue::Text("1:23.456".into())), "what was text stays it");
+}
+
+#[test]
+fn times_whose_unit_is_doubtful_are_reported() {
+    for text in ["Time,vehicle_id,v\n500000000,a,1\n600000000,a,2\n", "Time,vehicle_id,v\n0,a,1\n1500000000,a,2\n"] {
+        let (samples, _, remarks) = told(text);
+        assert_eq!((samples.len(), remarks.len()), (2, 1));
+        assert!(remarks[0].partial && remarks[0].text.contains("Time") && remarks[0].text.contains("t_s"), "{remarks:?}");
+    }
+    for text in
+        ["time,vehicle_id,v\n1999-12-31T00:00:00Z,a,1\n", "unix_s,vehicle_id,v\n1760000000,a,1\n", "Time,vehicle_id,v\n0,a,1\n1,a,1\n"]
+    {
+        assert!(told(text).2.is_empty(), "{text}");
+    }
 }
