@@ -142,6 +142,10 @@ impl MotionTracker {
                 self.break_track(config, steps);
                 self.smooth(config, from.0, from.1, steps);
             }
+            Verdict::Returned { .. } => {
+                kpis.jumps += 1;
+                self.break_track(config, steps);
+            }
         }
         self.smooth(config, at, position, steps);
     }

@@ -93,10 +93,12 @@ impl Distance {
         if self.place.is_some_and(|(before, _)| at <= before) {
             return;
         }
-        match self.filter.judge(at, position, max_speed_mps, NOISE_M) {
+        match self.filter.judge_within(at, position, max_speed_mps, NOISE_M, f64::INFINITY) {
             Verdict::Held => return,
             // The way to where the track goes on was not driven.
             Verdict::Relocated { from, .. } => self.place = Some(from),
+            // What was between were strays.
+            Verdict::Returned { left } => self.place = Some(left),
             Verdict::Believed | Verdict::Outlier => {}
         }
         if let Some((before_at, before)) = self.place
@@ -163,6 +165,19 @@ mod tests {
             distance.position(i64::from(s) * 1_000_000, at_x(10.0 * f64::from(s) + stray), MAX_MPS);
         }
         assert!((distance.metres() - 600.0).abs() < 1e-9, "{}", distance.metres());
+    }
+
+    #[test]
+    fn a_cluster_of_strays_adds_nothing_and_costs_nothing() {
+        for strays in [1, 2, 5, 10] {
+            let mut distance = Distance::default();
+            for s in 0..=60_i32 {
+                let stray = if (30..30 + strays).contains(&s) { 5_000.0 } else { 0.0 };
+                distance.position(i64::from(s) * 1_000_000, at_x(10.0 * f64::from(s) + stray), MAX_MPS);
+            }
+            let inside = 10.0 * f64::from(strays);
+            assert!((distance.metres() - 600.0).abs() <= inside, "{strays}: {}", distance.metres());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-use super::fix::{Bounds, Fix, Odometer, Taken};
+use super::fix::{Bounds, Fix, Jump, Odometer, STANDING_MPS, Taken};
 use crate::geo::Position;
 
 /// What is a stop, and what is not.
@@ -128,6 +128,8 @@ pub struct TripDetector {
     odometer: Odometer,
     /// Fixes all within the radius of the first.
     near: VecDeque<Fix>,
+    /// Those from before the positions jumped away: they count again where the vehicle is back.
+    left_near: VecDeque<Fix>,
     state: State,
     trips: u32,
     stops: u32,
@@ -144,6 +146,8 @@ enum State {
         first: Fix,
         /// Highest speed since then.
         max_speed_mps: f64,
+        /// Highest that was reported since then; absent where none was.
+        reported_mps: Option<f64>,
         away: Option<Away>,
     },
     Moving {
@@ -163,6 +167,8 @@ enum State {
         last: Fix,
         /// Highest speed since then.
         max_speed_mps: f64,
+        /// Highest that was reported since then; absent where none was.
+        reported_mps: Option<f64>,
         away: Option<Away>,
     },
 }
@@ -179,6 +185,10 @@ struct Away {
 /// A vehicle that is away for so long has set off, µs; in a third of it, where it has gone on. Where a stop takes less than three
 /// times as long, a third of a stop.
 const AWAY_FOR: i64 = 60_000_000;
+
+/// A reported speed, kept up since the vehicle was last in its place, has to lead so far along the way: between two samples it
+/// may have been higher.
+const SUPPORTING_SHARE: f64 = 0.25;
 
 /// Fixes nearer in time are not kept beside each other, µs.
 const KEPT_EVERY: i64 = 1_000_000;
@@ -197,15 +207,27 @@ impl TripDetector {
             self.odometer.interrupt();
         }
         let bounds = Bounds { max_speed_mps: config.max_speed_mps, slack_m: config.radius_m };
-        let Some(Taken { fix, speed_mps, relocated }) = self.odometer.take(at, position, speed, &bounds) else { return };
+        let Some(Taken { fix, speed_mps, jump }) = self.odometer.take(at, position, speed, &bounds) else { return };
         if let Some(before) = silent {
             self.after_silence(config, &before, &fix, told);
         }
+        match jump {
+            Jump::None => {}
+            Jump::Away if self.left_near.is_empty() => self.left_near = std::mem::take(&mut self.near),
+            Jump::Away => self.near.clear(),
+            Jump::Back => {
+                self.near = std::mem::take(&mut self.left_near);
+                if let State::Seen { .. } = self.state {
+                    self.state = seen(*self.near.front().unwrap_or(&fix));
+                }
+            }
+        }
+        self.note_reported(speed);
         self.near.push_back(fix);
         while self.near.front().is_some_and(|first| first.distance_m(&fix) > config.radius_m) {
             self.near.pop_front();
         }
-        self.step(config, &fix, speed_mps, relocated, told);
+        self.step(config, &fix, speed_mps, jump == Jump::Away, told);
         self.thin();
     }
 
@@ -258,7 +280,15 @@ impl TripDetector {
 
     /// Memory held beside the detector itself, bytes.
     pub fn heap_bytes(&self) -> usize {
-        self.near.capacity() * size_of::<Fix>()
+        (self.near.capacity() + self.left_near.capacity()) * size_of::<Fix>()
+    }
+
+    /// A vehicle that is away reports a speed: motion that leads there, or none.
+    fn note_reported(&mut self, speed: Option<f64>) {
+        let Some(speed) = speed.filter(|v| v.is_finite()) else { return };
+        if let State::Seen { reported_mps, .. } | State::Stopped { reported_mps, .. } = &mut self.state {
+            *reported_mps = Some(reported_mps.unwrap_or(0.0).max(speed));
+        }
     }
 
     fn step(&mut self, config: &TripConfig, fix: &Fix, speed: f64, relocated: bool, told: &mut Vec<TripEvent>) {
@@ -266,17 +296,18 @@ impl TripDetector {
         match self.state {
             State::Unknown | State::Silent { .. } => self.state = seen(*fix),
             State::Seen { .. } if relocated => self.state = seen(*fix),
-            State::Seen { first, max_speed_mps, away } => {
+            State::Seen { first, max_speed_mps, reported_mps, away } => {
                 if let Some(first) = arrived {
                     return self.stop_at(first, *fix, told);
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
                 let away = (first.distance_m(fix) > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
                 // The first position may have been the stray one: it has to go on from where it is now.
-                if away.is_some_and(|a| a.is_sure(config, fix) && a.first.distance_m(fix) > config.radius_m) {
+                let supported = is_supported(reported_mps, first.distance_m(fix), fix.at - first.at);
+                if away.is_some_and(|a| a.is_sure(config, fix, supported) && a.first.distance_m(fix) > config.radius_m) {
                     return self.set_off(first, max_speed_mps, told);
                 }
-                self.state = State::Seen { first, max_speed_mps, away };
+                self.state = State::Seen { first, max_speed_mps, reported_mps, away };
             }
             State::Moving { began, max_speed_mps } => {
                 let max_speed_mps = max_speed_mps.max(speed);
@@ -286,18 +317,21 @@ impl TripDetector {
                     self.stop_at(first, *fix, told);
                 }
             }
-            State::Stopped { at, anchor, last, max_speed_mps, away } => {
-                let way = anchor.distance_m(fix);
+            State::Stopped { at, anchor, last, max_speed_mps, reported_mps, away } => {
+                // Without a place, by what was driven since it was last there: noise of the places before is no way.
+                let unplaced = fix.place.is_none() && anchor.place.is_some();
+                let way = if unplaced { anchor.distance_m(&last) + last.distance_m(fix) } else { anchor.distance_m(fix) };
                 let moved = arrived.filter(|_| way > config.radius_m && way <= config.leave_m);
                 if way <= config.radius_m || moved.is_some() {
                     // There, or it has moved a little and stands there: the same stop.
-                    self.state = State::Stopped { at, anchor: moved.unwrap_or(anchor), last: *fix, max_speed_mps: 0.0, away: None };
+                    self.state = stopped(at, moved.unwrap_or(anchor), *fix);
                     return;
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
                 let away = (way > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
-                self.state = State::Stopped { at, anchor, last, max_speed_mps, away };
-                let Some(away) = away.filter(|a| a.is_sure(config, fix)) else { return };
+                self.state = State::Stopped { at, anchor, last, max_speed_mps, reported_mps, away };
+                let supported = is_supported(reported_mps, way, fix.at - last.at);
+                let Some(away) = away.filter(|a| a.is_sure(config, fix, supported)) else { return };
                 self.leave(&at, &last, told);
                 // It stands elsewhere, and no way leads there: its positions have moved, not the vehicle.
                 let no_way = arrived.is_some_and(|first| first.odometer_m - last.odometer_m < config.radius_m);
@@ -329,13 +363,13 @@ impl TripDetector {
         match self.state {
             State::Stopped { at, anchor, .. } if stayed => {
                 let anchor = if fix.place.is_some() { *fix } else { anchor };
-                self.state = State::Stopped { at, anchor, last: *fix, max_speed_mps: 0.0, away: None };
+                self.state = stopped(at, anchor, *fix);
             }
             // It has moved a little, or its receiver has no place yet: the stop goes on, and no trip began before it was seen.
             State::Stopped { at, anchor, last, .. } if way.is_none_or(|way| way <= config.leave_m) => {
                 let last = Fix { place: fix.place.or(last.place), ..*fix };
                 let anchor = if fix.place.is_some() { *fix } else { anchor };
-                self.state = State::Stopped { at, anchor, last, max_speed_mps: 0.0, away: None };
+                self.state = stopped(at, anchor, last);
             }
             State::Stopped { at, last, .. } => {
                 self.leave(&at, &last, told);
@@ -349,12 +383,13 @@ impl TripDetector {
 
     fn stop_at(&mut self, first: Fix, now: Fix, told: &mut Vec<TripEvent>) {
         let at = Fix { place: first.place.or(now.place), ..first };
-        self.state = State::Stopped { at, anchor: at, last: now, max_speed_mps: 0.0, away: None };
+        self.state = stopped(at, at, now);
         told.push(TripEvent::Stopped { from: at.at, place: at.place });
     }
 
     fn leave(&mut self, at: &Fix, last: &Fix, told: &mut Vec<TripEvent>) {
         self.stops += 1;
+        self.left_near.clear();
         told.push(TripEvent::Stop(Stop { number: self.stops, from: at.at, to: last.at, place: at.place }));
     }
 
@@ -395,16 +430,30 @@ impl TripDetector {
 }
 
 impl Away {
-    /// Whether it has been away for so long, or gone on so far, that it is no stray position.
-    fn is_sure(&self, config: &TripConfig, now: &Fix) -> bool {
-        let (elapsed, enough) = (now.at - self.first.at, AWAY_FOR.min(micros(config.stop_after_s) / 3));
+    /// Whether it has been away for so long, or gone on so far, that it is no stray position. Where nobody could have driven there, or
+    /// the speeds that were reported lead nowhere, positions have to last as long as a stop.
+    fn is_sure(&self, config: &TripConfig, now: &Fix, supported: bool) -> bool {
+        let stop = micros(config.stop_after_s);
+        let (elapsed, enough) = (now.at - self.first.at, AWAY_FOR.min(stop / 3));
+        if self.relocated || !supported {
+            return elapsed >= stop;
+        }
         elapsed >= enough || (elapsed >= enough / 3 && self.first.distance_m(now) > config.leave_m)
     }
 }
 
+/// Whether the highest speed that was reported within `elapsed`, µs, may lead `way_m` far; where none was, the positions decide.
+fn is_supported(reported_mps: Option<f64>, way_m: f64, elapsed: i64) -> bool {
+    reported_mps.is_none_or(|reported| reported >= STANDING_MPS && reported * (elapsed as f64 / 1e6) >= way_m * SUPPORTING_SHARE)
+}
+
+const fn stopped(at: Fix, anchor: Fix, last: Fix) -> State {
+    State::Stopped { at, anchor, last, max_speed_mps: 0.0, reported_mps: None, away: None }
+}
+
 /// It is first seen.
 const fn seen(first: Fix) -> State {
-    State::Seen { first, max_speed_mps: 0.0, away: None }
+    State::Seen { first, max_speed_mps: 0.0, reported_mps: None, away: None }
 }
 
 fn micros(s: f64) -> i64 {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     geo::Position,
-    motion::{JumpFilter, Verdict},
+    motion::{JumpFilter, RETURN_WITHIN, Verdict},
 };
 
 /// A moment of a vehicle.
@@ -12,7 +12,7 @@ use crate::{
 pub(super) struct Fix {
     /// µs.
     pub(super) at: i64,
-    /// Where, if a receiver told.
+    /// Where, if a receiver told: with this sample, or before it and the vehicle has not moved since.
     pub(super) place: Option<Position>,
     /// Driven so far, m.
     pub(super) odometer_m: f64,
@@ -31,7 +31,19 @@ impl Fix {
 const PACE_OVER: i64 = 5_000_000;
 
 /// Slower is standing, m/s.
-const STANDING_MPS: f64 = 1.0;
+pub(super) const STANDING_MPS: f64 = 1.0;
+
+/// Vehicles gain and lose speed no faster, m/s²: between two speeds that were reported lies no longer way than this allows.
+const HARDEST_MPS2: f64 = 4.0;
+
+/// Reported speeds may be wrong by this share.
+const SPEED_SHARE: f64 = 1.5;
+
+/// Who has come no farther by the reported speed is still at the last place, m.
+const STILL_M: f64 = 10.0;
+
+/// So many times in a row the positions went on where the speed did not allow it: the speed is not believed.
+const DOUBTED_AFTER: u8 = 2;
 
 /// Adds up what a vehicle tells: positions, speeds, or both.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -43,7 +55,56 @@ pub(super) struct Odometer {
     placed: Option<(Position, f64)>,
     /// Since when the speed by positions is measured, µs, and the odometer then.
     pace: Option<(i64, f64)>,
+    left: Option<Left>,
+    reported: Reported,
     outliers: u64,
+}
+
+/// Where the last way ended before the positions jumped away.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Left {
+    /// µs.
+    at: i64,
+    place: Position,
+    /// The odometer there, m.
+    odometer_m: f64,
+    /// Driven by speed since, m.
+    by_speed_m: f64,
+}
+
+/// What the reported speeds allow.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Reported {
+    /// At the last believed position, m/s, and its time, µs.
+    placed: Option<(i64, Option<f64>)>,
+    /// The way by speed since the place was last another one, m.
+    way_m: f64,
+    /// It has reported motion before: one that always reports 0 reports nothing.
+    spoke: bool,
+    /// How often in a row positions went on elsewhere against it.
+    doubts: u8,
+}
+
+impl Reported {
+    /// The longest way since the last believed position to a sample of `at`, µs, that reports `speed`, m.
+    fn most_m(&self, at: i64, speed: Option<f64>, slack_m: f64) -> f64 {
+        let Some(((since, before), now)) = self.placed.and_then(|(since, before)| Some(((since, before?), speed?))) else {
+            return f64::INFINITY;
+        };
+        if !self.spoke {
+            return f64::INFINITY;
+        }
+        let elapsed_s = (at - since) as f64 / 1e6;
+        let driven_m = self.way_m.max(before.max(now) * elapsed_s);
+        SPEED_SHARE * driven_m + HARDEST_MPS2 * elapsed_s * elapsed_s / 4.0 + slack_m
+    }
+
+    fn doubt(&mut self) {
+        self.doubts = self.doubts.saturating_add(1);
+        if self.doubts >= DOUBTED_AFTER {
+            self.spoke = false;
+        }
+    }
 }
 
 /// What a sample made of it.
@@ -51,8 +112,18 @@ pub(super) struct Taken {
     pub(super) fix: Fix,
     /// A speed that the vehicle reached, m/s; 0 where none was measured just now.
     pub(super) speed_mps: f64,
-    /// Its place lies where nobody could have driven to: it was brought there, or the places before were wrong.
-    pub(super) relocated: bool,
+    pub(super) jump: Jump,
+}
+
+/// How a place follows from the ones before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Jump {
+    /// The vehicle drove there, or there is no place.
+    None,
+    /// It lies where nobody could have driven to: the vehicle was brought there, or the places before were wrong.
+    Away,
+    /// It is back from a jump: the places since were wrong.
+    Back,
 }
 
 /// What cannot be, at most.
@@ -73,19 +144,28 @@ impl Odometer {
     /// Takes a sample in; nothing where it tells nothing or is not to be believed.
     pub(super) fn take(&mut self, at: i64, position: Option<Position>, speed: Option<f64>, bounds: &Bounds) -> Option<Taken> {
         let speed = speed.filter(|v| (0.0..=bounds.max_speed_mps).contains(v));
-        let mut relocated = false;
-        let position = position.filter(|p| self.believes(at, *p, bounds, &mut relocated));
+        self.listen(at, speed);
+        let mut jump = Jump::None;
+        let position = position.filter(|p| self.believes(at, *p, speed, bounds, &mut jump));
         if position.is_none() && speed.is_none() {
             return None;
         }
         let Some(before) = self.last else {
             let fix = self.set(Fix { at, place: position, odometer_m: 0.0, idle: 0 }, speed, position);
-            return Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), relocated });
+            return Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), jump });
         };
         let elapsed_s = (at - before.at) as f64 / 1e6;
         let by_speed = speed.zip(self.speed).map_or(0.0, |(a, b)| f64::midpoint(a, b) * elapsed_s);
         let mut odometer_m = before.odometer_m + by_speed;
-        if let Some((place, (from, then))) = position.zip(self.placed) {
+        if let Some(left) = &mut self.left {
+            left.by_speed_m += by_speed;
+        }
+        if jump == Jump::Back
+            && let Some((place, left)) = position.zip(self.left.take())
+        {
+            // The way among the strays was none.
+            odometer_m = left.odometer_m + left.by_speed_m.max(left.place.distance_m(place).unwrap_or(0.0));
+        } else if let Some((place, (from, then))) = position.zip(self.placed) {
             // Since the last place: straight, or by speed where that tells more (there were no places between).
             let straight = then + from.distance_m(place).unwrap_or(0.0);
             odometer_m = if by_speed > 0.0 && elapsed_s > 0.0 && then < before.odometer_m { odometer_m.max(straight) } else { straight };
@@ -93,8 +173,9 @@ impl Odometer {
         }
         let mean = speed.unwrap_or_else(|| if elapsed_s > 0.0 { (odometer_m - before.odometer_m) / elapsed_s } else { 0.0 });
         let idle = before.idle + if mean < STANDING_MPS { at - before.at } else { 0 };
-        let fix = self.set(Fix { at, place: position, odometer_m, idle }, speed, position);
-        Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), relocated })
+        let still = self.placed.filter(|(_, then)| odometer_m - then < STILL_M).map(|(place, _)| place);
+        let fix = self.set(Fix { at, place: position.or(still), odometer_m, idle }, speed, position);
+        Some(Taken { fix, speed_mps: self.reached(&fix, speed, bounds), jump })
     }
 
     /// A speed that was reached: the one told, or else by positions over a while. Faster than anybody is noise.
@@ -112,6 +193,7 @@ impl Odometer {
     pub(super) fn interrupt(&mut self) {
         (self.speed, self.placed, self.pace) = (None, None, None);
         self.filter.forget();
+        (self.left, self.reported.placed) = (None, None);
         if let Some(last) = &mut self.last {
             last.place = None;
         }
@@ -120,25 +202,51 @@ impl Odometer {
     fn set(&mut self, fix: Fix, speed: Option<f64>, position: Option<Position>) -> Fix {
         (self.last, self.speed) = (Some(fix), speed);
         if let Some(position) = position {
+            if self.placed.is_none_or(|(before, _)| before != position) {
+                self.reported.way_m = 0.0;
+            }
+            self.reported.placed = Some((fix.at, speed));
             self.placed = Some((position, fix.odometer_m));
         }
         fix
     }
 
-    fn believes(&mut self, at: i64, position: Position, bounds: &Bounds, relocated: &mut bool) -> bool {
-        match self.filter.judge(at, position, bounds.max_speed_mps, bounds.slack_m) {
-            Verdict::Believed => true,
-            Verdict::Held => false,
-            Verdict::Outlier => {
-                self.outliers += 1;
-                true
-            }
+    /// Takes in what a sample of `at`, µs, reports of the speed.
+    fn listen(&mut self, at: i64, speed: Option<f64>) {
+        let Some(now) = speed else { return };
+        if let Some((before, last)) = self.speed.zip(self.last) {
+            self.reported.way_m += f64::midpoint(before, now) * ((at - last.at) as f64 / 1e6);
+        }
+        if now >= STANDING_MPS {
+            (self.reported.spoke, self.reported.doubts) = (true, 0);
+        }
+    }
+
+    fn believes(&mut self, at: i64, position: Position, speed: Option<f64>, bounds: &Bounds, jump: &mut Jump) -> bool {
+        self.left = self.left.filter(|left| at - left.at <= RETURN_WITHIN);
+        let most_m = self.reported.most_m(at, speed, bounds.slack_m);
+        match self.filter.judge_within(at, position, bounds.max_speed_mps, bounds.slack_m, most_m) {
+            Verdict::Believed => {}
+            Verdict::Held => return false,
+            Verdict::Outlier => self.outliers += 1,
             Verdict::Relocated { .. } => {
                 // The way to the new place was not driven.
+                self.left = self.left.or_else(|| self.leave());
                 (self.placed, self.pace) = (None, None);
-                *relocated = true;
-                true
+                self.reported.doubt();
+                *jump = Jump::Away;
+            }
+            Verdict::Returned { .. } => {
+                (self.placed, self.pace) = (None, None);
+                *jump = Jump::Back;
             }
         }
+        true
+    }
+
+    /// The positions jump away from the last place.
+    fn leave(&self) -> Option<Left> {
+        let ((place, odometer_m), (at, _)) = self.placed.zip(self.reported.placed)?;
+        Some(Left { at, place, odometer_m, by_speed_m: self.last.map_or(0.0, |last| (last.odometer_m - odometer_m).max(0.0)) })
     }
 }

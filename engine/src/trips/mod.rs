@@ -6,6 +6,8 @@
 mod detector;
 mod fix;
 #[cfg(test)]
+mod strays;
+#[cfg(test)]
 mod tests;
 
 pub use detector::{Ended, Stop, Trip, TripConfig, TripDetector, TripEvent};

@@ -128,7 +128,7 @@ impl Operator for MeasureMotion {
     }
 
     fn state_version(&self) -> u16 {
-        2
+        3
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<(), StateError> {
