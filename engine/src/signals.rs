@@ -15,7 +15,7 @@
 //! | `lat_deg`, `lon_deg` | ° | `lat` `latitude`, `lon` `lng` `longitude`, `VBOX_Lat_Min`, `VBOX_Long_Minutes` |
 //! | `x_m`, `y_m`, `z_m` | m | `x`, `y`, `z`, `position.x` `.y` `.z`, `pos_x` `pos_y` `pos_z` |
 //! | `ax_g`, `ay_g` | g (long., lat.) | `accx_can`, `accy_can`, `ax_mps2` `ay_mps2` (m/s²), `LongAccel` `LatAccel` (m/s²) |
-//! | `heading_deg` | °, north is 0, clockwise | `heading`, `course`, `bearing`, `cog`, `heading_rad` (rad) |
+//! | `heading_deg` | °, north is 0, clockwise | `heading`, `hdg`, `course`, `bearing`, `cog`, `track_deg`; `heading_rad` and so on (rad) |
 //! | `lap_share` | share of the lap driven, 0 to 1 | `LapDistPct` |
 //!
 //! Upper and lower case, `_`, `-`, blanks and brackets make no difference: `speedKmh` is `speed_kmh`. Where a

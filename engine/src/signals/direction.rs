@@ -1,13 +1,47 @@
-//! Which signals are directions, by their names.
+//! Which signals are directions: by the table of meanings (whatever means [`Role::Heading`]), else by their names.
 
+use super::{Role, meaning};
 use crate::angle::Turn;
 
 /// The last word of a direction's name, once units and qualifiers are taken away.
-const DIRECTIONS: &[&str] =
-    &["azimuth", "bearing", "cog", "compass", "course", "dir", "direction", "hdg", "heading", "headings", "hdt", "hdm", "twd", "yaw"];
+const DIRECTIONS: &[&str] = &[
+    "awd",
+    "azimuth",
+    "azimuths",
+    "bearing",
+    "bearings",
+    "brg",
+    "cmg",
+    "cog",
+    "compass",
+    "course",
+    "courses",
+    "dir",
+    "direction",
+    "directions",
+    "hdg",
+    "hdm",
+    "hdt",
+    "heading",
+    "headings",
+    "orientation",
+    "twd",
+    "yaw",
+    "yaws",
+];
+
+/// Words written in one that end so are directions, too: `winddir`, `groundtrack`, `trueheading`.
+const ENDINGS: &[&str] = &["azimuth", "bearing", "direction", "groundtrack", "truetrack", "heading", "hdg", "truecourse", "winddir", "yaw"];
+
+/// Directions where nothing but qualifiers or a unit stands beside them: a `track` alone is the course over ground of gpsd, a
+/// `cross_track` or an `off_track` is none.
+const ALONE: &[&str] = &["track", "trk", "tracks"];
 
 /// Words that say which north, or whose direction: `heading_true`, `course_over_ground`.
-const QUALIFIERS: &[&str] = &["true", "magnetic", "mag", "over", "ground", "gps", "north", "angle", "from", "to", "avg", "mean"];
+const QUALIFIERS: &[&str] = &[
+    "true", "magnetic", "mag", "over", "ground", "gps", "gnss", "gnd", "north", "angle", "from", "to", "avg", "mean", "made", "good", "of",
+    "travel", "motion", "movement", "current", "last", "vehicle", "car", "imu", "ins", "raw", "filtered", "smoothed",
+];
 
 /// Angles in radians that are no directions: wheels turn more than once, and the others stay near zero.
 const NO_DIRECTIONS: &[&str] = &[
@@ -41,24 +75,44 @@ const NO_DIRECTIONS: &[&str] = &[
     "bank",
 ];
 
-/// How much a full turn of the signal `name` is, where it is a direction: `heading_deg`, `course`, `gps.bearing`, `wind_dir_deg`,
-/// `yaw_rad`, `theta_rad`. Not `yaw_rate_dps`, `heading_accuracy_deg`, or `steer_deg`, whose wheel turns more than once.
+/// How much a full turn of the signal `name` is, where it is a direction: `heading_deg`, `course`, `gps.bearing`, `track_deg`,
+/// `wind_dir_deg`, `yaw_rad`, `theta_rad`. Not `yaw_rate_dps`, `heading_accuracy_deg`, or `steer_deg`, whose wheel turns more than
+/// once.
 pub fn direction(name: &str) -> Option<Turn> {
-    let mut words = words(own_name(name));
-    let mut unit = None;
-    if let Some(last) = words.last().and_then(|w| unit_of(w)) {
-        unit = Some(last);
-        words.pop();
+    let own = own_name(name);
+    let mut words = words(own);
+    let unit = take_unit(&mut words);
+    if let Some(meaning) = meaning(own).filter(|meaning| meaning.role == Role::Heading) {
+        return Some(if meaning.scale == 1.0 { Turn::Degrees } else { Turn::Radians });
     }
     while words.len() > 1 && words.last().is_some_and(|w| QUALIFIERS.contains(&w.as_str())) {
         words.pop();
     }
     let last = words.last()?;
-    if DIRECTIONS.contains(&last.as_str()) {
+    let only_qualified = words[..words.len() - 1].iter().all(|word| QUALIFIERS.contains(&word.as_str()));
+    let is_direction = DIRECTIONS.contains(&last.as_str()) || ENDINGS.iter().any(|ending| last.ends_with(ending));
+    if is_direction || (only_qualified && ALONE.contains(&last.as_str())) {
         return Some(unit.unwrap_or(Turn::Degrees));
     }
     let other = words.iter().any(|w| NO_DIRECTIONS.contains(&w.as_str()));
     (unit == Some(Turn::Radians) && !other).then_some(Turn::Radians)
+}
+
+/// Takes the unit away from the end of a name: a word of its own, or the end of a direction's (`yawdeg`).
+fn take_unit(words: &mut Vec<String>) -> Option<Turn> {
+    let last = words.last_mut()?;
+    if let Some(unit) = unit_of(last) {
+        words.pop();
+        return Some(unit);
+    }
+    for (ending, unit) in [("degrees", Turn::Degrees), ("deg", Turn::Degrees), ("radians", Turn::Radians), ("rad", Turn::Radians)] {
+        let Some(rest) = last.strip_suffix(ending) else { continue };
+        if DIRECTIONS.contains(&rest) || ALONE.contains(&rest) || ENDINGS.iter().any(|ending| rest.ends_with(ending)) {
+            last.truncate(rest.len());
+            return Some(unit);
+        }
+    }
+    None
 }
 
 /// The full turn of a signal that somebody says is a direction, whatever its name.
@@ -132,11 +186,61 @@ mod tests {
             "azimuth_deg",
             "yaw_deg",
             "yaw angle (deg)",
+            "track",
+            "track_deg",
+            "track_true",
+            "gps.track",
+            "gps_track_deg",
+            "trackAngle",
+            "trackdeg",
+            "ground_track_deg",
+            "true_track",
+            "groundTrack",
+            "hdg",
+            "hdg_deg",
+            "hdgdeg",
+            "cog_deg",
+            "cogdeg",
+            "COG",
+            "coursedeg",
+            "course_made_good",
+            "bearing_deg",
+            "bearing_to",
+            "headingdeg",
+            "winddir",
+            "winddirection",
+            "wind_dir",
+            "wind_direction_from",
+            "wind_from_dir_deg",
+            "direction_of_travel",
+            "trueheading",
+            "compass",
+            "azimuth",
+            "yawdeg",
+            "wind.direction",
         ] {
             assert_eq!(direction(name), Some(Turn::Degrees), "{name}");
         }
-        for name in ["heading_rad", "yaw_rad", "theta_rad", "pose.yaw_rad", "wind_dir_rad", "course_radians"] {
+        for name in [
+            "heading_rad",
+            "yaw_rad",
+            "theta_rad",
+            "pose.yaw_rad",
+            "wind_dir_rad",
+            "course_radians",
+            "track_rad",
+            "headingrad",
+            "courserad",
+        ] {
             assert_eq!(direction(name), Some(Turn::Radians), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_of_a_heading_in_the_table_is_a_direction_and_no_other_angle_is() {
+        for alias in crate::signals::table::ALIASES {
+            let turn = (alias.meaning.role == Role::Heading).then_some(if alias.unit == "rad" { Turn::Radians } else { Turn::Degrees });
+            assert_eq!(direction(alias.folded), turn, "{}", alias.folded);
         }
     }
 
@@ -156,6 +260,21 @@ mod tests {
             "slip_angle_rad",
             "pitch_deg",
             "course_id",
+            "cross_track_m",
+            "cross_track",
+            "off_track",
+            "on_track",
+            "track_temp_c",
+            "track_id",
+            "trackerror_deg",
+            "track_width_m",
+            "steeringangledeg",
+            "steering_angle",
+            "latdeg",
+            "londeg",
+            "direction_id",
+            "heading_rate",
+            "headway",
             "speed_mps",
             "grad",
             "rad",
