@@ -5,7 +5,8 @@
 //! `leader_gap_m`, as radars and simulators tell them), else from both vehicles' places, speeds and headings. Reported
 //! speeds are compared with how the distance changed within the last second; where the two contradict
 //! each other the distance is believed, because a broken speed sensor, which is a known cause of false alarms,
-//! cannot bend it.
+//! cannot bend it. A speed below zero or above 150 m/s, a heading of more than a turn and a position that is nowhere count as
+//! unknown; so nothing is advised on them.
 
 mod advised;
 mod approach;
@@ -202,6 +203,7 @@ impl Watch {
         if way.is_some() && own.heading_deg.is_none() && self.told.leader_gap_m.is_none() {
             remarks.push("the vehicle's heading is not known: its leader is taken to be straight ahead".to_owned());
         }
+        remarks.extend(impossible(&own, heard.as_ref().filter(|_| way.is_some())));
         let way = way.filter(|way| way.gap_m < SIGHT_M);
         let leader = way.as_ref().and_then(|_| self.leader.clone());
         let Way { gap_m, closing_mps, bearing_deg } = way.unwrap_or(Way { gap_m: SIGHT_M, closing_mps: 0.0, bearing_deg: 0.0 });
@@ -272,6 +274,16 @@ impl Watch {
         let Attachment { road: usual_road, weather: usual_weather, attention, .. } = self.attachment;
         (road.unwrap_or(usual_road), weather.unwrap_or(usual_weather), self.told.attention.unwrap_or(attention))
     }
+}
+
+/// What the two report that cannot be, in words.
+fn impossible(own: &Track, other: Option<&Track>) -> Vec<String> {
+    let of = |track: &Track, who: &str| -> Vec<String> {
+        track.impossible.names().map(|what| format!("{who} reports an impossible {what}, which counts as unknown")).collect()
+    };
+    let mut words = of(own, "the vehicle");
+    words.extend(other.iter().flat_map(|other| of(other, "its leader")));
+    words
 }
 
 /// How far `other` is ahead of `own` in its lane, m; `None` where it is beside, behind, comes the other way or is out of sight.

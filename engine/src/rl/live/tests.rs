@@ -292,3 +292,49 @@ fn who_is_ahead_does_not_depend_on_how_many_others_there_are() {
         assert_eq!((seen.leader, seen.situation.distance_m < 12.0), (Some(id(&format!("standing-{pair}"))), true));
     }
 }
+
+#[test]
+fn impossible_speeds_headings_and_positions_are_unknown_and_nothing_is_advised_on_them() {
+    let road = |signal: (&'static str, f64)| {
+        let mut place = vec![("x_m", number(20.0)), ("y_m", number(0.0)), ("speed_mps", number(18.0)), ("heading_deg", number(90.0))];
+        place.retain(|(name, _)| *name != signal.0);
+        place.push((signal.0, number(signal.1)));
+        place
+    };
+    let impossible = [
+        ("speed_mps", -3.0),
+        ("speed_mps", 150.1),
+        ("speed_mps", 1e9),
+        ("speed_mps", f64::NAN),
+        ("speed_mps", f64::INFINITY),
+        ("heading_deg", 361.0),
+        ("heading_deg", -720.0),
+        ("heading_deg", f64::NAN),
+        ("x_m", 1e12),
+        ("x_m", f64::NAN),
+    ];
+    for signal in impossible {
+        // Nobody is near, and what was right a moment ago does not stand in for it.
+        let mut watch = Watch::new(Attachment::of(id("a")));
+        watch.note(&eastward("a", 0.0, 2.0, 18.0));
+        watch.note(&sample("a", 0.01, &road(signal)));
+        watch.look_for_nearest(std::iter::empty());
+        let seen = watch.see();
+        assert!(seen.is_none() || signal.0 == "heading_deg", "{signal:?}: {seen:?}");
+        if let Some(seen) = seen {
+            assert!(seen.remarks.iter().any(|r| r.contains("impossible heading")), "{seen:?}");
+        }
+        // A leader's, or the vehicle's own, beside one that is right.
+        for broken in ["a", "b"] {
+            let mut watch = Watch::new(Attachment { leader: Some(id("b")), ..Attachment::of(id("a")) });
+            watch.note(&if broken == "b" { sample("b", 0.0, &road(signal)) } else { eastward("b", 0.0, 60.0, 10.0) });
+            let seen = watch.take(&if broken == "a" { sample("a", 0.1, &road(signal)) } else { eastward("a", 0.1, 0.0, 18.0) });
+            let closing = seen.as_ref().map_or(0.0, |seen| seen.situation.relative_speed_mps.abs());
+            assert!(closing < 40.0, "{broken} {signal:?}: {seen:?}");
+        }
+    }
+    let mut watch = Watch::new(Attachment::of(id("a")));
+    watch.note(&sample("a", 0.0, &road(("speed_mps", -0.2))));
+    watch.look_for_nearest(std::iter::empty());
+    assert!(watch.see().is_some(), "noise about zero is standing");
+}

@@ -10,6 +10,57 @@ use crate::{
 /// A way shorter than this tells no direction, m.
 const SHORTEST_WAY_M: f64 = 0.5;
 
+/// No road vehicle is faster, m/s: a higher speed is that of a broken sensor or of another unit, and counts as unknown.
+pub(super) const MOST_SPEED_MPS: f64 = 150.0;
+
+/// A sensor's zero may lie so far below, m/s; a lower speed is impossible.
+const SPEED_NOISE_MPS: f64 = 0.5;
+
+/// No direction is more than a turn either way, °.
+const MOST_HEADING_DEG: f64 = 360.0;
+
+/// No coordinate of a plane is larger, m: that is a quarter of the Earth's circumference.
+const MOST_COORDINATE_M: f64 = 1e7;
+
+/// No sensor measures a gap from farther away, m.
+const MOST_GAP_M: f64 = 10_000.0;
+
+/// What a sample reports that cannot be; it counts as unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Impossible {
+    pub(super) position: bool,
+    pub(super) speed: bool,
+    pub(super) heading: bool,
+}
+
+impl Impossible {
+    /// What cannot be, by name.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        [(self.position, "position"), (self.speed, "speed"), (self.heading, "heading")]
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, name)| name)
+    }
+
+    /// Looks at a value in its role's own unit.
+    fn look(&mut self, role: Role, value: f64) {
+        let beyond = |most: f64| !value.is_finite() || value.abs() > most;
+        match role {
+            Role::Speed => self.speed |= possible_speed(value).is_none(),
+            Role::Heading => self.heading |= beyond(MOST_HEADING_DEG),
+            Role::Lat => self.position |= beyond(90.0),
+            Role::Lon => self.position |= beyond(180.0),
+            Role::X | Role::Y => self.position |= beyond(MOST_COORDINATE_M),
+            _ => {}
+        }
+    }
+}
+
+/// A speed that can be, m/s.
+fn possible_speed(mps: f64) -> Option<f64> {
+    (-SPEED_NOISE_MPS..=MOST_SPEED_MPS).contains(&mps).then(|| mps.max(0.0))
+}
+
 /// Where a vehicle is and where it goes, as its newest sample tells.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Track {
@@ -20,6 +71,7 @@ pub(super) struct Track {
     pub(super) speed_mps: Option<f64>,
     /// Clockwise from north, °.
     pub(super) heading_deg: Option<f64>,
+    pub(super) impossible: Impossible,
     /// When and where it was before.
     before: Option<(Timestamp, Position)>,
     /// When position, speed and heading were told.
@@ -68,15 +120,19 @@ impl Track {
     }
 
     fn of((time, arrived): (Timestamp, Timestamp), signals: &(impl Signals + ?Sized)) -> Self {
-        let mut reading = Reading::default();
+        let (mut reading, mut impossible) = (Reading::default(), Impossible::default());
         for (name, value) in signals.values() {
             if let Some(meaning) = meaning(name) {
                 reading.set(meaning, value);
+                if let Some(number) = value.as_number() {
+                    impossible.look(meaning.role, number * meaning.scale);
+                }
             }
         }
-        let speed_mps = reading.get(Role::Speed).filter(|speed| *speed >= 0.0);
-        let heading_deg = reading.get(Role::Heading);
-        Self { time, arrived, position: reading.position(), speed_mps, heading_deg, before: None, told: [time; 3] }
+        let speed_mps = reading.get(Role::Speed).and_then(possible_speed).filter(|_| !impossible.speed);
+        let heading_deg = reading.get(Role::Heading).filter(|_| !impossible.heading);
+        let position = reading.position().filter(|_| !impossible.position);
+        Self { time, arrived, position, speed_mps, heading_deg, impossible, before: None, told: [time; 3] }
     }
 
     /// As [`Sample::order`]: one that a clock told that was ahead for a moment does not make the right ones after it late.
@@ -113,16 +169,17 @@ impl Track {
             let turned = way.filter(long).map(azimuth_deg);
             // Who stays in his place has not turned.
             let stays = short && turned.is_none();
-            let kept = before.heading_deg.filter(|_| stays || is_fresh(heading_told));
+            let kept = before.heading_deg.filter(|_| (stays || is_fresh(heading_told)) && !self.impossible.heading);
             self.told[2] = if turned.is_some() || stays { self.time } else { heading_told };
             self.heading_deg = turned.or(kept);
         }
         self.before = before.position.map(|place| (before.time, place)).filter(|_| before.time < self.time).or(before.before);
-        if self.speed_mps.is_none() {
+        // A sensor that is broken now is not what it was a moment ago.
+        if self.speed_mps.is_none() && !self.impossible.speed {
             self.speed_mps = before.speed_mps.filter(|_| is_fresh(speed_told));
             self.told[1] = speed_told;
         }
-        if self.position.is_none() {
+        if self.position.is_none() && !self.impossible.position {
             self.position = before.position.filter(|_| is_fresh(place_told));
             self.told[0] = place_told;
         }
@@ -164,8 +221,8 @@ impl Told {
                         _ => None,
                     };
                 }
-                "leader_gap_m" => told.leader_gap_m = number().filter(|gap| *gap >= 0.0),
-                "leader_speed_mps" => told.leader_speed_mps = number().filter(|speed| *speed >= 0.0),
+                "leader_gap_m" => told.leader_gap_m = number().filter(|gap| (0.0..=MOST_GAP_M).contains(gap)),
+                "leader_speed_mps" => told.leader_speed_mps = number().and_then(possible_speed),
                 "road_type" => told.road = Some(signal.value.clone()),
                 "weather" => told.weather = Some(signal.value.clone()),
                 "driver_attention" => told.attention = number().filter(|attention| (0.0..=1.0).contains(attention)),
