@@ -12,6 +12,7 @@ use super::{
 use crate::relay::source::{
     ColumnMap, Item, Parsed, ReadOptions, Remark, Skipped, TimeForm, TimeFormat,
     row::{Cells, RowReader},
+    steps::{Stepped, Steps},
     text::{shown, trimmed},
     time, unique,
 };
@@ -53,7 +54,7 @@ pub(super) fn read<R: ChunkReader + 'static>(
         let text = format!("column {}: it holds lists, which are no signals, and is not read", shown(list));
         ready.push_back(Item::Remark(Remark::partial(0, &text)));
     }
-    Ok(Table { columns, rows, format: options.time_format.clone(), row: 0, ready, ended: false })
+    Ok(Stepped::of(Table { columns, rows, format: options.time_format.clone(), row: 0, ready }))
 }
 
 struct Table<R: ChunkReader> {
@@ -63,50 +64,41 @@ struct Table<R: ChunkReader> {
     format: Option<TimeFormat>,
     row: u64,
     ready: VecDeque<Item>,
-    ended: bool,
 }
 
-impl<R: ChunkReader + 'static> Iterator for Table<R> {
-    type Item = Result<Item, String>;
+impl<R: ChunkReader + 'static> Steps for Table<R> {
+    type Error = String;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
+    fn ready(&mut self) -> &mut VecDeque<Item> {
+        &mut self.ready
+    }
+
+    fn step(&mut self) -> Result<bool, String> {
+        let cells = self.columns.next().map_err(|e| e.to_string())?;
+        let more = cells.is_some();
+        match cells {
+            Some(cells) => {
+                self.row += 1;
+                self.take(cells);
             }
-            if self.ended {
-                return None;
-            }
-            match self.columns.next() {
-                Ok(Some(cells)) => {
-                    self.row += 1;
-                    self.take(cells);
-                }
-                Ok(None) => {
-                    self.ended = true;
-                    if let Some(rows) = &mut self.rows {
-                        rows.end(&mut self.ready);
-                    }
-                    if self.row == 0 {
-                        // An export may be of nothing.
-                        let text = "it has columns and no rows; nothing is read";
-                        self.ready.push_back(Item::Remark(if self.rows.is_some() {
-                            Remark::partial(0, text)
-                        } else {
-                            Remark::new(0, text)
-                        }));
-                    }
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(error.to_string()));
-                }
-            }
+            None => self.end(),
         }
+        Ok(more)
     }
 }
 
 impl<R: ChunkReader> Table<R> {
+    fn end(&mut self) {
+        if let Some(rows) = &mut self.rows {
+            rows.end(&mut self.ready);
+        }
+        if self.row == 0 {
+            // An export may be of nothing.
+            let text = "it has columns and no rows; nothing is read";
+            self.ready.push_back(Item::Remark(if self.rows.is_some() { Remark::partial(0, text) } else { Remark::new(0, text) }));
+        }
+    }
+
     fn take(&mut self, cells: Vec<Cell>) {
         let line = self.row;
         if let Some(rows) = &mut self.rows {

@@ -9,11 +9,14 @@ use std::{
 use slipstream_protocol::SignalValue;
 
 use super::{
-    Item, ReadOptions, Remark, Skipped, SourceError, TimeFormat, columns, heading,
+    Item, ReadOptions, Remark, Skipped, SourceError, TimeFormat,
+    charset::Charset,
+    columns, heading,
     numbers::{Numbers, Style},
     records::{Outcome, Record, Records},
     row::{Cells, RowReader},
-    text::{CONVERT, Charset, shown, trimmed},
+    steps::{Stepped, Steps},
+    text::{CONVERT, shown, trimmed},
     time::{self, Parsed, TimeForm},
 };
 
@@ -61,15 +64,13 @@ pub(super) struct CsvRows<R> {
     live: bool,
     charset: Charset,
     ready: VecDeque<Item>,
-    failed: Option<SourceError>,
     /// Why the input broke off while it was looked at ahead: told behind what was read before.
     broken: Option<io::Error>,
-    ended: bool,
 }
 
 impl<R: BufRead> CsvRows<R> {
     /// Finds the header of `input`. Where rows come `live` none is waited for but the first.
-    pub(super) fn new(mut input: R, name: &str, options: &ReadOptions, live: bool) -> Result<Self, SourceError> {
+    pub(super) fn open(mut input: R, name: &str, options: &ReadOptions, live: bool) -> Result<Stepped<Self>, SourceError> {
         let failed = |e: io::Error| SourceError::Read { name: name.to_owned(), reason: e.to_string() };
         let wrong = |reason: String| SourceError::Layout { name: name.to_owned(), reason };
         let mut broken = None;
@@ -114,14 +115,12 @@ impl<R: BufRead> CsvRows<R> {
             live,
             charset,
             ready,
-            failed: None,
             broken,
-            ended: false,
         };
         if !live {
             table.look_ahead();
         }
-        Ok(table)
+        Ok(Stepped::of(table))
     }
 
     /// Reads the first rows to see how their numbers are written.
@@ -155,7 +154,7 @@ impl<R: BufRead> CsvRows<R> {
         self.numbers.decide();
     }
 
-    fn read_row(&mut self) -> Result<(), SourceError> {
+    fn read_row(&mut self) -> Result<bool, SourceError> {
         let outcome = match self.ahead.pop_front() {
             Some(Ok(record)) => {
                 self.record = record;
@@ -164,7 +163,7 @@ impl<R: BufRead> CsvRows<R> {
             Some(Err(skipped)) => {
                 self.seen = self.seen.max(Seen::Rows);
                 self.ready.push_back(Item::Skipped(skipped));
-                return Ok(());
+                return Ok(true);
             }
             None => {
                 let outcome = self.records.read(&mut self.record);
@@ -188,14 +187,17 @@ impl<R: BufRead> CsvRows<R> {
                 self.seen = self.seen.max(Seen::Rows);
                 self.ready.push_back(Item::Skipped(Skipped::new(line, &reason)));
             }
-            Ok(Outcome::End) => self.end(),
+            Ok(Outcome::End) => {
+                self.end();
+                return Ok(false);
+            }
             Err(error) => {
                 self.seen = self.seen.max(Seen::Rows);
                 self.end();
                 return Err(SourceError::Read { name: self.name.clone(), reason: error.to_string() });
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn use_row(&mut self) {
@@ -204,13 +206,15 @@ impl<R: BufRead> CsvRows<R> {
             return;
         }
         self.seen = self.seen.max(Seen::Rows);
-        if self.seen != Seen::Good && self.below.len() < MAX_BELOW && self.is_below_header(&self.record) {
+        if self.seen != Seen::Good && self.below.len() < MAX_BELOW && self.other_delimiter().is_none() && self.is_below_header(&self.record)
+        {
             self.below.push(Skipped::new(line, "it holds neither a time nor a number"));
             return;
         }
         let surplus = self.record.iter().skip(columns).any(|cell| !cell.trim_ascii().is_empty());
         if surplus || self.record.len() < self.needed {
-            let reason = format!("{} cells, the header has {columns}", self.record.len());
+            let parted = self.other_delimiter().map_or_else(String::new, |mark| format!(", and its own are parted by '{mark}'"));
+            let reason = format!("{} cells, the header has {columns}{parted}", self.record.len());
             self.ready.push_back(Item::Skipped(Skipped::new(line, &reason)));
             return;
         }
@@ -239,7 +243,6 @@ impl<R: BufRead> CsvRows<R> {
     }
 
     fn end(&mut self) {
-        self.ended = true;
         self.ready.extend(self.below.drain(..).map(Item::Skipped));
         self.rows.end(&mut self.ready);
         self.ready.extend(self.charset.remark().map(Item::Remark));
@@ -256,6 +259,13 @@ impl<R: BufRead> CsvRows<R> {
                 self.ready.push_back(Item::Remark(remark));
             }
         }
+    }
+
+    /// What parts the cells of a row that has but one, where it then has as many as the header.
+    fn other_delimiter(&self) -> Option<char> {
+        let text = self.record.get(0).filter(|_| self.record.len() == 1 && self.rows.columns.len() > 1)?;
+        let parts = |mark: &u8| text.split(|byte| byte == mark).count() == self.rows.columns.len();
+        [b',', b';', b'\t', b'|'].into_iter().find(parts).map(char::from)
     }
 
     fn is_comment(&self) -> bool {
@@ -314,22 +324,15 @@ fn head<R: BufRead>(
     }
 }
 
-impl<R: BufRead> Iterator for CsvRows<R> {
-    type Item = Result<Item, SourceError>;
+impl<R: BufRead> Steps for CsvRows<R> {
+    type Error = SourceError;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
-            }
-            if self.ended {
-                return self.failed.take().map(Err);
-            }
-            if let Err(error) = self.read_row() {
-                // What was read before it broke off still counts.
-                self.failed = Some(error);
-            }
-        }
+    fn ready(&mut self) -> &mut VecDeque<Item> {
+        &mut self.ready
+    }
+
+    fn step(&mut self) -> Result<bool, SourceError> {
+        self.read_row()
     }
 }
 

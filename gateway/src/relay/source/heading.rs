@@ -2,10 +2,11 @@
 
 use super::{
     ReadOptions,
+    charset::windows_1252,
     columns::{self, Layout},
     numbers::{self, Style},
     records::{Outcome, Record, Records},
-    text::{trimmed, windows_1252},
+    text::trimmed,
     time,
 };
 

@@ -17,6 +17,7 @@ use super::{
     json_values::{Text, Values},
     numbers::Style,
     records::{Lines, MAX_RECORD},
+    steps::{Stepped, Steps},
     tally::{Origin, Tallies},
     text::{CONVERT, shown, unmarked},
     time::{self, Parsed, TimeForm, TimeLine},
@@ -58,14 +59,13 @@ pub(super) struct JsonLines<R> {
     tallies: Tallies,
     /// Whether there was any line that is not blank.
     any: bool,
-    ended: bool,
 }
 
 impl<R: BufRead> JsonLines<R> {
     /// Looks whether the values are lines. Fails where the input does.
-    pub(super) fn new(mut input: R, name: &str, options: &ReadOptions, now: Now) -> io::Result<Self> {
+    pub(super) fn open(mut input: R, name: &str, options: &ReadOptions, now: Now) -> io::Result<Stepped<Self>> {
         let texts = if are_lines(input.fill_buf()?) { Texts::Lines(Lines::new(input)) } else { Texts::Values(Values::new(input)) };
-        Ok(Self {
+        Ok(Stepped::of(Self {
             texts,
             name: name.to_owned(),
             line: 0,
@@ -78,8 +78,7 @@ impl<R: BufRead> JsonLines<R> {
             others: BTreeSet::new(),
             tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
             any: false,
-            ended: false,
-        })
+        }))
     }
 
     fn use_text(&mut self, text: &Text) {
@@ -190,7 +189,6 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     fn end(&mut self) {
-        self.ended = true;
         self.ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         if !self.any {
             self.ready.push_back(Item::Remark(Remark::partial(0, "it holds no objects; nothing is read")));
@@ -233,26 +231,20 @@ fn reason(error: &ProtocolError, bytes: &[u8]) -> String {
     }
 }
 
-impl<R: BufRead> Iterator for JsonLines<R> {
-    type Item = Result<Item, SourceError>;
+impl<R: BufRead> Steps for JsonLines<R> {
+    type Error = SourceError;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
-            }
-            if self.ended {
-                return None;
-            }
-            match self.texts.next() {
-                Ok(Some(text)) => self.use_text(&text),
-                Ok(None) => self.end(),
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(SourceError::Read { name: self.name.clone(), reason: error.to_string() }));
-                }
-            }
+    fn ready(&mut self) -> &mut VecDeque<Item> {
+        &mut self.ready
+    }
+
+    fn step(&mut self) -> Result<bool, SourceError> {
+        let text = self.texts.next().map_err(|e| SourceError::Read { name: self.name.clone(), reason: e.to_string() })?;
+        match &text {
+            Some(text) => self.use_text(text),
+            None => self.end(),
         }
+        Ok(text.is_some())
     }
 }
 
@@ -269,7 +261,7 @@ mod tests {
             ReadOptions { session: Some(SessionId::new("q1").unwrap()), ..ReadOptions::new(Start::Relative(Timestamp::default())) };
         let text = "{\"driverId\":\"a\",\"timestamp\":\"2023-07-17T12:34:56Z\",\"data\":{\"v\":1,\"g\":[0.1,2]}}\n\
             not json\n\n{\"vehicleId\":\"b\",\"data\":{\"v\":2}}\n{\"data\":{}}\n";
-        let (samples, skipped) = drain(JsonLines::new(text.as_bytes(), "x", &options, Box::new(move || now)).unwrap());
+        let (samples, skipped) = drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(move || now)).unwrap());
         assert_eq!(samples.len(), 2);
         assert_eq!(samples[0].number("g.1"), Some(2.0));
         assert_eq!(samples[0].session.as_deref(), Some("q1"));
@@ -280,7 +272,7 @@ mod tests {
     fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
         let options = ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)));
         let now = || Timestamp::from_secs_f64(1.8e9);
-        drain(JsonLines::new(text.as_bytes(), "x", &options, Box::new(now)).unwrap())
+        drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(now)).unwrap())
     }
 
     #[test]
@@ -331,7 +323,7 @@ mod tests {
         let text = "{\"driverId\":\"a\",\"data\":{\"speed\":\"101,5\",\"note\":\"ok\"}}\n";
         let read = |decimal| {
             let options = ReadOptions { decimal, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
-            drain_all(JsonLines::new(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap())
+            drain_all(JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap())
         };
         let (samples, _, remarks) = read(None);
         assert_eq!(samples[0].signal("speed"), Some(&SignalValue::Text("101,5".into())));
@@ -344,7 +336,7 @@ mod tests {
     fn a_signal_that_is_nowhere_is_named() {
         let options = ReadOptions { signals: vec!["sped".into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
         let text = "{\"driverId\":\"a\",\"data\":{\"speed\":1}}\n";
-        let lines = JsonLines::new(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap();
+        let lines = JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap();
         let (samples, _, remarks) = drain_all(lines);
         assert!(samples.is_empty() && remarks[0].text.contains("did you mean 'speed'"), "{remarks:?}");
     }

@@ -1,5 +1,6 @@
 //! Where samples come from: CSV files, JSON lines, standard input, the simulator.
 
+mod charset;
 mod columns;
 pub(crate) mod csv;
 #[cfg(any(test, fuzzing))]
@@ -14,6 +15,7 @@ mod order;
 pub(crate) mod records;
 pub(crate) mod row;
 mod simulated;
+pub(crate) mod steps;
 mod stop;
 mod tally;
 pub(crate) mod text;

@@ -179,11 +179,11 @@ pub(super) fn read_items(
     let is_json = start.starts_with(b"{") || matches!(element, Some(b'{' | b']'));
     let format = options.format.unwrap_or_else(|| if is_json { Format::JsonLines } else { format.unwrap_or(Format::Csv) });
     Ok(match format {
-        Format::Csv => Box::new(CsvRows::new(input, name, options, live).map_err(|error| match error {
+        Format::Csv => Box::new(CsvRows::open(input, name, options, live).map_err(|error| match error {
             SourceError::Layout { .. } if is_binary => wrong("the file is no CSV and no JSON: it holds binary data".to_owned()),
             error => error,
         })?),
-        Format::JsonLines => Box::new(JsonLines::new(input, name, options, now).map_err(failed)?),
+        Format::JsonLines => Box::new(JsonLines::open(input, name, options, now).map_err(failed)?),
     })
 }
 

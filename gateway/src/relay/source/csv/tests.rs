@@ -9,7 +9,7 @@ fn read_with(text: &str, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>) {
 }
 
 fn told_with(text: &str, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
-    drain_all(CsvRows::new(text.as_bytes(), "test.csv", options, false).unwrap())
+    drain_all(CsvRows::open(text.as_bytes(), "test.csv", options, false).unwrap())
 }
 
 fn told(text: &str) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
@@ -62,7 +62,7 @@ fn rows_of_a_long_table_with_the_same_time_make_one_sample_and_repeats_another()
 }
 
 fn bytes_read(bytes: &'static [u8]) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
-    drain_all(CsvRows::new(bytes, "x", &ReadOptions::new(Start::Relative(Timestamp::default())), false).unwrap())
+    drain_all(CsvRows::open(bytes, "x", &ReadOptions::new(Start::Relative(Timestamp::default())), false).unwrap())
 }
 
 #[test]
@@ -194,14 +194,14 @@ fn rows_that_come_live_are_not_waited_for() {
     let options = ReadOptions::new(Start::Relative(Timestamp::default()));
     // Small reads: the header comes in pieces.
     let input = std::io::BufReader::with_capacity(5, text.as_bytes());
-    let (samples, _) = drain(CsvRows::new(input, "x", &options, true).unwrap());
+    let (samples, _) = drain(CsvRows::open(input, "x", &options, true).unwrap());
     assert_eq!(numbers(&samples, "v"), [1.5, 2.5]);
 }
 
 #[test]
 fn signals_that_were_asked_for_and_are_not_there_are_named() {
     let options = |name: &str| ReadOptions { signals: vec![name.into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
-    let wide = CsvRows::new(&b"t_s,vehicle_id,speed\n0,a,1\n"[..], "x", &options("sped"), false).err().unwrap();
+    let wide = CsvRows::open(&b"t_s,vehicle_id,speed\n0,a,1\n"[..], "x", &options("sped"), false).err().unwrap();
     assert!(wide.to_string().contains("did you mean 'speed'"), "{wide}");
     let (_, _, remarks) = told_with("t_s,vehicle_id,signal,value\n0,a,speed,1\n", &options("sped"));
     assert!(remarks.iter().any(|r| r.partial && r.text.contains("did you mean 'speed'")), "{remarks:?}");
@@ -234,4 +234,14 @@ fn times_whose_unit_is_doubtful_are_reported() {
     {
         assert!(told(text).2.is_empty(), "{text}");
     }
+}
+
+#[test]
+fn rows_that_are_parted_otherwise_than_their_header_say_so() {
+    let (samples, skipped, _) = told("time;vehicle_id;v\n0,a,1\n1,a,2\n");
+    assert_eq!((samples.len(), skipped.len()), (0, 2));
+    assert!(
+        skipped[0].line == 2 && skipped[0].reason.contains("the header has 3") && skipped[0].reason.contains("parted by ','"),
+        "{skipped:?}"
+    );
 }

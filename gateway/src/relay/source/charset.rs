@@ -1,0 +1,59 @@
+//! Tables in Windows-1252, which old spreadsheets write and which Latin-1 is part of.
+
+use super::{Remark, records::Record};
+
+/// Characters of the bytes 0x80 to 0x9f in Windows-1252; a blank where there is none. All others are those of Latin-1.
+const WINDOWS_1252: [char; 32] = [
+    '€', ' ', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', ' ', 'Ž', ' ', ' ', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š',
+    '›', 'œ', ' ', 'ž', 'Ÿ',
+];
+
+/// The text of bytes in Windows-1252; `None` where a byte stands for nothing in it, or for nothing that is text.
+pub(super) fn windows_1252(bytes: &[u8]) -> Option<String> {
+    let character = |byte: &u8| match *byte {
+        byte @ 0x80..=0x9f => Some(WINDOWS_1252[usize::from(byte - 0x80)]).filter(|c| *c != ' '),
+        byte if byte.is_ascii_control() && !byte.is_ascii_whitespace() => None,
+        byte => Some(char::from(byte)),
+    };
+    bytes.iter().map(character).collect()
+}
+
+/// The encoding of a table's records, found out as they are read: UTF-8, or Windows-1252 where the first record with other letters
+/// than ASCII's is no UTF-8.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Charset {
+    is_utf8: bool,
+    /// The first line that is read as Windows-1252.
+    first: Option<u64>,
+}
+
+impl Charset {
+    /// Makes a record UTF-8 where the file's encoding is known; its cells are checked where they are used.
+    pub(super) fn settle(&mut self, record: &mut Record) {
+        if record.bytes().is_ascii() {
+            return;
+        }
+        if std::str::from_utf8(record.bytes()).is_ok() {
+            self.is_utf8 |= self.first.is_none();
+        } else if !self.is_utf8 && record.recode(windows_1252) {
+            self.first.get_or_insert(record.line());
+        }
+    }
+
+    /// What is to be said of it.
+    pub(super) fn remark(self) -> Option<Remark> {
+        let text = "it is no UTF-8 and is read as Windows-1252 (Latin-1); where it is in another encoding, convert it first, as by iconv -f CP1251 -t UTF-8";
+        self.first.map(|line| Remark::new(line, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_1252_has_its_own_letters_and_some_bytes_are_none() {
+        assert_eq!(windows_1252(b"Temp (\xb0C) \x80 \x93x\x94").as_deref(), Some("Temp (°C) € “x”"));
+        assert_eq!((windows_1252(b"\x81"), windows_1252(b"a\0\xe9")), (None, None));
+    }
+}
