@@ -8,8 +8,15 @@ const WINDOWS_1252: [char; 32] = [
     '›', 'œ', ' ', 'ž', 'Ÿ',
 ];
 
-/// The text of bytes in Windows-1252; `None` where a byte stands for nothing in it, or for nothing that is text.
+/// Words of the languages that Windows-1252 is for have fewer letters in a row that are none of ASCII's.
+const MAX_IN_A_ROW: usize = 3;
+
+/// The text of bytes in Windows-1252; `None` where a byte stands for nothing in it, or for nothing that is text, and where words of
+/// such letters alone show another encoding.
 pub(super) fn windows_1252(bytes: &[u8]) -> Option<String> {
+    if bytes.split(u8::is_ascii).any(|letters| letters.len() > MAX_IN_A_ROW) {
+        return None;
+    }
     let character = |byte: &u8| match *byte {
         byte @ 0x80..=0x9f => Some(WINDOWS_1252[usize::from(byte - 0x80)]).filter(|c| *c != ' '),
         byte if byte.is_ascii_control() && !byte.is_ascii_whitespace() => None,
@@ -54,6 +61,7 @@ mod tests {
     #[test]
     fn windows_1252_has_its_own_letters_and_some_bytes_are_none() {
         assert_eq!(windows_1252(b"Temp (\xb0C) \x80 \x93x\x94").as_deref(), Some("Temp (°C) € “x”"));
+        assert_eq!(windows_1252(b"\xf1\xea\xee\xf0\xee\xf1\xf2\xfc"), None, "a word in Windows-1251");
         assert_eq!((windows_1252(b"\x81"), windows_1252(b"a\0\xe9")), (None, None));
     }
 }

@@ -86,6 +86,10 @@ impl<R: BufRead> CsvRows<R> {
         }
         let mut charset = Charset::default();
         charset.settle(&mut record);
+        if std::str::from_utf8(record.bytes()).is_err() {
+            let reason = format!("the header in line {} is not UTF-8; {CONVERT}, or from the encoding that it is in", record.line());
+            return Err(wrong(reason));
+        }
         let mut names = heading::names(&record);
         let mut ready = VecDeque::new();
         if heading.line > 1 {

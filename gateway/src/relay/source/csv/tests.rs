@@ -74,6 +74,10 @@ fn a_table_in_windows_1252_is_read_as_it_and_said_to_be() {
     assert!(remarks.len() == 1 && remarks[0].line == 1 && remarks[0].text.contains("Windows-1252"), "{remarks:?}");
     let (samples, skipped, remarks) = bytes_read("unix_s;vehicle_id;note;v\n1700000000;a;caf\u{e9};1\n".as_bytes());
     assert_eq!((samples.len(), skipped.len(), remarks.len()), (1, 0, 0));
+    let cyrillic = b"unix_s;vehicle_id;\xf1\xea\xee\xf0\xee\xf1\xf2\xfc\n1700000000;a;1\n";
+    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    let refused = CsvRows::open(&cyrillic[..], "x", &options, false).err().unwrap().to_string();
+    assert!(refused.contains("line 1 is not UTF-8") && refused.contains("iconv"), "{refused}");
     // Among UTF-8, other bytes are damage.
     let (samples, skipped, _) = bytes_read(b"unix_s;vehicle_id;note;v\n1700000000;a;caf\xc3\xa9;1\n1700000001;a;caf\xe9;2\n");
     assert_eq!((samples.len(), skipped.len(), skipped[0].line), (2, 1, 3));
