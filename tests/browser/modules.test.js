@@ -7,7 +7,7 @@ import { backoff } from '../../gateway/console/js/backoff.js';
 import { Channels } from '../../gateway/console/js/channels.js';
 import { closing } from '../../gateway/console/js/closing.js';
 import { wantedChannels } from '../../gateway/console/js/feed.js';
-import { gap, lapTime, number } from '../../gateway/console/js/format.js';
+import { gap, lapTime, number, ticks } from '../../gateway/console/js/format.js';
 import { Freshness } from '../../gateway/console/js/freshness.js';
 import { History } from '../../gateway/console/js/history.js';
 import { chooseFrame } from '../../gateway/console/js/frames.js';
@@ -16,10 +16,9 @@ import { vehicleColor } from '../../gateway/console/js/colors.js';
 import { Projection } from '../../gateway/console/js/position.js';
 import { cellOf } from '../../gateway/console/js/rl/bus.js';
 import { contestants, nameOf } from '../../gateway/console/js/rl/comparison.js';
-import { ticks } from '../../gateway/console/js/rl/curve.js';
 import { Episode } from '../../gateway/console/js/rl/episode.js';
 import { words } from '../../gateway/console/js/rl/stage.js';
-import { describe, flatten, isFavourite, meaning, read } from '../../gateway/console/js/signals.js';
+import { describe, flatten, isFavourite, meaning, plotted, read } from '../../gateway/console/js/signals.js';
 import { Store } from '../../gateway/console/js/store.js';
 import { standings } from '../../gateway/console/js/timing.js';
 import { Track } from '../../gateway/console/js/track.js';
@@ -224,6 +223,11 @@ test('names say units, nested data get dotted names', () => {
   assert.deepEqual(describe('tyre_temp_fl_c'), { label: 'tyre temp fl', unit: '°C' });
   assert.deepEqual(describe('gear'), { label: 'gear', unit: '' });
   assert.deepEqual([describe('speed_kph'), describe('Speed')], [{ label: 'speed', unit: 'km/h' }, { label: 'speed', unit: 'm/s' }]);
+  for (const [name, factor] of [['speed_mps', 3.6], ['speed_kph', 1], ['Speed', 3.6]]) {
+    const { unit, factor: shown } = plotted(name);
+    assert.ok(unit === 'km/h' && Math.abs(shown - factor) < 1e-9, `${name} is plotted as the table shows it`);
+  }
+  assert.deepEqual(plotted('rpm'), { label: 'rpm', unit: '1/min', factor: 1 });
   assert.deepEqual(flatten({ tires: { frontLeft: { temp: 80 } }, gForce: [1, 2] }), { 'tires.frontLeft.temp': 80, 'gForce.0': 1, 'gForce.1': 2 });
 });
 

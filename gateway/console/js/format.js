@@ -40,3 +40,14 @@ export function kmh(metresPerSecond) {
 export function millis(value) {
   return number(value, Math.abs(value) < 10 ? 1 : 0);
 }
+
+/** At most about `count` round numbers from `low` to `high`. */
+export function ticks(low, high, count) {
+  const span = high - low;
+  if (!(span > 0)) return [low];
+  const rough = span / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
+  const first = Math.ceil(low / step) * step;
+  return Array.from({ length: Math.floor((high - first) / step + 1e-9) + 1 }, (_, k) => Number((first + k * step).toPrecision(12)));
+}

@@ -2,8 +2,8 @@
 
 import { align, values } from './align.js';
 import { themeColors, vehicleColor } from './colors.js';
-import { reading } from './format.js';
-import { describe } from './signals.js';
+import { reading, ticks } from './format.js';
+import { plotted } from './signals.js';
 
 const { uPlot } = window; // Loaded before the modules, from vendor/.
 const QUICKEST_MS = 40;
@@ -70,7 +70,7 @@ export class Plots {
   }
 
   #panel(signal, last) {
-    const { label, unit } = describe(signal);
+    const { label, unit, factor } = plotted(signal);
     const figure = document.createElement('figure');
     figure.className = 'panel';
     figure.setAttribute('aria-label', `${label} over time`);
@@ -88,7 +88,7 @@ export class Plots {
     room.className = 'panel-room';
     figure.append(head, room);
     this.container.append(figure);
-    const panel = { signal, room, readings, last };
+    const panel = { signal, room, readings, last, unit, factor };
     panel.plot = new uPlot(this.#options(panel), [[], ...this.#vehicles.map(() => [])], room);
     return panel;
   }
@@ -96,7 +96,9 @@ export class Plots {
   #options(panel) {
     const colors = themeColors();
     const axis = { stroke: colors.muted, font: AXIS_FONT, grid: { stroke: colors.line, width: 1 }, ticks: { show: false } };
-    const percent = describe(panel.signal).unit === '%';
+    const { factor } = panel;
+    const percent = panel.unit === '%';
+    const own = factor === 1 ? {} : { splits: (plot, _, low, high) => ticks(low * factor, high * factor, plot.height / 24).map((value) => value / factor) };
     return {
       width: 100,
       height: 60,
@@ -108,8 +110,8 @@ export class Plots {
         y: { range: percent ? [-4, 104] : (_, low, high) => uPlot.rangeNum(low ?? 0, high ?? 1, 0.1, true) },
       },
       axes: [
-        { ...axis, show: panel.last, size: 24, gap: 4, space: 70, values: (_, ticks) => ticks.map(moment) },
-        { ...axis, size: 46, gap: 6, space: 24, values: (_, ticks) => ticks.map(tick) },
+        { ...axis, show: panel.last, size: 24, gap: 4, space: 70, values: (_, at) => at.map(moment) },
+        { ...axis, size: 46, gap: 6, space: 24, ...own, values: (_, at) => at.map((value) => tick(factor === 1 ? value : Math.round(value * factor * 1e6) / 1e6)) },
       ],
       series: [
         {},
@@ -140,7 +142,7 @@ export class Plots {
     }
   }
 
-  /** The values under the cursor, or else the newest, in the panel's head. */
+  /** The values under the cursor and their time, or else the newest, in the panel's head. */
   #readings(panel) {
     if (!panel.plot?.data[0]) return;
     const at = panel.plot.cursor.idx;
@@ -151,13 +153,14 @@ export class Plots {
       const swatch = document.createElement('i');
       swatch.style.background = vehicleColor(vehicle.id);
       const value = document.createElement('b');
-      value.textContent = reading(around(line, at ?? line.length - 1) ?? NaN);
+      value.textContent = reading((around(line, at ?? line.length - 1) ?? NaN) * panel.factor);
       const who = document.createElement('span');
       who.textContent = vehicle.id;
       span.append(swatch, who, value);
       return span;
     });
-    panel.readings.replaceChildren(...spans);
+    const hovered = plotTime(panel.plot.data[0][at]);
+    panel.readings.replaceChildren(...hovered, ...spans);
   }
 
   #resize() {
@@ -173,6 +176,16 @@ export class Plots {
 function around(line, at) {
   for (let i = at; i >= 0 && i > at - 50; i -= 1) if (typeof line[i] === 'number') return line[i];
   return undefined;
+}
+
+/** The time under the cursor, to a tenth of a second; nothing where there is none. */
+function plotTime(seconds) {
+  if (typeof seconds !== 'number') return [];
+  const time = document.createElement('time');
+  time.className = 'reading';
+  const tenths = Math.floor(seconds * 10 + 1e-6);
+  time.textContent = `${moment(tenths / 10)}.${tenths % 10}`;
+  return [time];
 }
 
 function moment(seconds) {

@@ -72,6 +72,14 @@ export function describe(name) {
   return { label: stem.replaceAll('_', ' '), unit };
 }
 
+/** As `describe`, for a plot: speeds in km/h, as the table has them, `factor` times what was sent. */
+export function plotted(name) {
+  const known = meaning(name);
+  const factor = known?.role === 'speed_mps' ? known.scale * 3.6 : 1;
+  const { label, unit } = describe(name);
+  return { label, unit: known?.role === 'speed_mps' ? 'km/h' : unit, factor };
+}
+
 /** Whether it is plotted where nobody has chosen. */
 export function isFavourite(name) {
   return FAVOURITES.includes(meaning(name)?.role);

@@ -1,7 +1,6 @@
 // Policies side by side: who is offered, and how they did over the same episodes.
 
-import { number } from '../format.js';
-import { ticks } from './curve.js';
+import { number, ticks } from '../format.js';
 import { html, svg } from './svg.js';
 
 /** Policies that need no file. */

@@ -1,21 +1,10 @@
 // Reward curves: returns over steps, while learning and of the policy alone.
 
-import { number } from '../format.js';
+import { number, ticks } from '../format.js';
 import { svg } from './svg.js';
 
 const HEIGHT = 240;
 const EDGE = { left: 44, right: 12, top: 12, bottom: 26 };
-
-/** At most about `count` round numbers from `low` to `high`. */
-export function ticks(low, high, count) {
-  const span = high - low;
-  if (!(span > 0)) return [low];
-  const rough = span / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
-  const first = Math.ceil(low / step) * step;
-  return Array.from({ length: Math.floor((high - first) / step + 1e-9) + 1 }, (_, k) => Number((first + k * step).toPrecision(12)));
-}
 
 const thousands = (steps) => (steps >= 1_000_000 ? `${number(steps / 1_000_000, steps % 1_000_000 ? 1 : 0)} M` : steps >= 1_000 ? `${number(steps / 1_000, steps % 1_000 ? 1 : 0)} k` : number(steps));
 
