@@ -47,6 +47,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body is packed in a way that is not taken.
     UnsupportedEncoding,
+    /// The body did not arrive in time, or too slowly.
+    TooSlow,
     /// More than the engine can take right now.
     Busy,
     /// More than this caller may send.
@@ -61,7 +63,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidJson,
         Self::InvalidArchive,
         Self::InvalidUtf8,
@@ -83,6 +85,7 @@ impl ErrorCode {
         Self::Conflict,
         Self::MethodNotAllowed,
         Self::UnsupportedEncoding,
+        Self::TooSlow,
         Self::Busy,
         Self::RateLimited,
         Self::Unavailable,
@@ -114,6 +117,7 @@ impl ErrorCode {
             Self::Conflict => "CONFLICT",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::UnsupportedEncoding => "UNSUPPORTED_ENCODING",
+            Self::TooSlow => "TOO_SLOW",
             Self::Busy => "BUSY",
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
@@ -124,7 +128,7 @@ impl ErrorCode {
 
     /// Whether the same request may succeed later without a change.
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Busy | Self::RateLimited | Self::Unavailable | Self::Upstream | Self::Internal)
+        matches!(self, Self::TooSlow | Self::Busy | Self::RateLimited | Self::Unavailable | Self::Upstream | Self::Internal)
     }
 
     /// The HTTP status that goes with the code.
@@ -134,6 +138,7 @@ impl ErrorCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooSlow => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedEncoding => 415,

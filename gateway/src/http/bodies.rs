@@ -14,11 +14,13 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+use slipstream_protocol::ErrorCode;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
+use super::reply::ApiError;
 use crate::config::LimitsConfig;
 
 /// Longest wait for the body of a caller with a token.
@@ -72,6 +74,24 @@ impl Uncollected {
             Self::TooLarge => "too_large",
             Self::TooSlow => "too_slow",
             Self::Ended => "ended",
+        }
+    }
+
+    /// The refusal of a body that may have `most` bytes.
+    pub(crate) fn refusal(self, most: usize) -> ApiError {
+        match self {
+            Self::NoSpace => {
+                ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment")
+            }
+            Self::TooLarge => ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {most} bytes that are taken here")),
+            Self::TooSlow => ApiError::new(
+                ErrorCode::TooSlow,
+                format!(
+                    "the body did not arrive in time: {LEAST_SPEED} bytes a second are the least, and a log-in has {} s",
+                    OPEN_TIMEOUT.as_secs()
+                ),
+            ),
+            Self::Ended => ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete"),
         }
     }
 }
@@ -209,6 +229,14 @@ mod tests {
         assert_eq!(after(Sender::Token, 10 << 10), GRACE + Duration::from_secs(10), "a slow one earns its time");
         assert_eq!(after(Sender::Token, 8 << 20), TIMEOUT);
         assert_eq!(after(Sender::Open, 16 << 10), OPEN_TIMEOUT);
+    }
+
+    #[test]
+    fn a_slow_body_is_answered_with_408_a_large_one_with_413_and_a_cut_one_with_400() {
+        let status = |why: Uncollected| why.refusal(10).code.http_status();
+        let all = [Uncollected::TooSlow, Uncollected::TooLarge, Uncollected::Ended, Uncollected::NoSpace];
+        assert_eq!(all.map(status), [408, 413, 400, 429]);
+        assert!(Uncollected::TooSlow.refusal(10).message.contains("1024 bytes a second"));
     }
 
     #[test]

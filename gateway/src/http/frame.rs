@@ -123,7 +123,7 @@ where
     let (body, _held) = whole_body(body, services, sender).await?;
     let packed = body.len();
     let body = content_encoding::unpacked(&head.headers, body, max_body(services, sender))?;
-    let _grown = services.bodies.more(sender, body.len().saturating_sub(packed)).map_err(|_| no_space())?;
+    let _grown = services.bodies.more(sender, body.len().saturating_sub(packed)).map_err(|why| why.refusal(max_body(services, sender)))?;
     match routes.call(Request::from_parts(head, Full::new(body))).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
@@ -150,20 +150,10 @@ async fn whole_body(body: Incoming, services: &Services, sender: Sender) -> Resu
         return Ok((Bytes::new(), None));
     }
     let max = max_body(services, sender);
-    let too_large = || ApiError::new(ErrorCode::TooLarge, format!("the body is larger than the {max} bytes that are taken here"));
     if body.size_hint().lower() > max as u64 {
-        return Err(too_large());
+        return Err(Uncollected::TooLarge.refusal(max));
     }
-    collect(body, max, sender, &services.bodies).await.map_err(|why| match why {
-        Uncollected::NoSpace => no_space(),
-        Uncollected::TooLarge => too_large(),
-        Uncollected::TooSlow => ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time"),
-        Uncollected::Ended => ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete"),
-    })
-}
-
-fn no_space() -> ApiError {
-    ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes; try again in a moment")
+    collect(body, max, sender, &services.bodies).await.map_err(|why| why.refusal(max))
 }
 
 /// What a panic said.

@@ -58,7 +58,7 @@ use slipstream_protocol::{ErrorCode, token::Claims};
 use warp::{Filter, filters::BoxedFilter, path::FullPath};
 
 pub(crate) use access::refused;
-pub(crate) use bodies::{Bodies, Sender, Uncollected, collect};
+pub(crate) use bodies::{Bodies, Sender, collect};
 pub(crate) use connection::{AddressPlace, AnyBody, DoorStream, OpenConnection, OpenConnections, PerAddress, boxed};
 pub use cors::RefusedOrigins;
 pub(crate) use cors::{PageOrigin, allow as allow_origin};

@@ -29,7 +29,7 @@ use crate::{app::Services, socketio::Door};
 
 /// Read buffer of one HTTP connection, bytes: heads are small and bodies are read in pieces.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-/// Pause after the process ran out of file descriptors.
+/// Longest pause after the process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Least time between two log lines about connections that could not be accepted.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
@@ -98,13 +98,13 @@ async fn accept(listener: TcpListener, services: Arc<Services>, endings: Endings
                 }
                 if !matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted) {
                     services.tcp.make_space();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    services.tcp.until_freed(ACCEPT_PAUSE).await;
                 }
                 continue;
             }
         };
         services.counters.tcp_accepted.inc();
-        let Some(open) = let_in(&services, &stream, peer) else { continue };
+        let Some(open) = let_in(&services, &stream, peer).await else { continue };
         let activity = Activity::new();
         let stream = DoorStream::new(stream, open.clone(), activity.clone(), deadlines.idle);
         let (inner, shared) = (service.clone(), services.clone());
@@ -116,12 +116,12 @@ async fn accept(listener: TcpListener, services: Arc<Services>, endings: Endings
 }
 
 /// A place for a connection; without one it is told so and closed.
-fn let_in(services: &Services, stream: &TcpStream, peer: SocketAddr) -> Option<Arc<OpenConnection>> {
+async fn let_in(services: &Services, stream: &TcpStream, peer: SocketAddr) -> Option<Arc<OpenConnection>> {
     // Frames are coalesced by us; the kernel must not wait for more.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    match services.tcp.enter(peer.ip()) {
+    match services.tcp.enter(peer.ip()).await {
         Ok(open) => Some(Arc::new(open)),
         Err(why) => {
             tracing::debug!(%peer, ?why, "no place for a connection");

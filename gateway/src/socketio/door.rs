@@ -27,7 +27,7 @@ use super::{MAX_PAYLOAD, frame_limit::FrameLimited, joining::Place, upgrade};
 use crate::{
     app::Services,
     http::{
-        AnyBody, PageOrigin, Peer, Sender, Uncollected, allow_origin, boxed, collect,
+        AnyBody, PageOrigin, Peer, Sender, allow_origin, boxed, collect,
         reply::{self, ApiError},
     },
     rate::ClientAddress,
@@ -185,12 +185,7 @@ fn numeric(body: &Bytes) -> Bytes {
 /// The body of a poll, with what it holds of the memory for bodies.
 async fn whole_body(services: &Services, body: Incoming) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     let collected = collect(body, MAX_PAYLOAD as usize, Sender::Open, &services.bodies).await;
-    let (body, held) = collected.map_err(|why| match why {
-        Uncollected::NoSpace => ApiError::new(ErrorCode::Busy, "the requests under way hold as much as the server takes"),
-        Uncollected::TooLarge => ApiError::new(ErrorCode::TooLarge, format!("more than the {MAX_PAYLOAD} bytes that are taken")),
-        Uncollected::TooSlow => ApiError::new(ErrorCode::ValidationError, "the body did not arrive in time"),
-        Uncollected::Ended => ApiError::new(ErrorCode::ValidationError, "the body ended before it was complete"),
-    })?;
+    let (body, held) = collected.map_err(|why| why.refusal(MAX_PAYLOAD as usize))?;
     // The crate collects as many attachments as a packet announces.
     if body.split(|byte| *byte == SEPARATOR).any(|packet| packet.first() == Some(&b'b')) {
         return Err(ApiError::new(ErrorCode::ValidationError, "binary messages are not taken: no command has an attachment"));

@@ -39,7 +39,7 @@ async fn status(gateway: &Gateway, path: &str) -> u16 {
     timeout(PATIENCE, client.get(gateway.url(path)).send()).await.expect("an answer in time").unwrap().status().as_u16()
 }
 
-async fn metric(gateway: &Gateway, name: &str) -> f64 {
+pub(super) async fn metric(gateway: &Gateway, name: &str) -> f64 {
     let asked = reqwest::Client::new().get(gateway.url("/metrics")).bearer_auth(gateway.token(Role::Viewer)).send().await;
     let text = asked.unwrap().text().await.unwrap();
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map_or(0.0, |value| value.parse().unwrap())

@@ -6,3 +6,4 @@ mod flood;
 mod limits;
 mod pressure;
 mod process;
+mod refusals;

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -37,11 +37,19 @@ pub(crate) struct Activity {
     requests: AtomicU64,
     /// Requests whose answer is being made.
     handling: AtomicUsize,
+    /// The last request was refused, and of its body something may still be on its way.
+    unread: AtomicBool,
 }
 
 impl Activity {
     pub(in crate::http) fn new() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), last: AtomicU64::new(0), requests: AtomicU64::new(0), handling: AtomicUsize::new(0) })
+        Arc::new(Self {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            handling: AtomicUsize::new(0),
+            unread: AtomicBool::new(false),
+        })
     }
 
     /// Something happened.
@@ -52,6 +60,11 @@ impl Activity {
     /// Whether a whole request has arrived.
     pub(super) fn has_begun(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether something of a refused body may still be on its way.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// For how long nothing has happened; `None` while a request is being handled.
@@ -122,9 +135,12 @@ where
         }
         let handling = Handling::begin(&self.activity);
         request.extensions_mut().insert(self.peer);
+        let has_body = !request.body().is_end_stream();
+        self.activity.unread.store(false, Ordering::Relaxed);
         let crowded = self.open.crowded;
         if crowded && !matches!(request.uri().path(), "/health" | "/api/health") {
             let message = "the server has as many connections open as it can; come back in a moment";
+            self.activity.unread.store(has_body, Ordering::Relaxed);
             let refusal = reply::fail(self.services.clock.now(), ApiError::new(ErrorCode::Unavailable, message));
             return std::future::ready(Ok(last(boxed(refusal)))).boxed();
         }
@@ -132,6 +148,7 @@ where
         async move {
             let response = answer.await?;
             let activity = handling.0.clone();
+            activity.unread.store(has_body && response.status().as_u16() >= 400, Ordering::Relaxed);
             drop(handling);
             let response = response.map(|body| AnyBody::new(Sending { body, activity }));
             Ok(if crowded { last(response) } else { response })

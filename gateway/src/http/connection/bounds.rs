@@ -1,13 +1,15 @@
 //! How many TCP connections may be open, of one address and altogether.
 //!
 //! The total stays below the limit of file descriptors, so that stores and journal have theirs. At the
-//! total the connection that has waited longest for its first request makes space. Where every
-//! connection is at work, a few more are let in, for `/health` alone; the rest is closed at once.
+//! total the connection that has waited longest for its first request makes space, also one of those beyond the total.
+//! Where every connection is at work, a few more are let in, for `/health` alone. Where these are taken, too, a newcomer
+//! waits until one that was asked to has made space; it is closed at once only where all of them are at work.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -16,13 +18,18 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{config::LimitsConfig, rate::ClientAddress};
 
 /// Descriptors kept for everything else: this share of the limit, and at least so many.
 const KEPT_SHARE: usize = 8;
 const KEPT_LEAST: usize = 64;
+/// Longest wait for a connection that was asked to give way.
+const LEAVING_FOR: Duration = Duration::from_millis(500);
 /// Most connections where no number is configured, however many descriptors there are.
 const MOST_BY_DEFAULT: usize = 65_536;
 
@@ -43,6 +50,8 @@ pub(crate) enum Ended {
     Idle,
     /// It did not take what was sent to it.
     Stalled,
+    /// It went on sending a body that was refused.
+    Unread,
 }
 
 impl Ended {
@@ -55,6 +64,7 @@ impl Ended {
             Self::NoHead => "no_head",
             Self::Idle => "idle",
             Self::Stalled => "stalled",
+            Self::Unread => "unread",
         }
     }
 }
@@ -114,6 +124,10 @@ pub(crate) struct OpenConnections {
     by_address: Arc<PerAddress>,
     proxies: Vec<IpAddr>,
     state: Mutex<State>,
+    /// A connection has ended.
+    freed: Notify,
+    /// Bytes of refused bodies that were read and thrown away.
+    discarded: Counter,
     ended: Family<ReasonLabel, Counter>,
 }
 
@@ -123,17 +137,38 @@ struct State {
     next: u64,
     /// Connections that have sent no request yet, oldest first.
     waiting: BTreeMap<u64, Arc<Notify>>,
+    /// Those that were asked to give way and are still there.
+    leaving: BTreeSet<u64>,
+}
+
+impl State {
+    /// Asks the connection that has waited longest to give way; returns whether there was one.
+    fn make_space(&mut self) -> bool {
+        let Some((number, oldest)) = self.waiting.pop_first() else { return false };
+        oldest.notify_one();
+        self.leaving.insert(number);
+        true
+    }
 }
 
 /// One connection; it is counted until this is dropped.
 pub(crate) struct OpenConnection {
     shared: Arc<OpenConnections>,
-    _place: AddressPlace,
+    _place: Option<AddressPlace>,
     number: u64,
     /// Whether it is let in for `/health` alone.
     pub(crate) crowded: bool,
     /// Tells it to give way.
     pub(crate) give_way: Arc<Notify>,
+}
+
+/// Whether there is a place.
+enum Entered {
+    In(OpenConnection),
+    /// One that was asked to give way is about to.
+    Soon,
+    /// All are at work.
+    Full,
 }
 
 impl OpenConnections {
@@ -151,46 +186,62 @@ impl OpenConnections {
             by_address: PerAddress::new(limits.max_connections_per_address),
             proxies: proxies.to_vec(),
             state: Mutex::default(),
+            freed: Notify::new(),
+            discarded: Counter::default(),
             ended: Family::default(),
         })
     }
 
-    /// Lets a connection in, or says why not.
-    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<OpenConnection, Ended> {
+    /// Lets a connection in, or says why not. Waits while there is no space and a connection that was asked to give way is about to
+    /// leave it.
+    pub(crate) async fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<OpenConnection, Ended> {
         // A proxy's connections are those of many; it forwards whose they are with each request.
         let is_proxy = self.proxies.contains(&peer.to_canonical());
         let address = if is_proxy { ClientAddress::default() } else { ClientAddress::of(Some(peer), None, &[]) };
-        let place = self.by_address.enter(address).ok_or(Ended::Address).inspect_err(|why| self.count(*why))?;
+        let mut place = Some(self.by_address.enter(address).ok_or(Ended::Address).inspect_err(|why| self.count(*why))?);
+        let deadline = Instant::now() + LEAVING_FOR;
+        loop {
+            let freed = self.freed.notified();
+            match self.try_enter(&mut place) {
+                Entered::In(open) => return Ok(open),
+                Entered::Soon if timeout_at(deadline, freed).await.is_ok() => {}
+                Entered::Soon | Entered::Full => {
+                    self.count(Ended::Total);
+                    return Err(Ended::Total);
+                }
+            }
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>, place: &mut Option<AddressPlace>) -> Entered {
         let mut state = self.state.lock();
         let mut crowded = false;
         if state.open >= self.total {
-            match state.waiting.pop_first() {
-                Some((_, oldest)) => oldest.notify_one(),
-                None => crowded = true,
-            }
             if state.open >= self.total + self.spare {
-                drop(state);
-                self.count(Ended::Total);
-                return Err(Ended::Total);
+                let soon = !state.leaving.is_empty() || state.make_space();
+                return if soon { Entered::Soon } else { Entered::Full };
             }
+            // Beyond the total nobody but one that has sent nothing makes space.
+            crowded = state.open - state.leaving.len() >= self.total && !state.make_space();
         }
         let give_way = Arc::<Notify>::default();
         state.open += 1;
         state.next += 1;
         let number = state.next;
-        if !crowded {
-            state.waiting.insert(number, give_way.clone());
-        }
+        state.waiting.insert(number, give_way.clone());
         drop(state);
-        Ok(OpenConnection { shared: self.clone(), _place: place, number, crowded, give_way })
+        Entered::In(OpenConnection { shared: self.clone(), _place: place.take(), number, crowded, give_way })
     }
 
     /// Has the connection that waited longest for its first request give way, if there is one: descriptors ran out.
     pub(crate) fn make_space(&self) {
         self.count(Ended::Descriptors);
-        if let Some((_, oldest)) = self.state.lock().waiting.pop_first() {
-            oldest.notify_one();
-        }
+        self.state.lock().make_space();
+    }
+
+    /// A connection that was asked to give way leaves its descriptor, at the latest after a moment.
+    pub(crate) async fn until_freed(&self, longest: Duration) {
+        let _ = timeout(longest, self.freed.notified()).await;
     }
 
     /// Connections open now.
@@ -223,13 +274,22 @@ impl OpenConnections {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let help = "TCP connections refused, or ended by the server for lack of a request, of activity or of a reader, by reason";
         registry.register("tcp_ended", help, self.ended.clone());
+        let help = "Bytes of refused bodies that were read and thrown away, so that their senders could read the answer";
+        registry.register("tcp_discarded_bytes", help, self.discarded.clone());
     }
 }
 
 impl OpenConnection {
     /// Its first request has arrived: it gives way to no other.
     pub(crate) fn has_begun(&self) {
-        self.shared.state.lock().waiting.remove(&self.number);
+        let mut state = self.shared.state.lock();
+        state.waiting.remove(&self.number);
+        state.leaving.remove(&self.number);
+    }
+
+    /// Counts bytes that were thrown away.
+    pub(super) fn discarded(&self, bytes: usize) {
+        self.shared.discarded.inc_by(bytes as u64);
     }
 
     /// Counts why it ends.
@@ -243,6 +303,9 @@ impl Drop for OpenConnection {
         let mut state = self.shared.state.lock();
         state.open -= 1;
         state.waiting.remove(&self.number);
+        state.leaving.remove(&self.number);
+        drop(state);
+        self.shared.freed.notify_one();
     }
 }
 
@@ -271,39 +334,72 @@ mod tests {
         assert_eq!(bounds(0, 0, 1 << 20).most(), MOST_BY_DEFAULT);
     }
 
-    #[test]
-    fn the_oldest_connection_without_a_request_gives_way_and_one_at_work_does_not() {
+    fn enter(open: &Arc<OpenConnections>, peer: &str) -> Result<OpenConnection, Ended> {
+        open.enter(from(peer)).now_or_never().expect("nobody was asked to give way")
+    }
+
+    #[tokio::test]
+    async fn the_oldest_connection_without_a_request_gives_way_and_one_at_work_does_not() {
         let open = bounds(3, 0, 1_024);
-        let [first, second, third] = [0; 3].map(|_| open.enter(from("127.0.0.1")).unwrap());
+        let [first, second, third] = [0; 3].map(|_| enter(&open, "127.0.0.1").unwrap());
         first.has_begun();
-        let fourth = open.enter(from("127.0.0.1")).unwrap();
+        let fourth = enter(&open, "127.0.0.1").unwrap();
         assert!(!fourth.crowded && second.give_way.notified().now_or_never().is_some(), "the oldest that waits");
         assert!(first.give_way.notified().now_or_never().is_none());
         drop(second);
         third.has_begun();
         fourth.has_begun();
-        let last: Vec<_> = (0..open.spare).map(|_| open.enter(from("127.0.0.1")).unwrap()).collect();
+        let last: Vec<_> = (0..open.spare)
+            .map(|_| {
+                let crowded = enter(&open, "127.0.0.1").unwrap();
+                crowded.has_begun();
+                crowded
+            })
+            .collect();
         assert!(last.iter().all(|c| c.crowded), "all are at work");
-        assert_eq!(open.enter(from("127.0.0.1")).err(), Some(Ended::Total));
+        assert_eq!(enter(&open, "127.0.0.1").err(), Some(Ended::Total));
         assert_eq!(open.counted(Ended::Total), 1);
         drop((last, fourth));
-        assert!(!open.enter(from("127.0.0.1")).unwrap().crowded);
+        assert!(!enter(&open, "127.0.0.1").unwrap().crowded);
         drop((first, third));
         assert_eq!((open.open(), open.waiting()), (0, 0));
     }
 
-    #[test]
-    fn an_address_has_its_bound_and_this_machine_and_proxies_have_none() {
+    #[tokio::test]
+    async fn a_newcomer_waits_for_one_that_has_sent_nothing_also_beyond_the_total() {
+        let open = bounds(3, 0, 1_024);
+        let at_work: Vec<_> = (0..3).map(|_| enter(&open, "127.0.0.1").unwrap()).collect();
+        at_work.iter().for_each(OpenConnection::has_begun);
+        let mut silent = std::collections::VecDeque::new();
+        while open.open() < 3 + open.spare {
+            silent.push_back(enter(&open, "127.0.0.1").unwrap());
+        }
+        for _ in 0..3 * open.spare {
+            let newcomer = tokio::spawn({
+                let open = open.clone();
+                async move { open.enter(from("127.0.0.1")).await }
+            });
+            let oldest = silent.pop_front().unwrap();
+            oldest.give_way.notified().await;
+            assert!(!newcomer.is_finished());
+            drop(oldest);
+            silent.push_back(newcomer.await.unwrap().unwrap());
+        }
+        assert_eq!(open.counted(Ended::Total), 0);
+    }
+
+    #[tokio::test]
+    async fn an_address_has_its_bound_and_this_machine_and_proxies_have_none() {
         let open = bounds(0, 2, 1_024);
-        let mine: Vec<_> = (0..2).map(|_| open.enter(from("203.0.113.7")).unwrap()).collect();
-        assert_eq!(open.enter(from("203.0.113.7")).err(), Some(Ended::Address));
-        assert!(open.enter(from("203.0.113.8")).is_ok());
+        let mine: Vec<_> = (0..2).map(|_| enter(&open, "203.0.113.7").unwrap()).collect();
+        assert_eq!(enter(&open, "203.0.113.7").err(), Some(Ended::Address));
+        assert!(enter(&open, "203.0.113.8").is_ok());
         for address in ["127.0.0.1", "10.0.0.9"] {
-            let many: Vec<_> = (0..10).map(|_| open.enter(from(address))).collect();
+            let many: Vec<_> = (0..10).map(|_| enter(&open, address)).collect();
             assert!(many.iter().all(Result::is_ok), "{address}");
         }
         drop(mine);
-        assert!(open.enter(from("203.0.113.7")).is_ok());
+        assert!(enter(&open, "203.0.113.7").is_ok());
         assert!(open.by_address.counts.lock().is_empty(), "addresses are forgotten");
     }
 }
