@@ -1,5 +1,7 @@
 //! Points in time, without a clock.
 
+mod written;
+
 use std::{fmt, ops::Sub, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -58,6 +60,25 @@ impl Timestamp {
             size if size < 1e17 => Some(Self::from_secs_f64(number / 1e6)),
             _ => Some(Self::from_secs_f64(number / 1e9)),
         }
+    }
+
+    /// A moment as it is often written (see [`Timestamp::from_str`]), in UTC where no zone is written; a date alone is its midnight.
+    #[must_use]
+    pub fn from_text_in_utc(text: &str) -> Option<Self> {
+        let written = written::read(text)?;
+        Some(Self(written.local_micros.saturating_sub(written.offset_s.unwrap_or(0) * 1_000_000)))
+    }
+
+    /// The midnight in UTC that begins a day; `None` where there is no such day.
+    #[must_use]
+    pub fn from_date(year: i64, month: i64, day: i64) -> Option<Self> {
+        (day >= 1 && day <= month_length(year, month)?).then(|| Self(days_from_civil(year, month, day) * 86_400_000_000))
+    }
+
+    /// Seconds east of Greenwich of the offset a text begins with (`Z`, `+02`, `+0200`, `+02:00`), and what follows it.
+    #[must_use]
+    pub fn offset_seconds(text: &str) -> Option<(i64, &str)> {
+        written::offset(text)
     }
 
     /// Microseconds since the Unix epoch.
@@ -149,6 +170,19 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + doe - 719_468
 }
 
+/// Days of a month; `None` where there is no such month.
+const fn month_length(year: i64, month: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    Some(match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    })
+}
+
+/// Exactly RFC 3339: the form that nearly all moments have on the wire.
 fn parse_rfc3339(text: &[u8]) -> Option<i64> {
     fn number(field: &[u8]) -> Option<i64> {
         field.iter().try_fold(0_i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
@@ -161,14 +195,7 @@ fn parse_rfc3339(text: &[u8]) -> Option<i64> {
     }
     let (year, month, day) = (number(&text[0..4])?, number(&text[5..7])?, number(&text[8..10])?);
     let (hour, minute, second) = (number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let month_days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return None,
-    };
+    let month_days = month_length(year, month)?;
     // A leap second is written :60; it is told as the second after.
     if day < 1 || day > month_days || hour > 23 || minute > 59 || second > 60 {
         return None;
@@ -202,8 +229,14 @@ fn parse_rfc3339(text: &[u8]) -> Option<i64> {
 impl FromStr for Timestamp {
     type Err = ProtocolError;
 
+    /// Reads RFC 3339 and its relatives, as long as they say their zone: a blank for the `T`, `+00`, `+0000` or `UTC` for the offset, a
+    /// comma before the fraction, no seconds, and RFC 2822.
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
-        parse_rfc3339(text.as_bytes()).map(Self).ok_or_else(|| {
+        let relative = || {
+            let written = written::read(text)?;
+            Some(written.local_micros.saturating_sub(written.offset_s? * 1_000_000))
+        };
+        parse_rfc3339(text.as_bytes()).or_else(relative).map(Self).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
             ProtocolError::new(
                 ErrorCode::ValidationError,
@@ -263,6 +296,38 @@ mod tests {
     }
 
     #[test]
+    fn one_moment_is_read_from_each_way_of_writing_it_with_its_zone() {
+        let moment = Timestamp::from_millis(1_771_405_200_500);
+        for text in [
+            "2026-02-18T09:00:00.500Z",
+            "2026-02-18T09:00:00,5Z",
+            "2026-02-18 09:00:00.5+00",
+            "2026-02-18T10:00:00.5+01",
+            "2026-02-18T09:00:00.500+0000",
+            "2026-02-18T14:30:00.5+05:30",
+            "2026-02-18T09:00:00:500Z",
+            "2026/02/18 09:00:00.500 UTC",
+            "20260218T090000.5Z",
+            "2026-02-18 9:00:00.5 AM +0000",
+            "2026-02-18T10:00:00.500+01:00[Europe/Berlin]",
+            "Wed, 18 Feb 2026 09:00:00.500 +0000",
+            "18 Feb 2026 09:00:00.5 GMT",
+        ] {
+            assert_eq!(text.parse::<Timestamp>().ok(), Some(moment), "{text}");
+            assert_eq!(Timestamp::from_text_in_utc(text), Some(moment), "{text}");
+        }
+        for text in ["2026-02-18T09:00:00.5", "2026-02-18 09:00:00,500", "18-Feb-2026 09:00:00.5", "2026-02-18 9:00:00.5 AM"] {
+            assert_eq!((text.parse::<Timestamp>().ok(), Timestamp::from_text_in_utc(text)), (None, Some(moment)), "{text}");
+        }
+        assert_eq!(Timestamp::from_text_in_utc("2026-02-18 9:00 PM"), Some(Timestamp::from_millis(1_771_448_400_000)));
+        assert_eq!(Timestamp::from_text_in_utc("2026-02-18"), Timestamp::from_date(2026, 2, 18));
+        for bad in ["2026-02-18T09:00:00:50Z", "2026-02-30T09:00:00+00", "2026-02-18 13:00 PM", "09:00:00Z", "18.02.2026", "2026-02-18T09Z"]
+        {
+            assert_eq!(Timestamp::from_text_in_utc(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_time_is_refused() {
         for bad in
             ["", "yesterday", "2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-07-17T12:34:56", "2023-07-17T25:00:00Z", "1689597296"]
@@ -281,6 +346,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
             let _ = text.parse::<Timestamp>();
+            let _ = Timestamp::from_text_in_utc(&text);
         }
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn parse(vehicle: VehicleId, query: &HashMap<String, String>, now: Ti
 
 /// A moment. A plus sign in a query string, that of a time zone too, arrives as a space.
 fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
-    moment::parse(&text.replace(' ', "+"), now).or_else(|| moment::parse(text, now))
+    let with_plus = || text.rsplit_once(' ').and_then(|(before, after)| moment::parse(&format!("{before}+{after}"), now));
+    moment::parse(text, now).or_else(with_plus)
 }
 
 /// The answer's shape.
@@ -136,6 +137,11 @@ mod tests {
         assert_eq!(query.signals, ["rpm", "speed_mps"]);
         let zoned = ask(&[("from", "2023-07-17T14:34:56 02:00")]).unwrap();
         assert_eq!(zoned.from.to_string(), "2023-07-17T12:34:56.000Z");
+        for (text, is) in [("2023-07-17 14:34:56 02", 12), ("2023-07-17T14:34:56,5 0200", 12), ("2023-07-17T14:34:56Z", 14)] {
+            let from = ask(&[("from", text)]).unwrap().from;
+            assert_eq!(from.to_string()[..14], format!("2023-07-17T{is}:"), "{text}");
+        }
+        assert_eq!(ask(&[("from", " 1h"), ("to", " 2h")]).unwrap().from, NOW.plus(Duration::from_secs(3_600)));
     }
 
     #[test]

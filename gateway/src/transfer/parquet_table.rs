@@ -135,10 +135,10 @@ fn exported_row<'a>(columns: impl Iterator<Item = (&'a str, Cell)>) -> Result<Ro
 fn moment(cell: &Cell) -> Option<Timestamp> {
     match cell {
         Cell::Moment(time) => Some(*time),
-        Cell::Text(text) => time::moment(text),
+        Cell::Text(text) => Timestamp::from_text_in_utc(text),
         Cell::Number(n) => match time::of_number(*n, TimeForm::Text)? {
             Parsed::Absolute(time) => Some(time),
-            Parsed::Relative(_) => None,
+            Parsed::Relative(_) | Parsed::Clock(_) | Parsed::TwoWay(_) => None,
         },
         Cell::Empty | Cell::Bool(_) | Cell::Duration(_) | Cell::Other(_) => None,
     }

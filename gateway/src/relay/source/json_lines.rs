@@ -20,7 +20,8 @@ use super::{
     steps::{Stepped, Steps},
     tally::{Origin, Tallies},
     text::{CONVERT, shown, unmarked},
-    time::{self, Parsed, TimeForm, TimeLine},
+    time::{self, Parsed, TimeForm},
+    timeline::TimeLine,
 };
 use crate::relay::source::open::Now;
 
@@ -52,6 +53,8 @@ pub(super) struct JsonLines<R> {
     decoder: Decoder,
     options: ReadOptions,
     timeline: TimeLine,
+    /// Of times that no wire carries: clocks, durations, dates that may be two.
+    plain_times: TimeLine,
     now: Now,
     ready: VecDeque<Item>,
     found: BTreeSet<String>,
@@ -72,6 +75,9 @@ impl<R: BufRead> JsonLines<R> {
             decoder: Decoder::new(Limits::default()),
             options: options.clone(),
             timeline: TimeLine::new(options.start),
+            plain_times: TimeLine::new(Start::Relative(match options.start {
+                Start::Relative(start) | Start::Shifted(start) => start,
+            })),
             now,
             ready: VecDeque::new(),
             found: BTreeSet::new(),
@@ -121,13 +127,14 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     /// The same object with its times as RFC 3339; `None` where none needs it.
-    fn with_plain_times(&self, bytes: &[u8]) -> Option<bytes::Bytes> {
+    fn with_plain_times(&mut self, bytes: &[u8]) -> Option<bytes::Bytes> {
         let mut value: Value = serde_json::from_slice(bytes).ok()?;
         let mut changed = false;
         let object = value.as_object_mut()?;
         let frames: Vec<&mut Value> =
             if object.contains_key("batch") { object.get_mut("batch")?.as_array_mut()?.iter_mut().collect() } else { vec![&mut value] };
         for frame in frames {
+            let vehicle = ["driverId", "vehicleId"].iter().find_map(|key| frame.get(key)?.as_str()).unwrap_or_default().to_owned();
             let Some(time) = frame.get_mut("timestamp") else { continue };
             let parsed = match &*time {
                 Value::Number(number) => number.as_f64().and_then(|n| time::of_number(n, TimeForm::Text)),
@@ -137,13 +144,7 @@ impl<R: BufRead> JsonLines<R> {
                 }
                 _ => None,
             };
-            let Some(parsed) = parsed else { continue };
-            let moment = match parsed {
-                Parsed::Absolute(moment) => moment,
-                Parsed::Relative(seconds) => match self.options.start {
-                    Start::Relative(start) | Start::Shifted(start) => Timestamp::from_secs_f64(start.secs_f64() + seconds),
-                },
-            };
+            let Some(Ok(moment)) = parsed.map(|parsed| self.plain_times.place(&vehicle, parsed, self.line)) else { continue };
             *time = Value::String(precise(moment));
             changed = true;
         }
@@ -184,11 +185,15 @@ impl<R: BufRead> JsonLines<R> {
                 sample.raw = None;
             }
         }
-        sample.source_time = self.timeline.place(Parsed::Absolute(sample.source_time));
+        match self.timeline.place(sample.vehicle.as_str(), Parsed::Absolute(sample.source_time), self.line) {
+            Ok(time) => sample.source_time = time,
+            Err(reason) => return self.skip(&reason),
+        }
         self.ready.push_back(Item::Sample(sample));
     }
 
     fn end(&mut self) {
+        self.ready.extend(self.plain_times.remarks().map(Item::Remark));
         self.ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         if !self.any {
             self.ready.push_back(Item::Remark(Remark::partial(0, "it holds no objects; nothing is read")));

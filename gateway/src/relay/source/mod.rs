@@ -21,6 +21,7 @@ mod tally;
 pub(crate) mod text;
 pub(crate) mod time;
 mod time_format;
+mod timeline;
 
 use std::sync::{
     Arc,

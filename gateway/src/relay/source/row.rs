@@ -15,7 +15,8 @@ use super::{
     numbers::Style,
     tally::{Origin, Tallies},
     text::shown,
-    time::{Parsed, TimeForm, TimeLine},
+    time::{Parsed, TimeForm},
+    timeline::TimeLine,
 };
 
 /// Signal names and vehicles that are remembered; a file whose every row has a new one must not grow memory without bound.
@@ -38,6 +39,12 @@ pub(crate) trait Cells {
 /// 2000-01-01, before which there are hardly any recordings.
 const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
 
+/// The days from 2000 to 2099 as spreadsheets number them: from 1899-12-30 on.
+const SERIALS: std::ops::Range<f64> = 36_526.0..73_051.0;
+
+/// 1970-01-01 in these numbers.
+const SERIAL_OF_1970: f64 = 25_569.0;
+
 /// What speaks against the unit that the size of a time column's numbers tells: nanoseconds since the start look like seconds of
 /// the Unix epoch.
 #[derive(Clone, Debug, Default)]
@@ -49,22 +56,30 @@ struct TimeDoubts {
 }
 
 impl TimeDoubts {
-    fn look(&mut self, time: Parsed, line: u64, cell: impl FnOnce() -> String) {
+    fn look(&mut self, time: &Parsed, line: u64, cell: impl FnOnce() -> String) {
+        let is_first = !self.is_relative && !self.is_absolute;
         let is_first_of_its_kind = match time {
-            Parsed::Relative(_) => !std::mem::replace(&mut self.is_relative, true),
-            Parsed::Absolute(_) => !std::mem::replace(&mut self.is_absolute, true),
+            Parsed::Relative(_) | Parsed::Clock(_) => !std::mem::replace(&mut self.is_relative, true),
+            Parsed::Absolute(_) | Parsed::TwoWay(_) => !std::mem::replace(&mut self.is_absolute, true),
         };
         let is_mixed = self.is_relative && self.is_absolute && is_first_of_its_kind;
-        let is_early = matches!(time, Parsed::Absolute(moment) if moment < YEAR_2000);
-        if self.first.is_some() || !(is_mixed || is_early) {
+        let is_early = matches!(time, Parsed::Absolute(moment) if *moment < YEAR_2000);
+        // A recording does not begin after half a day, and today's dates are such numbers in spreadsheets.
+        let is_serial = is_first && matches!(time, Parsed::Relative(n) if SERIALS.contains(n));
+        if self.first.is_some() || !(is_mixed || is_early || is_serial) {
             return;
         }
         let cell = cell();
         // A date is what it says.
         if is_mixed || cell.parse::<f64>().is_ok() {
             let meaning = match time {
-                Parsed::Relative(seconds) => format!("{seconds} s since the start"),
+                Parsed::Relative(days) if is_serial => {
+                    let date = Timestamp::from_secs_f64((days - SERIAL_OF_1970) * 86_400.0);
+                    format!("{days} s since the start, where a spreadsheet would mean {date}")
+                }
+                Parsed::Relative(seconds) | Parsed::Clock(seconds) => format!("{seconds} s since the start"),
                 Parsed::Absolute(moment) => moment.to_string(),
+                Parsed::TwoWay(date) => date.shown(),
             };
             self.first = Some((line, cell, meaning));
         }
@@ -163,6 +178,7 @@ impl RowReader {
     /// The last sample, and what is to be said of the columns.
     pub(crate) fn end(&mut self, ready: &mut VecDeque<Item>) {
         ready.extend(self.open.take().map(Item::Sample));
+        ready.extend(self.timeline.remarks().map(Item::Remark));
         ready.extend(self.doubts.remark(&self.columns[self.layout.time.0]).map(Item::Remark));
         ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         if self.layout.shape != Shape::Wide {
@@ -209,7 +225,7 @@ impl RowReader {
     /// A row that has none of the signals asked for is none to speak of.
     fn read(&mut self, row: &mut impl Cells, line: u64, notes: &mut VecDeque<Item>) -> Result<Option<Sample>, String> {
         let vehicle = self.vehicle(row)?;
-        let source_time = self.time(row, line)?;
+        let source_time = self.time(&vehicle, row, line)?;
         let session = match (&self.session, self.layout.session) {
             (Some(session), _) => Some(session.clone()),
             (None, Some(column)) => optional(&row.text(column)?, SessionId::new)?,
@@ -248,13 +264,13 @@ impl RowReader {
         Ok(id)
     }
 
-    fn time(&mut self, row: &mut impl Cells, line: u64) -> Result<Timestamp, String> {
+    fn time(&mut self, vehicle: &VehicleId, row: &mut impl Cells, line: u64) -> Result<Timestamp, String> {
         let (column, form) = self.layout.time;
         let parsed = row.time(column, form).map_err(|e| format!("{}: {e}", self.columns[column]))?;
         if matches!(form, TimeForm::Text | TimeForm::Millis) {
-            self.doubts.look(parsed, line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
+            self.doubts.look(&parsed, line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
         }
-        Ok(self.timeline.place(parsed))
+        self.timeline.place(vehicle.as_str(), parsed, line).map_err(|e| format!("{}: {e}", self.columns[column]))
     }
 
     fn signals(&mut self, row: &mut impl Cells, line: u64, notes: &mut VecDeque<Item>) -> Result<Vec<Signal>, String> {

@@ -2,7 +2,7 @@
 
 use slipstream_protocol::Timestamp;
 
-use super::{text::shown, time_format};
+use super::text::shown;
 
 /// Where a stream with relative times begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Start {
 pub(crate) enum TimeForm {
     /// Seconds since the recording began, or since midnight.
     RelativeSeconds,
+    /// Seconds since midnight.
+    SecondsOfDay,
     /// Seconds since the Unix epoch.
     UnixSeconds,
     /// Milliseconds since the Unix epoch.
@@ -35,7 +37,7 @@ pub(crate) enum TimeForm {
 /// Columns that hold a time, the most telling first.
 pub(super) const TIME_COLUMNS: [(&str, TimeForm); 40] = [
     ("t_s", TimeForm::RelativeSeconds),
-    ("tod_s", TimeForm::RelativeSeconds),
+    ("tod_s", TimeForm::SecondsOfDay),
     ("unix_s", TimeForm::UnixSeconds),
     ("unix_ms", TimeForm::UnixMillis),
     ("timestamp", TimeForm::Text),
@@ -108,10 +110,14 @@ pub(super) fn form_of(name: &str) -> TimeForm {
 }
 
 /// A parsed time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Parsed {
     /// Seconds since the recording began.
     Relative(f64),
+    /// Seconds since midnight, or since the recording began: `23:59:59`.
+    Clock(f64),
+    /// A date that may begin with its day or its month.
+    TwoWay(TwoWayDate),
     /// A moment.
     Absolute(Timestamp),
 }
@@ -124,18 +130,20 @@ pub(crate) fn parse(text: &str, number: Option<f64>, form: TimeForm) -> Result<P
     if text.is_empty() {
         return Err("the time is missing".to_owned());
     }
+    if let Some(seconds) = clock(text) {
+        return Ok(Parsed::Clock(seconds));
+    }
     if let Some(seconds) = duration(text) {
         return Ok(Parsed::Relative(seconds));
     }
-    if let Some(time) = moment(text) {
+    if let Some(time) = Timestamp::from_text_in_utc(text) {
         return Ok(Parsed::Absolute(time));
     }
+    if let Some(date) = TwoWayDate::read(text) {
+        return Ok(Parsed::TwoWay(date));
+    }
     Err(match form {
-        TimeForm::RelativeSeconds => format!("'{}' is not a time in seconds", shown(text)),
-        _ if may_be_two_dates(text) => format!(
-            "'{}' may begin with its day or its month; say which with --time-format, as in --time-format '%d/%m/%Y %H:%M:%S%.f'",
-            shown(text)
-        ),
+        TimeForm::RelativeSeconds | TimeForm::SecondsOfDay => format!("'{}' is not a time in seconds", shown(text)),
         _ => format!("'{}' is not a time: RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z, or --time-format", shown(text)),
     })
 }
@@ -148,6 +156,7 @@ pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
     }
     Some(match form {
         TimeForm::RelativeSeconds => Parsed::Relative(n),
+        TimeForm::SecondsOfDay => Parsed::Clock(n),
         TimeForm::UnixSeconds => unix(n),
         TimeForm::UnixMicros => unix(n / 1e6),
         TimeForm::UnixNanos => unix(n / 1e9),
@@ -187,8 +196,11 @@ pub(super) fn duration(text: &str) -> Option<f64> {
     clock(text).map(|s| sign * s)
 }
 
-/// `H:MM:SS[.fff]` or `M:SS.fff`. Two parts without a fraction may be hours and minutes, and are no duration.
+/// `H:MM:SS[.fff]`, `H:MM:SS:fff` or `M:SS.fff`. Two parts without a fraction may be hours and minutes, and are no duration.
 fn clock(text: &str) -> Option<f64> {
+    if let Some((clock, millis)) = text.rsplit_once(':').filter(|(clock, millis)| millis.len() == 3 && clock.matches(':').count() == 2) {
+        return self::clock(&format!("{clock}.{millis}"));
+    }
     let (rest, seconds) = text.rsplit_once(':')?;
     let (whole, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, ""));
     let digits = |text: &str, most: usize| text.len() <= most && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -233,91 +245,70 @@ fn iso_duration(text: &str) -> Option<f64> {
     any.then_some(seconds)
 }
 
-/// RFC 3339 and what is often written instead: a blank for the `T`, `/` in the date, `+00`, `+0000`, `UTC`, no offset (meant as
-/// UTC), a comma before the fraction, a zone's name in brackets, no seconds, a date alone, no separators.
-pub(crate) fn moment(text: &str) -> Option<Timestamp> {
-    if let Ok(time) = text.parse() {
-        return Some(time);
-    }
-    if !text.is_ascii() {
-        return None;
-    }
-    let digits = |range: std::ops::Range<usize>| text.get(range).filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-    let (date, rest) = match text.as_bytes().get(4)? {
-        mark @ (b'-' | b'/') if text.as_bytes().get(7) == Some(mark) => {
-            (format!("{}-{}-{}", digits(0..4)?, digits(5..7)?, digits(8..10)?), &text[10..])
-        }
-        b'0'..=b'9' => (format!("{}-{}-{}", digits(0..4)?, digits(4..6)?, digits(6..8)?), &text[8..]),
-        _ => return None,
-    };
-    if rest.trim().is_empty() {
-        return format!("{date}T00:00:00Z").parse().ok();
-    }
-    let rest = rest.strip_prefix(['T', 't']).or_else(|| rest.starts_with(' ').then(|| rest.trim_start()))?;
-    let end = rest.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.' | ',')).unwrap_or(rest.len());
-    let (clock, zone) = rest.split_at(end);
-    let (clock, fraction) = clock.split_once(['.', ',']).map_or((clock, None), |(c, f)| (c, Some(f)));
-    let clock = match clock.len() {
-        8 => clock.to_owned(),
-        5 if fraction.is_none() => format!("{clock}:00"),
-        6 => format!("{}:{}:{}", &clock[..2], &clock[2..4], &clock[4..]),
-        _ => return None,
-    };
-    let fraction = fraction.map_or_else(String::new, |f| format!(".{f}"));
-    let offset_s = zone_seconds(zone.trim())?;
-    let time: Timestamp = format!("{date}T{clock}{fraction}Z").parse().ok()?;
-    Some(Timestamp::from_micros(time.micros().saturating_sub(offset_s * 1_000_000)))
+/// A date that begins with its day or its month, as `18/02/2026 09:00:00`, `1.12.26` or `02-18-2026`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TwoWayDate {
+    text: String,
+    mark: char,
+    first: u8,
+    second: u8,
+    year: u16,
+    /// The text behind the date.
+    rest: String,
 }
 
-/// Seconds east of Greenwich; a name behind an offset says nothing more.
-fn zone_seconds(zone: &str) -> Option<i64> {
-    let zone = zone.split('[').next().unwrap_or_default().trim_end();
-    if matches!(zone, "" | "UTC" | "GMT") {
-        return Some(0);
-    }
-    let (seconds, rest) = time_format::offset(zone)?;
-    let rest = rest.trim_start();
-    rest.bytes().all(|b| b.is_ascii_alphabetic()).then_some(seconds)
-}
-
-/// `01/12/2026`, `1.12.26`, `01-12-2026`: nobody can know which is the month.
-fn may_be_two_dates(text: &str) -> bool {
-    let date = text.split([' ', 'T']).next().unwrap_or_default();
-    let parts: Vec<&str> = date.split(['/', '.', '-']).collect();
-    parts.len() == 3 && parts[0].len() <= 2 && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Puts parsed times on the absolute line.
-#[derive(Clone, Debug)]
-pub(super) struct TimeLine {
-    start: Start,
-    /// Microseconds added to absolute times, once known.
-    shift: Option<i64>,
-}
-
-impl TimeLine {
-    pub(super) const fn new(start: Start) -> Self {
-        Self { start, shift: None }
+impl TwoWayDate {
+    /// `None` where the text is no such date, or no day that exists in either way.
+    fn read(text: &str) -> Option<Self> {
+        let end = text.find([' ', 'T']).unwrap_or(text.len());
+        let (date, rest) = text.split_at(end);
+        let mark = date.chars().find(|c| matches!(c, '/' | '.' | '-'))?;
+        let parts: Vec<&str> = date.split(mark).collect();
+        let [first, second, year] = parts[..] else { return None };
+        let number = |text: &str, most: usize| {
+            (!text.is_empty() && text.len() <= most && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u16>().ok()).flatten()
+        };
+        let year = match (year.len(), number(year, 4)?) {
+            // POSIX: 69 to 99 are of the twentieth century.
+            (2, year) => year + if year < 69 { 2000 } else { 1900 },
+            (4, year) => year,
+            _ => return None,
+        };
+        let (first, second) = (number(first, 2)? as u8, number(second, 2)? as u8);
+        let date = Self { text: text.to_owned(), mark, first, second, year, rest: rest.to_owned() };
+        (date.day_first().is_some() || date.month_first().is_some()).then_some(date)
     }
 
-    pub(super) fn place(&mut self, parsed: Parsed) -> Timestamp {
-        match (self.start, parsed) {
-            (Start::Relative(start), Parsed::Relative(secs)) => Timestamp::from_micros(start.micros().saturating_add(micros(secs))),
-            (Start::Relative(_), Parsed::Absolute(time)) => time,
-            (Start::Shifted(start), parsed) => {
-                let time = match parsed {
-                    Parsed::Relative(secs) => micros(secs),
-                    Parsed::Absolute(time) => time.micros(),
-                };
-                let shift = *self.shift.get_or_insert(start.micros().saturating_sub(time));
-                Timestamp::from_micros(time.saturating_add(shift))
-            }
-        }
+    /// The moment, where the first number is the day.
+    pub(super) fn day_first(&self) -> Option<Timestamp> {
+        self.moment(self.second, self.first)
     }
-}
 
-fn micros(secs: f64) -> i64 {
-    (secs * 1e6).round() as i64
+    /// The moment, where the first number is the month; no place writes the month first and dots behind it.
+    pub(super) fn month_first(&self) -> Option<Timestamp> {
+        if self.has_dots() { None } else { self.moment(self.first, self.second) }
+    }
+
+    fn moment(&self, month: u8, day: u8) -> Option<Timestamp> {
+        Timestamp::from_text_in_utc(&format!("{:04}-{month:02}-{day:02}{}", self.year, self.rest))
+    }
+
+    pub(super) const fn has_dots(&self) -> bool {
+        self.mark == '.'
+    }
+
+    pub(super) fn shown(&self) -> String {
+        shown(&self.text)
+    }
+
+    /// What to do where nothing decides.
+    pub(super) fn doubt(&self) -> String {
+        format!(
+            "'{}' may begin with its day or its month; say which with --time-format, as in --time-format '%d{mark}%m{mark}%Y %H:%M:%S%.f'",
+            self.shown(),
+            mark = self.mark
+        )
+    }
 }
 
 #[cfg(test)]
@@ -354,7 +345,7 @@ mod tests {
             assert!(read(bad, TimeForm::Text).is_err(), "{bad}");
             assert!(read(bad, TimeForm::RelativeSeconds).is_err(), "{bad}");
         }
-        assert!(read("01/12/2026 00:00:01", TimeForm::Text).unwrap_err().contains("--time-format"));
+        assert!(matches!(read("01/12/2026 00:00:01", TimeForm::Text), Ok(Parsed::TwoWay(_))));
     }
 
     #[test]
@@ -366,11 +357,12 @@ mod tests {
             ("00:01:27.452", 87.452),
             ("1:27.452", 87.452),
             ("1:27,452", 87.452),
+            ("00:01:27:452", 87.452),
             ("-0:00:01", -1.0),
             ("PT1M27.452S", 87.452),
             ("0 days", 0.0),
         ] {
-            let Ok(Parsed::Relative(read)) = read(text, TimeForm::Text) else { panic!("{text}") };
+            let Ok(Parsed::Relative(read) | Parsed::Clock(read)) = read(text, TimeForm::Text) else { panic!("{text}") };
             assert!((read - seconds).abs() < 1e-9, "{text}: {read}");
         }
     }
@@ -387,17 +379,5 @@ mod tests {
         ] {
             assert_eq!(read(text, form_of(name)), parsed, "{name}");
         }
-    }
-
-    #[test]
-    fn relative_times_count_from_the_start_and_absolute_ones_move_only_when_asked() {
-        let start = Timestamp::from_secs_f64(1e9);
-        let old = Timestamp::from_secs_f64(5e8);
-        let mut relative = TimeLine::new(Start::Relative(start));
-        assert_eq!(relative.place(Parsed::Relative(1.5)), Timestamp::from_secs_f64(1e9 + 1.5));
-        assert_eq!(relative.place(Parsed::Absolute(old)), old);
-        let mut shifted = TimeLine::new(Start::Shifted(start));
-        assert_eq!(shifted.place(Parsed::Absolute(old)), start);
-        assert_eq!(shifted.place(Parsed::Absolute(Timestamp::from_secs_f64(5e8 + 2.0))), Timestamp::from_secs_f64(1e9 + 2.0));
     }
 }

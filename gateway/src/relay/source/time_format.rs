@@ -144,39 +144,12 @@ impl Part {
                 (half.eq_ignore_ascii_case("am") || fields.afternoon == Some(true)).then(|| &text[2..])
             }
             Self::Offset => {
-                let (seconds, rest) = offset(text)?;
+                let (seconds, rest) = Timestamp::offset_seconds(text)?;
                 fields.offset_s = seconds;
                 Some(rest)
             }
         }
     }
-}
-
-/// `Z`, `+02`, `+0200`, `+02:00` or `+02:00:00`, in seconds, and what follows.
-pub(super) fn offset(text: &str) -> Option<(i64, &str)> {
-    if let Some(rest) = text.strip_prefix(['Z', 'z']) {
-        return Some((0, rest));
-    }
-    let sign = match text.as_bytes().first()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let two = |text: &str| text.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse::<i64>().ok());
-    let mut rest = &text[1..];
-    let hours = two(rest).filter(|h| *h <= 23)?;
-    rest = &rest[2..];
-    let mut seconds = hours * 3_600;
-    for unit in [60, 1] {
-        let next = rest.strip_prefix(':').unwrap_or(rest);
-        let Some(number) = two(next) else { break };
-        if number > 59 {
-            return None;
-        }
-        seconds += number * unit;
-        rest = &next[2..];
-    }
-    Some((sign * seconds, rest))
 }
 
 impl Fields {
@@ -222,13 +195,5 @@ mod tests {
         for bad in ["%H:%M", "%d/%m", "%Q", "%"] {
             assert!(bad.parse::<TimeFormat>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn offsets_are_hours_with_or_without_minutes() {
-        for (text, seconds) in [("Z", 0), ("+00", 0), ("+0000", 0), ("-05:30", -19_800), ("+02:00:30", 7_230)] {
-            assert_eq!(offset(text), Some((seconds, "")), "{text}");
-        }
-        assert_eq!(offset("+2"), None);
     }
 }
