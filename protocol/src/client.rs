@@ -214,13 +214,15 @@ pub enum ClientFrame {
 pub struct DecodeError {
     /// The request's id, when it could still be read.
     pub id: Option<RequestId>,
+    /// The number the sender gave the frame, when it could still be read.
+    pub seq: Option<u64>,
     /// What was wrong.
     pub error: ProtocolError,
 }
 
 impl From<ProtocolError> for DecodeError {
     fn from(error: ProtocolError) -> Self {
-        Self { id: None, error }
+        Self { id: None, seq: None, error }
     }
 }
 

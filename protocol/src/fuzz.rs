@@ -68,7 +68,7 @@ fn decode_as(format: WireFormat, payload: &Bytes) -> Result<ClientFrame, DecodeE
 
 fn check(decoder: &mut Decoder, decoded: Result<ClientFrame, DecodeError>) {
     let id = match decoded {
-        Err(DecodeError { id, error }) => {
+        Err(DecodeError { id, error, .. }) => {
             assert!(!error.message.is_empty(), "{:?} says nothing", error.code);
             id
         }

@@ -1,6 +1,10 @@
-//! Names that an operation does not know: a filter that would be passed over gives everything, a misspelt field nothing.
+//! Names that an operation does not know, or that are given twice: a filter that would be passed over gives everything, a misspelt field
+//! nothing, and of two values one would be lost.
 
-use std::fmt;
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 use serde::de::{self, IgnoredAny};
 use slipstream_protocol::near;
@@ -14,35 +18,46 @@ use crate::percent;
 /// What every query may have beside what its operation says.
 const ALWAYS: [&str; 1] = ["token"];
 
-/// Refuses parameters of a query that `operation` does not have, naming each.
+/// Refuses parameters of a query that `operation` does not have, or that it has twice, naming each.
 pub(super) fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
     // Monitors put what they like behind an open address.
     if query.is_empty() || operation.method != "get" || operation.access == Access::Open {
         return Ok(());
     }
     let known = names(operation.query);
-    let unknown = percent::pairs(query).map(|(name, _)| name).filter(|name| !known.contains(&&**name) && !ALWAYS.contains(&&**name));
-    let mut broken: Vec<String> = unknown.map(|name| told(&name, "there is no such parameter", &known)).collect();
+    let given: Vec<_> = percent::pairs(query).map(|(name, _)| name).collect();
+    let (known_names, unknown): (Vec<_>, Vec<_>) = given.iter().partition(|name| known.contains(&&***name) || ALWAYS.contains(&&***name));
+    let mut broken: Vec<String> = unknown.into_iter().map(|name| told(name, "there is no such parameter", &known)).collect();
+    broken.extend(repeated(known_names.iter().map(|name| &***name)));
     broken.sort_unstable();
     broken.dedup();
     if broken.is_empty() { Ok(()) } else { Err(ApiError::invalid(broken)) }
 }
 
-/// Refuses fields of a JSON body that are probably misspelt ones of `operation`'s. Others are passed over.
+/// Refuses fields of a JSON body that are given twice, or that are probably misspelt ones of `operation`'s. Others are passed over.
 pub(super) fn check_body(operation: &Operation, body: &[u8]) -> Result<(), ApiError> {
-    // Samples are checked where they are read; a pipeline's description has its own words for what it does not know.
-    if operation.body.is_empty()
-        || body.is_empty()
-        || matches!(operation.path, "/api/telemetry" | "/api/pipelines" | "/api/pipelines/{name}")
-    {
+    // Samples are checked where they are read.
+    if operation.body.is_empty() || body.is_empty() || operation.path == "/api/telemetry" {
         return Ok(());
     }
     // What is no object is refused by the handler, in its words.
     let Ok(Names(given)) = serde_json::from_slice::<Names>(body) else { return Ok(()) };
+    let twice: Vec<String> = repeated(given.iter().map(String::as_str)).collect();
+    // A pipeline's description has its own words for what it does not know.
+    if !twice.is_empty() || operation.path.starts_with("/api/pipelines") {
+        return if twice.is_empty() { Ok(()) } else { Err(ApiError::invalid(twice)) };
+    }
     let known = names(operation.body);
     let misspelt = given.iter().filter(|name| near::resembles(name, &known).is_some_and(|meant| !given.iter().any(|other| other == meant)));
     let broken: Vec<String> = misspelt.map(|name| told(name, "there is no such field", &known)).collect();
     if broken.is_empty() { Ok(()) } else { Err(ApiError::invalid(broken)) }
+}
+
+/// What is said of each name that comes again.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    let mut seen = HashSet::new();
+    let again: BTreeSet<&str> = names.filter(|name| !seen.insert(*name)).collect();
+    again.into_iter().map(|name| format!("Field '{}': it is given twice", name.chars().take(60).collect::<String>()))
 }
 
 fn names(fields: &'static [Field]) -> Vec<&'static str> {
@@ -101,6 +116,18 @@ mod tests {
             broken.details,
             ["Field 'colour': there is no such parameter", "Field 'driverID': there is no such parameter, did you mean 'driverId'?"]
         );
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused_by_name() {
+        let series = operation(&Method::GET, "/api/telemetry/{id}");
+        let broken = check_query(series, "from=-1h&to=now&from=-2h&limit=5").unwrap_err();
+        assert_eq!(broken.details, ["Field 'from': it is given twice"]);
+        let open = operation(&Method::POST, "/api/sessions");
+        let broken = check_body(open, br#"{"driverId":"a","name":"b","driverId":"c"}"#).unwrap_err();
+        assert_eq!(broken.details, ["Field 'driverId': it is given twice"]);
+        let pipeline = operation(&Method::POST, "/api/pipelines");
+        assert!(check_body(pipeline, br#"{"name":"a","name":"b"}"#).is_err() && check_body(pipeline, br#"{"nmae":"a"}"#).is_ok());
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl Session {
                 !self.refused_now
             }
             Err(refused) => {
-                self.refuse(refused.id, None, &refused.error);
+                self.refuse(refused.id, refused.seq, &refused.error);
                 false
             }
         };

@@ -26,6 +26,10 @@ struct Salvage<'a> {
     seq: Option<&'a RawValue>,
 }
 
+/// What is said of a sample without signals.
+const NO_DATA: &str =
+    "'data' is missing: the signals of a sample are in an object there, as in {\"driverId\": \"A\", \"data\": {\"speed_mps\": 12.5}}";
+
 fn invalid(message: impl Into<String>) -> ProtocolError {
     ProtocolError::new(ErrorCode::ValidationError, message)
 }
@@ -47,7 +51,7 @@ pub(super) fn decode(payload: &Bytes, now: Timestamp, limits: &Limits, interner:
         Ok(ClientFrame::Telemetry(frame)) => Ok(ClientFrame::Telemetry(frame)),
         Ok(_) => Err(refused),
         // The request's id may be readable now.
-        Err(again) => Err(DecodeError { id: refused.id.or(again.id), error: refused.error }),
+        Err(again) => Err(DecodeError { id: refused.id.or(again.id), seq: refused.seq.or(again.seq), error: refused.error }),
     }
 }
 
@@ -69,17 +73,20 @@ fn decode_text(
     words: &BareWords,
     may_wrap: bool,
 ) -> Result<ClientFrame, DecodeError> {
-    let raw = object(text, "a frame is a JSON object with a 'type'")
-        .map_err(|error| DecodeError { id: serde_json::from_str::<Salvage<'_>>(text).ok().and_then(|s| request_id(s.id)), error })?;
+    let raw = object(text, "a frame is a JSON object with a 'type'").map_err(|error| DecodeError {
+        id: salvage(text).and_then(|s| request_id(s.id)),
+        seq: salvage_seq(text),
+        error,
+    })?;
     let id = request_id(raw.id);
     // The faults of samples and video frames are told with their place; other kinds may hold anything.
     if matches!(raw.kind.as_deref(), None | Some("subscribe" | "unsubscribe" | "message"))
         && let Err(error) = raw.check()
     {
-        return Err(DecodeError { id, error });
+        return Err(DecodeError { id, seq: raw.seq, error });
     }
     let Some(kind) = &raw.kind else {
-        return Err(DecodeError { id, error: invalid("'type' is missing") });
+        return Err(DecodeError { id, seq: raw.seq, error: invalid("'type' is missing") });
     };
     let outcome = match &**kind {
         "telemetry" => telemetry(&raw, text, payload, now, limits, interner, words).map(ClientFrame::Telemetry),
@@ -101,7 +108,7 @@ fn decode_text(
             ))
         }
     };
-    outcome.map_err(|error| DecodeError { id, error })
+    outcome.map_err(|error| DecodeError { id, seq: raw.seq, error })
 }
 
 fn channel(raw: &RawFrame<'_>) -> Result<Channel, ProtocolError> {
@@ -192,7 +199,11 @@ fn samples(
 }
 
 fn salvage_seq(text: &str) -> Option<u64> {
-    serde_json::from_str::<Salvage<'_>>(text).ok()?.seq?.get().parse().ok()
+    salvage(text)?.seq?.get().parse().ok()
+}
+
+fn salvage(text: &str) -> Option<Salvage<'_>> {
+    serde_json::from_str(text).ok()
 }
 
 fn sample(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<Sample, ProtocolError> {
@@ -201,7 +212,7 @@ fn sample(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, 
     let vehicle = interner.vehicle(raw.vehicle.as_ref().ok_or_else(|| invalid("'driverId' is missing"))?)?;
     let session = raw.session.as_ref().map(|s| interner.session(s)).transpose()?;
     let fleet = raw.fleet.as_ref().map(|f| interner.fleet(f)).transpose()?;
-    let data = raw.data.ok_or_else(|| invalid("'data' is missing"))?.get();
+    let data = raw.data.ok_or_else(|| invalid(NO_DATA))?.get();
     let source_time = source_time(raw, now, limits)?;
     let signals = flatten(data, limits, interner)?;
     // Sensors that are silent are written as null, which is no mistake.

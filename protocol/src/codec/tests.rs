@@ -89,6 +89,14 @@ fn a_rate_so_low_that_nobody_waits_for_it_is_refused() {
 }
 
 #[test]
+fn a_refused_frame_is_named_by_the_number_its_sender_gave_it() {
+    for text in [r#"{"type":"teleport","seq":7}"#, r#"{"seq":7,"data":{}}"#, r#"{"type":"subscribe","seq":7}"#] {
+        let refused = Decoder::new(Limits::default()).decode(WireFormat::Json, &Bytes::from_static(text.as_bytes()), NOW).unwrap_err();
+        assert_eq!(refused.seq, Some(7), "{text}");
+    }
+}
+
+#[test]
 fn each_kind_of_bad_frame_has_its_code_and_keeps_the_request_id() {
     assert_eq!(code("{"), ErrorCode::InvalidJson);
     assert_eq!(code("[]"), ErrorCode::ValidationError);

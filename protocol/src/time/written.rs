@@ -130,6 +130,7 @@ fn half_of_day(text: &str) -> Option<bool> {
 }
 
 /// Seconds east of Greenwich, `Some(None)` where there is nothing; a name behind an offset says nothing more.
+#[expect(clippy::option_option, reason = "no zone, a zone and an unknown one are three things")]
 fn zone_seconds(zone: &str) -> Option<Option<i64>> {
     let zone = zone.split(['[', '(']).next().unwrap_or_default().trim_end();
     if zone.is_empty() {
