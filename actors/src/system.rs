@@ -6,17 +6,8 @@ use actix::{Arbiter, System};
 use slipstream_protocol::{AgentId, Channel, DEFAULT_CLOCK_SKEW, Sample};
 
 use crate::{
-    agent::AgentSlot,
-    channel::HistoryBounds,
-    outbox::OutboxLimits,
-    ports::{AgentObserver, Clock},
-    registry::Registry,
-    room::RoomSlot,
-    router::Router,
-    snapshot::Snapshot,
-    sweep::sweep_forever,
-    topic::TopicSlot,
-    vehicle::VehicleSlot,
+    AgentObserver, agent::AgentSlot, channel::HistoryBounds, outbox::OutboxLimits, ports::Clock, registry::Registry, room::RoomSlot,
+    router::Router, snapshot::Snapshot, sweep::sweep_forever, topic::TopicSlot, vehicle::VehicleSlot,
 };
 
 /// Looks at each sample just before it is applied. Tests use it to make a handler panic.

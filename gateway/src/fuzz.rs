@@ -13,13 +13,14 @@ use crate::{
 };
 pub use crate::{
     config::fuzz::config_files,
-    journal::fuzz::journal_files,
     relay::source::fuzz::relay_sources,
     series::fuzz::series_answers,
     transfer::fuzz::{exported_rows, parquet_files},
     ws::fuzz::ws_frames,
 };
 pub use slipstream_engine::rl::policy::fuzz::policy_files;
+#[cfg(fuzzing)]
+pub use slipstream_journal::fuzz::journal_files;
 
 /// A token as a caller shows it, the claims of one, and one that was tampered with.
 pub fn tokens(data: &[u8]) {

@@ -14,7 +14,6 @@ pub mod fuzz;
 pub mod http;
 mod http_client;
 pub mod ingest;
-pub mod journal;
 pub mod media;
 mod percent;
 pub mod pipelines;
@@ -31,5 +30,7 @@ pub mod training;
 pub mod transfer;
 mod trust;
 pub mod voice;
-mod whole_file;
 pub mod ws;
+
+pub use slipstream_journal as journal;
+use slipstream_journal::whole_file;

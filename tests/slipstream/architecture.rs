@@ -10,7 +10,7 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// What each room may use. Adding a line here is a decision about the architecture.
-const ROOMS: [(&str, &[&str]); 3] = [
+const ROOMS: [(&str, &[&str]); 5] = [
     ("slipstream-protocol", &["base64", "bytes", "crc32fast", "itoa", "rkyv", "ryu", "serde", "serde_json", "thiserror"]),
     (
         "slipstream-engine",
@@ -32,6 +32,25 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "thiserror",
         ],
     ),
+    ("slipstream-ports", &["futures-util", "slipstream-engine", "slipstream-protocol", "thiserror"]),
+    (
+        "slipstream-journal",
+        &[
+            "bytes",
+            "crc32fast",
+            "crossbeam",
+            "futures-util",
+            "parking_lot",
+            "rustix",
+            "serde",
+            "serde_json",
+            "slipstream-ports",
+            "slipstream-protocol",
+            "thiserror",
+            "tokio",
+            "tracing",
+        ],
+    ),
     (
         "slipstream-actors",
         &[
@@ -45,6 +64,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "parking_lot",
             "serde",
             "slipstream-engine",
+            "slipstream-ports",
             "slipstream-protocol",
             "thin-vec",
             "thiserror",

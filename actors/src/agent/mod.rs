@@ -6,6 +6,7 @@
 mod command;
 mod live;
 mod nearby;
+mod observer;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::{
 pub use command::{AgentCommand, CommandError};
 use live::Live;
 pub(crate) use nearby::NearbyVehicles;
+pub use observer::AgentObserver;
 pub(crate) use slot::AgentSlot;
 pub use view::{AgentView, ShieldView};
 pub(crate) use watchers::Watchers;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use slipstream_actors::ports::Clock;
+use slipstream_ports::Clock;
 use slipstream_protocol::Timestamp;
 
 /// The environment variable that names a file with a number of milliseconds by which the clock is

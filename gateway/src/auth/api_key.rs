@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use slipstream_actors::ports::{ApiKey, Records};
+use slipstream_ports::{ApiKey, Records};
 use slipstream_protocol::{
     ErrorCode, Id, ProtocolError, Timestamp,
     token::{Claims, Role},

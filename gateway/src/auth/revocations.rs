@@ -16,7 +16,7 @@ use std::{
 use dashmap::DashMap;
 use parking_lot::RwLock;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
-use slipstream_actors::ports::{Revocation, RevocationKind};
+use slipstream_ports::{Revocation, RevocationKind};
 use slipstream_protocol::{ErrorCode, ProtocolError, Timestamp};
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipstream_actors::ports::{ApiKey, Page, Records, RecordsError, Revocation, RevocationKind};
+use slipstream_ports::{ApiKey, Page, Records, RecordsError, Revocation, RevocationKind};
 use slipstream_protocol::{Id, Timestamp};
 
 use super::api_key;

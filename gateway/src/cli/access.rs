@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use slipstream_actors::ports::Clock;
+use slipstream_ports::Clock;
 use slipstream_protocol::{
     Timestamp, WireFormat,
     token::{Claims, Role},

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use slipstream_actors::ports::Aggregate;
+use slipstream_ports::Aggregate;
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{

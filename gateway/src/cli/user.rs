@@ -3,7 +3,7 @@
 use std::{io::Read as _, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
-use slipstream_actors::ports::{ApiKey, Invite, Page, Records, User};
+use slipstream_ports::{ApiKey, Invite, Page, Records, User};
 use slipstream_protocol::{VehicleId, token::Role};
 
 use super::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::PortFuture;
+use slipstream_ports::PortFuture;
 use slipstream_protocol::Timestamp;
 
 use super::{Coach, CoachError, CoachRequest};

@@ -1,7 +1,7 @@
 //! `/api/alarms`: what pipelines raised, and who has seen it.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{AlarmFilter, AlarmMoment, AlarmRecord};
+use slipstream_ports::{AlarmFilter, AlarmMoment, AlarmRecord};
 use slipstream_engine::alarms::Severity;
 use slipstream_protocol::{Channel, ChannelKind, Id, VehicleId, token::Claims};
 

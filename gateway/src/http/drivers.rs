@@ -1,7 +1,7 @@
 //! `/api/drivers` and `/api/teams`: read and change who drives, and for whom.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{Driver, Listing, Page, Team, TelemetrySpan};
+use slipstream_ports::{Driver, Listing, Page, Team, TelemetrySpan};
 use slipstream_protocol::{Id, VehicleId, token::Claims};
 
 use super::{

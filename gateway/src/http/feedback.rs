@@ -1,7 +1,7 @@
 //! `/api/ai/feedback`: ask for feedback, read what was given.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::Feedback;
+use slipstream_ports::Feedback;
 use slipstream_protocol::{Channel, ChannelKind, ProtocolError, SessionId, VehicleId, token::Claims};
 
 use super::{

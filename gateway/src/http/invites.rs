@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{Invite, User};
+use slipstream_ports::{Invite, User};
 use slipstream_protocol::{
     ErrorCode, Id, VehicleId,
     token::{Claims, Role},

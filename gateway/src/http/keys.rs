@@ -2,7 +2,7 @@
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use slipstream_actors::ports::ApiKey;
+use slipstream_ports::ApiKey;
 use slipstream_protocol::{
     Channel, Id, Timestamp, VehicleId,
     token::{Claims, Role},

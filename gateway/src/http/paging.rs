@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use serde::Serialize;
-use slipstream_actors::ports::{Listing, Page};
+use slipstream_ports::{Listing, Page};
 use slipstream_protocol::{ProtocolError, Timestamp, envelope::Pagination};
 
 use super::reply::{self, ApiError, Response};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use slipstream_actors::ports::{JournalError, RecordsError, SeriesError};
+use slipstream_ports::{JournalError, RecordsError, SeriesError};
 use slipstream_protocol::{
     ErrorCode, ProtocolError, Timestamp,
     client::DecodeError,

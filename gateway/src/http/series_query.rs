@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use serde::Serialize;
-use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesQuery};
+use slipstream_ports::{Aggregate, SeriesAnswer, SeriesQuery};
 use slipstream_protocol::{Limits, SessionId, Timestamp, VehicleId};
 
 use super::reply::ApiError;

@@ -1,7 +1,7 @@
 //! `/api/sessions`: open one, read one, list a driver's or all.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::Session;
+use slipstream_ports::Session;
 use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, VehicleId, token::Claims};
 
 use super::{

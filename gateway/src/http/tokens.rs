@@ -1,7 +1,7 @@
 //! `/api/tokens/revoke`: tokens taken back before their end.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{Revocation, RevocationKind};
+use slipstream_ports::{Revocation, RevocationKind};
 use slipstream_protocol::{
     Timestamp,
     token::{Claims, Role},

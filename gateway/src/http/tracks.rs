@@ -1,7 +1,7 @@
 //! `/api/tracks`: read and change tracks.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::Track;
+use slipstream_ports::Track;
 use slipstream_protocol::{Id, token::Claims};
 
 use super::{

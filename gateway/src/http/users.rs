@@ -1,7 +1,7 @@
 //! `/api/auth` and `/api/users`: log in, and whom an admin lets in, changes and removes.
 
 use serde_json::{Value, json};
-use slipstream_actors::ports::{ApiKey, User};
+use slipstream_ports::{ApiKey, User};
 use slipstream_protocol::{
     ErrorCode, Id, ProtocolError, VehicleId,
     token::{Claims, Role},

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use slipstream_actors::ports::VideoFrame;
+use slipstream_ports::VideoFrame;
 use slipstream_protocol::{
     Channel, ChannelKind, ErrorCode, Id, SessionId, Timestamp, VehicleId,
     client::VideoUpload,

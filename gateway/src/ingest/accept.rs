@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use slipstream_protocol::{ErrorCode, ProtocolError, Sample, SampleBatch};
 
 use crate::app::Services;

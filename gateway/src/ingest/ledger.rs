@@ -16,7 +16,7 @@ use std::{
 use dashmap::DashMap;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
-use slipstream_actors::ports::{JournalError, JournalTicket};
+use slipstream_ports::{JournalError, JournalTicket};
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 
 use super::stream_name;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use slipstream_actors::ports::{AlarmEntry, AlarmRecord, Clock, Records};
+use slipstream_ports::{AlarmEntry, AlarmRecord, Clock, Records};
 use slipstream_engine::{
     alarms::{AlarmEvent, Change, Severity},
     pipeline::{CommandError, StepAlarm},

@@ -1,6 +1,6 @@
 //! Why something could not be done with a pipeline.
 
-use slipstream_actors::ports::RecordsError;
+use slipstream_ports::RecordsError;
 use slipstream_engine::pipeline::CommandError;
 
 use super::{DocumentError, MAX_PIPELINES};

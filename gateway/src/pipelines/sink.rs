@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipstream_actors::ports::SeriesStore;
+use slipstream_ports::SeriesStore;
 use slipstream_protocol::Sample;
 use tokio::{
     sync::{mpsc, watch},

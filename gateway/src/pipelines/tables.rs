@@ -16,7 +16,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use slipstream_actors::ports::{Clock, Records, RecordsError};
+use slipstream_ports::{Clock, Records, RecordsError};
 use slipstream_engine::pipeline::{
     PipelineSpec, Surroundings,
     tables::{NamedTables, TableRow, Tables},

@@ -1,6 +1,6 @@
 //! Alarms and their lives.
 
-use slipstream_actors::ports::{
+use slipstream_ports::{
     AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords, Listing, Page, RecordsError, RecordsFuture,
 };
 use slipstream_engine::alarms::{Change, Severity};

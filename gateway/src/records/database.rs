@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipstream_actors::ports::{Listing, Page, RecordsError};
+use slipstream_ports::{Listing, Page, RecordsError};
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
 use sqlx::{FromRow, SqlitePool, postgres::PgRow, sqlite::SqliteRow};
 

@@ -2,7 +2,7 @@
 //!
 //! The difference decides at the start: what passes leaves the server up and trying, what does not ends it with a message.
 
-use slipstream_actors::ports::RecordsError;
+use slipstream_ports::RecordsError;
 use sqlx::error::DatabaseError;
 
 use crate::trust;

@@ -1,6 +1,6 @@
 //! Video frames, feedback and speech.
 
-use slipstream_actors::ports::{
+use slipstream_ports::{
     Feedback, FeedbackRecords, Listing, Page, RecordsError, RecordsFuture, VideoFrame, VideoRecords, VoiceClip, VoiceRecords,
 };
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use slipstream_actors::ports::RecordsError;
+use slipstream_ports::RecordsError;
 use sqlx::{
     PgConnection, SqlSafeStr, SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},

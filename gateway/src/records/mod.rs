@@ -20,7 +20,7 @@ use std::{
     sync::Arc,
 };
 
-use slipstream_actors::ports::{PortFuture, Records, RecordsError, RecordsFuture};
+use slipstream_ports::{PortFuture, Records, RecordsError, RecordsFuture};
 
 use slipstream_protocol::{ErrorCode, ProtocolError};
 

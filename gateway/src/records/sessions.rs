@@ -1,6 +1,6 @@
 //! Sessions, tracks and the index of telemetry.
 
-use slipstream_actors::ports::{Listing, Page, RecordsError, RecordsFuture, Session, SessionRecords, TelemetrySpan, Track};
+use slipstream_ports::{Listing, Page, RecordsError, RecordsFuture, Session, SessionRecords, TelemetrySpan, Track};
 use slipstream_protocol::{Id, SessionId, Timestamp, VehicleId};
 
 use super::{

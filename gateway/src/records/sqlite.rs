@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use slipstream_actors::ports::RecordsError;
+use slipstream_ports::RecordsError;
 use sqlx::{
     ConnectOptions as _, Connection as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},

@@ -1,6 +1,6 @@
 //! Records as tables to enrich streams from.
 
-use slipstream_actors::ports::{RecordsError, RecordsFuture, TableRecords, TableRows};
+use slipstream_ports::{RecordsError, RecordsFuture, TableRecords, TableRows};
 use slipstream_engine::pipeline::Value;
 
 use super::{SqlRecords, database::args};

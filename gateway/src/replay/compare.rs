@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use slipstream_actors::ports::{Aggregate, SeriesError, SeriesQuery, SeriesStore};
+use slipstream_ports::{Aggregate, SeriesError, SeriesQuery, SeriesStore};
 use slipstream_engine::pipeline::Value;
 use slipstream_protocol::{Timestamp, VehicleId};
 

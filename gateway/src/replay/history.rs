@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use slipstream_actors::ports::{Aggregate, SeriesError, SeriesPoint, SeriesQuery, SeriesStore};
+use slipstream_ports::{Aggregate, SeriesError, SeriesPoint, SeriesQuery, SeriesStore};
 use slipstream_protocol::{FleetId, Limits, Quality, Sample, SessionId, Signal, SignalName, SignalValue, Timestamp, VehicleId};
 use tokio::sync::mpsc;
 

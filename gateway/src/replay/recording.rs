@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use slipstream_actors::ports::SeriesError;
+use slipstream_ports::SeriesError;
 use slipstream_protocol::{Sample, Timestamp, VehicleId};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use slipstream_actors::{AgentView, ports::AgentObserver};
+use slipstream_actors::{AgentObserver, AgentView};
 use slipstream_engine::rl::{agent::Update, daladala::Cell};
 use tokio::sync::mpsc;
 

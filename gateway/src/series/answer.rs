@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slipstream_actors::ports::{Series, SeriesAnswer, SeriesPoint};
+use slipstream_ports::{Series, SeriesAnswer, SeriesPoint};
 
 /// The answer that the earliest `limit` of `rows` make; rows are a signal's name and a point, in any
 /// order. `more` says that the store held rows back.

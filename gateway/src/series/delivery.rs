@@ -4,7 +4,7 @@
 use std::{future::Future, io::Write as _, ops::Range, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use slipstream_actors::ports::{SeriesError, WriteReport};
+use slipstream_ports::{SeriesError, WriteReport};
 
 use super::{line_protocol::Lines, point::reject};
 

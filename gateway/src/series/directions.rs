@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use slipstream_actors::ports::{Aggregate, PortFuture, SeriesAnswer, SeriesError, SeriesQuery};
+use slipstream_ports::{Aggregate, PortFuture, SeriesAnswer, SeriesError, SeriesQuery};
 use slipstream_protocol::Timestamp;
 
 use super::window::{Averaging, Window};
@@ -88,7 +88,7 @@ mod tests {
         time::Duration,
     };
 
-    use slipstream_actors::ports::{Series, SeriesPoint};
+    use slipstream_ports::{Series, SeriesPoint};
     use slipstream_protocol::VehicleId;
 
     use super::*;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use slipstream_actors::ports::{Aggregate, SeriesError, SeriesQuery, WriteReport};
+use slipstream_ports::{Aggregate, SeriesError, SeriesQuery, WriteReport};
 use slipstream_protocol::{Quality, Sample, Signal, SignalValue, Timestamp, VehicleId};
 
 use super::{

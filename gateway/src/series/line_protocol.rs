@@ -99,7 +99,7 @@ fn tag(out: &mut Vec<u8>, name: &str, value: &str) {
 mod tests {
     use super::super::{point::points, sample};
     use super::*;
-    use slipstream_actors::ports::WriteReport;
+    use slipstream_ports::WriteReport;
     use slipstream_protocol::{FleetId, SessionId, Signal, SignalValue};
 
     #[test]

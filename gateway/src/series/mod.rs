@@ -18,7 +18,7 @@ pub mod writer;
 
 use std::{path::PathBuf, sync::Arc};
 
-use slipstream_actors::ports::{SeriesError, SeriesStore};
+use slipstream_ports::{SeriesError, SeriesStore};
 
 pub use influxdb1::InfluxDb1Series;
 pub use influxdb2::InfluxDb2Series;

@@ -1,6 +1,6 @@
 //! Samples as the points that stores keep.
 
-use slipstream_actors::ports::{Rejection, WriteReport};
+use slipstream_ports::{Rejection, WriteReport};
 pub(super) use slipstream_protocol::storable::{MAX_TIME, MIN_TIME, name_flaw, time_flaw};
 use slipstream_protocol::{Sample, Signal, SignalValue, Timestamp, storable};
 

@@ -1,6 +1,6 @@
 //! Windows that are added up here, point by point.
 
-use slipstream_actors::ports::Aggregate;
+use slipstream_ports::Aggregate;
 use slipstream_engine::{
     angle::{Directions, Turn},
     signals::direction::{direction, turn_of},

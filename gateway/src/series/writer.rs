@@ -10,7 +10,7 @@ mod stats;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use slipstream_actors::ports::{Clock, JournalError, SeriesError, SeriesStore, WriteReport};
+use slipstream_ports::{Clock, JournalError, SeriesError, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, SignalValue, Timestamp};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use slipstream_actors::ports::{Aggregate, SeriesQuery, SeriesStore as _};
+use slipstream_ports::{Aggregate, SeriesQuery, SeriesStore as _};
 use slipstream_protocol::{Timestamp, VehicleId};
 
 use super::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use slipstream_actors::ports::{Aggregate, SeriesQuery, SeriesStore};
+use slipstream_ports::{Aggregate, SeriesQuery, SeriesStore};
 use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 
 use super::{Format, OnProgress, Progress, TransferError, csv_rows::CsvWriter, json_rows, parquet_rows::ParquetWriter, row::Row};

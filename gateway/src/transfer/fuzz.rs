@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use slipstream_actors::ports::SeriesPoint;
+use slipstream_ports::SeriesPoint;
 use slipstream_protocol::{Sample, SignalValue, Timestamp, VehicleId};
 
 use super::{csv_rows, json_rows, parquet_table, row::Row};

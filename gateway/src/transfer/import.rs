@@ -13,7 +13,7 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use slipstream_actors::ports::{SeriesStore, WriteReport};
+use slipstream_ports::{SeriesStore, WriteReport};
 use slipstream_engine::pipeline::fields::meant;
 use slipstream_protocol::{Sample, Timestamp};
 

@@ -20,7 +20,7 @@ mod row;
 
 use std::path::{Path, PathBuf};
 
-use slipstream_actors::ports::SeriesError;
+use slipstream_ports::SeriesError;
 
 pub use export::{ExportOptions, ExportReport, export};
 pub use format::Format;

@@ -1,7 +1,7 @@
 //! One point as a row of a file.
 
 use serde::{Deserialize, Serialize};
-use slipstream_actors::ports::SeriesPoint;
+use slipstream_ports::SeriesPoint;
 use slipstream_protocol::{FleetId, Quality, Sample, SessionId, Signal, SignalName, SignalValue, Timestamp, VehicleId};
 
 /// The columns of exported files, in order: `time` in RFC 3339 with microseconds (in Parquet a

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header;
 use serde_json::json;
-use slipstream_actors::ports::PortFuture;
+use slipstream_ports::PortFuture;
 
 use super::{Engine, VoiceError};
 use crate::http_client::{self, CallError};

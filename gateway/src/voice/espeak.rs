@@ -4,7 +4,7 @@
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use bytes::Bytes;
-use slipstream_actors::ports::PortFuture;
+use slipstream_ports::PortFuture;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{Engine, VoiceError};

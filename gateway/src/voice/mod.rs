@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use slipstream_actors::ports::{PortFuture, Records, RecordsError, VoiceClip};
+use slipstream_ports::{PortFuture, Records, RecordsError, VoiceClip};
 use slipstream_protocol::{ErrorCode, Id, ProtocolError, Timestamp};
 use tokio::sync::Semaphore;
 

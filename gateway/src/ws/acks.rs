@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 
 use futures_util::FutureExt;
-use slipstream_actors::ports::{Journal as _, JournalError};
+use slipstream_ports::{Journal as _, JournalError};
 use slipstream_protocol::server::AckLevel;
 
 use crate::{ingest::Ticket, journal::EmbeddedJournal};
@@ -129,7 +129,7 @@ mod tests {
         };
         let mut acks = Acks::default();
         for seq in 1..=3 {
-            let admitted = publisher.admit(vec![sample(seq)], |batch, _| slipstream_actors::ports::Journal::append(&*journal, batch));
+            let admitted = publisher.admit(vec![sample(seq)], |batch, _| slipstream_ports::Journal::append(&*journal, batch));
             acks.push(Some(seq), 1, admitted.ok().unwrap().ticket, AckLevel::Stored, journal.clone());
         }
         let mut durable = 0;

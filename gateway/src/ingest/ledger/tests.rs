@@ -1,6 +1,6 @@
 use super::*;
 use crate::journal::{self, ConsumerRole, EmbeddedJournal, JournalConfig};
-use slipstream_actors::ports::{Journal, PortFuture};
+use slipstream_ports::{Journal, PortFuture};
 use slipstream_protocol::{Quality, Timestamp, VehicleId};
 use std::{
     collections::VecDeque,

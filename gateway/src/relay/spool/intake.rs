@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use slipstream_actors::ports::Journal as _;
+use slipstream_ports::Journal as _;
 use slipstream_protocol::{PublisherId, Sample, SampleBatch};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use slipstream_protocol::PublisherId;
 use tokio::sync::watch;
 

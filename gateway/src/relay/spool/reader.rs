@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use slipstream_protocol::Sample;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;

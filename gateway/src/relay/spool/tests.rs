@@ -1,6 +1,6 @@
 use super::*;
 use crate::relay::source::tests::sample;
-use slipstream_actors::ports::Journal as _;
+use slipstream_ports::Journal as _;
 use slipstream_protocol::SampleBatch;
 
 const NOW: Timestamp = Timestamp::from_micros(1_000);

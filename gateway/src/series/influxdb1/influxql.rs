@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
-use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery};
+use slipstream_ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery};
 use slipstream_protocol::{Timestamp, VehicleId};
 
 use crate::series::{

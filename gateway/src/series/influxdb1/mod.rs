@@ -5,7 +5,7 @@ mod influxql;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, Url, header};
-use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, VehicleId};
 
 use super::{

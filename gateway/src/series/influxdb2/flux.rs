@@ -8,7 +8,7 @@ use influxdb2::{
     api::query::{FluxRecord, QueryTableIter},
 };
 use influxdb2_structmap::value::Value;
-use slipstream_actors::ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery};
+use slipstream_ports::{Aggregate, SeriesAnswer, SeriesPoint, SeriesQuery};
 use slipstream_protocol::{FleetId, SessionId, Timestamp, VehicleId};
 
 use crate::series::{

@@ -11,7 +11,7 @@ use std::{future::Future, time::Duration};
 
 use influxdb2::{Client, ClientBuilder, RequestError, models::Query};
 use reqwest::{Url, header};
-use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, VehicleId};
 
 use super::{

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use slipstream_actors::ports::WriteReport;
+use slipstream_ports::WriteReport;
 use slipstream_protocol::{Sample, SignalName};
 
 use super::dictionary::Source;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slipstream_actors::ports::SeriesError;
+use slipstream_ports::SeriesError;
 use slipstream_protocol::{FleetId, Quality, Sample, SessionId, Signal, SignalValue, Timestamp, VehicleId};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -94,7 +94,7 @@ fn sample(row: &SqliteRow) -> Result<Sample, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slipstream_actors::ports::{Aggregate, SeriesQuery, SeriesStore as _};
+    use slipstream_ports::{Aggregate, SeriesQuery, SeriesStore as _};
 
     #[tokio::test]
     async fn points_of_an_earlier_build_are_found_where_they_were_and_converted_once() {

@@ -14,7 +14,7 @@ mod write;
 
 use std::{path::Path, time::Duration};
 
-use slipstream_actors::ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
+use slipstream_ports::{PortFuture, SeriesAnswer, SeriesError, SeriesQuery, SeriesStore, WriteReport};
 use slipstream_protocol::{Sample, VehicleId};
 use sqlx::{
     SqlitePool,

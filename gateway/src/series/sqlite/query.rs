@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use slipstream_actors::ports::{SeriesAnswer, SeriesPoint, SeriesQuery};
+use slipstream_ports::{SeriesAnswer, SeriesPoint, SeriesQuery};
 use slipstream_protocol::{Timestamp, VehicleId};
 use sqlx::SqlitePool;
 

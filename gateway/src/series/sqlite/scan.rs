@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use slipstream_actors::ports::SeriesQuery;
+use slipstream_ports::SeriesQuery;
 use slipstream_protocol::{FleetId, SessionId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use slipstream_actors::ports::WriteReport;
+use slipstream_ports::WriteReport;
 use slipstream_protocol::{Sample, SignalName};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 

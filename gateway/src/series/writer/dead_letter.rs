@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::json;
-use slipstream_actors::ports::WriteReport;
+use slipstream_ports::WriteReport;
 use slipstream_protocol::Timestamp;
 
 /// Longest text of a rejection kept.
@@ -69,7 +69,7 @@ fn letters(path: &Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use slipstream_actors::ports::Rejection;
+    use slipstream_ports::Rejection;
 
     use super::*;
 

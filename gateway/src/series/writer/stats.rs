@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipstream_actors::ports::WriteReport;
+use slipstream_ports::WriteReport;
 use slipstream_protocol::Timestamp;
 
 /// How a writer is.

@@ -1,7 +1,7 @@
 use std::{collections::VecDeque, path::Path};
 
 use parking_lot::Mutex;
-use slipstream_actors::ports::{Journal as _, PortFuture, Rejection, SeriesAnswer, SeriesError, SeriesQuery};
+use slipstream_ports::{Journal as _, PortFuture, Rejection, SeriesAnswer, SeriesError, SeriesQuery};
 use slipstream_protocol::{Quality, SampleBatch, Signal, SignalValue, VehicleId};
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Who wants to know of every change of every agent.
+//! The observer of agents: a callback for every change of every agent.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use slipstream_engine::rl::agent::Update;
 
 use crate::agent::AgentView;
 
-/// Told of every change of every agent, in order, on the agent's own thread: it must neither wait nor
+/// Receives every change of every agent, in order, on the agent's own thread: it must neither wait nor
 /// take long.
 pub trait AgentObserver: Send + Sync + 'static {
     /// `updates` brought the agent to `view`.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use slipstream_protocol::{
     Sample,
     codec::{Numbering, RecordDecoder},

@@ -9,7 +9,7 @@ use std::{
 
 /// Makes `path` hold `parts`, one behind the other: after a crash, a power cut too, it has the old or the new
 /// content, never a mixture. Its folder must exist.
-pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
     let mut fresh = OsString::from(name);
     fresh.push(".new");
@@ -24,7 +24,7 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
 }
 
 /// [`replace`], in a folder that is made where it is missing.
-pub(crate) fn replace_in_folder(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+pub fn replace_in_folder(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     fs::create_dir_all(folder_of(path))?;
     replace(path, parts)
 }
@@ -36,7 +36,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Makes names created or removed in `dir` survive a power cut.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

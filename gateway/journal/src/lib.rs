@@ -10,7 +10,7 @@ mod consumer;
 mod files;
 mod frame;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
+pub mod fuzz;
 mod housekeeping;
 mod inspect;
 mod positions;
@@ -26,6 +26,7 @@ mod tail;
 mod unstored;
 mod version;
 mod walk;
+pub mod whole_file;
 
 use std::{
     fs::{self, File},
@@ -41,7 +42,7 @@ use std::{
 use bytes::Bytes;
 use crossbeam::channel::{Sender, unbounded};
 use parking_lot::Mutex;
-use slipstream_actors::ports::{Journal, JournalError, JournalTicket, PortFuture};
+use slipstream_ports::{Journal, JournalError, JournalTicket, PortFuture};
 use slipstream_protocol::{
     SampleBatch,
     codec::{Numbering, encode_numbered_record},
@@ -49,13 +50,13 @@ use slipstream_protocol::{
 use tokio::sync::{oneshot, watch};
 
 pub use consumer::{ConsumedBatch, Consumer, ConsumerRole, NumberedRecord};
-pub(crate) use files::{read_replaced, replace};
+pub use files::{read_replaced, replace};
 pub use inspect::{JournalReport, SegmentReport, dump, verify};
 pub use publisher_watch::PublisherWatch;
 pub use publishers::{SUBJECT_SEPARATOR, subject_of};
 pub use recovery::Recovery;
 pub use stats::{ConsumerStats, JournalStats, Latency};
-pub(crate) use version::{SEGMENT_VERSION, newer_segment};
+pub use version::{SEGMENT_VERSION, newer_segment};
 pub use walk::Walk;
 
 use commit::{Append, Command, Committer};
@@ -350,7 +351,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether another process works in the journal's folder `dir`. Makes nothing there.
-pub(crate) fn is_in_use(dir: &std::path::Path) -> bool {
+pub fn is_in_use(dir: &std::path::Path) -> bool {
     File::open(dir.join("lock")).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 

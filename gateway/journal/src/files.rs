@@ -29,12 +29,12 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// Replaces `dir/name` as a whole: after a crash it has the old or the new content. A checksum goes first.
-pub(crate) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+pub fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     whole_file::replace(&dir.join(name), &[format!("{:08x}\n", crc32fast::hash(content)).as_bytes(), content])
 }
 
 /// Reads what [`replace`] wrote; `None` where there is nothing or it is damaged.
-pub(crate) fn read_replaced(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+pub fn read_replaced(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     let bytes = match fs::read(dir.join(name)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

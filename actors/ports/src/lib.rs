@@ -1,13 +1,11 @@
 //! Ports: what the engine needs of the world, one trait each. Implementations live in the gateway,
 //! one file each; the same test suite runs against every implementation of a port.
 
-mod agents;
 mod clock;
 mod journal;
 mod records;
 mod series;
 
-pub use agents::AgentObserver;
 pub use clock::Clock;
 pub use journal::{Journal, JournalError, JournalTicket};
 pub use records::{

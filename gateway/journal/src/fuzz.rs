@@ -174,3 +174,13 @@ fn record(position: u64, text: &[u8]) -> Vec<u8> {
         }],
     })
 }
+
+/// The corpus, and damaged copies of it, keep to the property.
+#[cfg(test)]
+mod corpus {
+    #[test]
+    fn journal_files() {
+        let folder = tempfile::tempdir().unwrap();
+        slipstream_corpus::replay("journal_files", |data| super::journal_files(data, folder.path()));
+    }
+}

@@ -9,13 +9,13 @@ use std::{
 use super::{files, frame::HEAD};
 
 /// The newest version of a segment that this build reads.
-pub(crate) const SEGMENT_VERSION: u32 = 1;
+pub const SEGMENT_VERSION: u32 = 1;
 
 const NAME: &[u8] = b"slipstream jnl";
 
 /// Returns a segment in `dir` that a newer version has written, with its version. A head that is damaged is no version: the
 /// records behind it are read nevertheless. Reads only; `None` where there is no such folder.
-pub(crate) fn newer_segment(dir: &Path) -> io::Result<Option<(PathBuf, u32)>> {
+pub fn newer_segment(dir: &Path) -> io::Result<Option<(PathBuf, u32)>> {
     let firsts = match files::segments(dir) {
         Ok(firsts) => firsts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -140,7 +140,7 @@ fn exists(dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{
+    use crate::{
         files,
         reader::{SegmentReader, Step},
     };

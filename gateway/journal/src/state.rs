@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use tokio::sync::watch;
 
 use super::{

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use slipstream_actors::ports::JournalError;
+use slipstream_ports::JournalError;
 use slipstream_protocol::PublisherId;
 use tokio::sync::oneshot;
 
