@@ -11,16 +11,12 @@ use crate::{
     auth::{self, Auth, api_key},
     media::{MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, check_image},
 };
-pub use crate::{
-    config::fuzz::config_files,
-    relay::source::fuzz::relay_sources,
-    series::fuzz::series_answers,
-    transfer::fuzz::{exported_rows, parquet_files},
-    ws::fuzz::ws_frames,
-};
+pub use crate::{config::fuzz::config_files, series::fuzz::series_answers, ws::fuzz::ws_frames};
 pub use slipstream_engine::rl::policy::fuzz::policy_files;
 #[cfg(fuzzing)]
 pub use slipstream_journal::fuzz::journal_files;
+#[cfg(fuzzing)]
+pub use slipstream_relay::fuzz::{exported_rows, parquet_files, relay_sources};
 
 /// A token as a caller shows it, the claims of one, and one that was tampered with.
 pub fn tokens(data: &[u8]) {

@@ -10,7 +10,7 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// What each room may use. Adding a line here is a decision about the architecture.
-const ROOMS: [(&str, &[&str]); 5] = [
+const ROOMS: [(&str, &[&str]); 6] = [
     ("slipstream-protocol", &["base64", "bytes", "crc32fast", "itoa", "rkyv", "ryu", "serde", "serde_json", "thiserror"]),
     (
         "slipstream-engine",
@@ -49,6 +49,37 @@ const ROOMS: [(&str, &[&str]); 5] = [
             "thiserror",
             "tokio",
             "tracing",
+        ],
+    ),
+    // For a car's computer: no SQL, no HTTP server, no actors.
+    (
+        "slipstream-relay",
+        &[
+            "base64",
+            "bytes",
+            "crc32fast",
+            "csv",
+            "flate2",
+            "futures-util",
+            "memchr",
+            "parking_lot",
+            "parquet",
+            "rand",
+            "rustls",
+            "rustls-native-certs",
+            "serde",
+            "serde_json",
+            "slipstream-engine",
+            "slipstream-journal",
+            "slipstream-ports",
+            "slipstream-protocol",
+            "thiserror",
+            "tokio",
+            "tokio-tungstenite",
+            "tokio-util",
+            "tracing",
+            "uuid",
+            "webpki-roots",
         ],
     ),
     (

@@ -11,4 +11,4 @@ macro_rules! replayed {
     )*};
 }
 
-replayed! { config_files exported_rows images parquet_files policy_files relay_sources series_answers tokens ws_frames }
+replayed! { config_files images policy_files series_answers tokens ws_frames }

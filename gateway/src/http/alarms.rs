@@ -1,8 +1,8 @@
 //! `/api/alarms`: what pipelines raised, and who has seen it.
 
 use serde_json::{Value, json};
-use slipstream_ports::{AlarmFilter, AlarmMoment, AlarmRecord};
 use slipstream_engine::alarms::Severity;
+use slipstream_ports::{AlarmFilter, AlarmMoment, AlarmRecord};
 use slipstream_protocol::{Channel, ChannelKind, Id, VehicleId, token::Claims};
 
 use super::{

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use slipstream_ports::{AlarmEntry, AlarmRecord, Clock, Records};
 use slipstream_engine::{
     alarms::{AlarmEvent, Change, Severity},
     pipeline::{CommandError, StepAlarm},
 };
+use slipstream_ports::{AlarmEntry, AlarmRecord, Clock, Records};
 use slipstream_protocol::{
     Id, Timestamp, VehicleId,
     server::{self, Alert, AlertNote, Event},

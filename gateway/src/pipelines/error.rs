@@ -1,7 +1,7 @@
 //! Why something could not be done with a pipeline.
 
-use slipstream_ports::RecordsError;
 use slipstream_engine::pipeline::CommandError;
+use slipstream_ports::RecordsError;
 
 use super::{DocumentError, MAX_PIPELINES};
 

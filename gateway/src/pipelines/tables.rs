@@ -16,11 +16,11 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use slipstream_ports::{Clock, Records, RecordsError};
 use slipstream_engine::pipeline::{
     PipelineSpec, Surroundings,
     tables::{NamedTables, TableRow, Tables},
 };
+use slipstream_ports::{Clock, Records, RecordsError};
 use slipstream_protocol::Timestamp;
 use tokio::task::JoinHandle;
 

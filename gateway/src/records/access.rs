@@ -1,8 +1,6 @@
 //! Invitations and revocations.
 
-use slipstream_ports::{
-    Invite, InviteRecords, Listing, Page, RecordsError, RecordsFuture, Revocation, RevocationKind, RevocationRecords,
-};
+use slipstream_ports::{Invite, InviteRecords, Listing, Page, RecordsError, RecordsFuture, Revocation, RevocationKind, RevocationRecords};
 use slipstream_protocol::{Id, Timestamp, VehicleId};
 
 use super::{

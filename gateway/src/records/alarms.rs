@@ -1,9 +1,7 @@
 //! Alarms and their lives.
 
-use slipstream_ports::{
-    AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords, Listing, Page, RecordsError, RecordsFuture,
-};
 use slipstream_engine::alarms::{Change, Severity};
+use slipstream_ports::{AlarmEntry, AlarmFilter, AlarmMoment, AlarmRecord, AlarmRecords, Listing, Page, RecordsError, RecordsFuture};
 use slipstream_protocol::{Id, Timestamp};
 
 use super::{

@@ -1,8 +1,6 @@
 //! Users, API keys, drivers and teams.
 
-use slipstream_ports::{
-    ApiKey, ApiKeyRecords, Driver, DriverRecords, Listing, Page, RecordsError, RecordsFuture, Team, User, UserRecords,
-};
+use slipstream_ports::{ApiKey, ApiKeyRecords, Driver, DriverRecords, Listing, Page, RecordsError, RecordsFuture, Team, User, UserRecords};
 use slipstream_protocol::{Id, Timestamp, VehicleId, token::Role};
 
 use super::{

@@ -1,7 +1,7 @@
 //! Records as tables to enrich streams from.
 
-use slipstream_ports::{RecordsError, RecordsFuture, TableRecords, TableRows};
 use slipstream_engine::pipeline::Value;
+use slipstream_ports::{RecordsError, RecordsFuture, TableRecords, TableRows};
 
 use super::{SqlRecords, database::args};
 

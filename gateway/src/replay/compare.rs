@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use slipstream_ports::{Aggregate, SeriesError, SeriesQuery, SeriesStore};
 use slipstream_engine::pipeline::Value;
+use slipstream_ports::{Aggregate, SeriesError, SeriesQuery, SeriesStore};
 use slipstream_protocol::{Timestamp, VehicleId};
 
 /// Most differences that are spelled out; all are counted.

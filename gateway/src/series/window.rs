@@ -1,10 +1,10 @@
 //! Windows that are added up here, point by point.
 
-use slipstream_ports::Aggregate;
 use slipstream_engine::{
     angle::{Directions, Turn},
     signals::direction::{direction, turn_of},
 };
+use slipstream_ports::Aggregate;
 
 /// How a signal's windows are averaged.
 #[derive(Clone, Copy, Debug, PartialEq)]
