@@ -47,7 +47,7 @@ pub enum DataFolderError {
         known: String,
     },
     /// The stamp is there and says nothing.
-    #[error("{} does not say which version wrote the folder: restore it from a backup, or, where the folder is of this version, write {FORMAT} into it; nothing was touched", path.display())]
+    #[error("{} does not say which version wrote the folder: restore the file from a backup of the folder, or start the version that wrote it; where the log of the last start says that this version wrote it, write {FORMAT} into the file; nothing was touched", path.display())]
     Stamp {
         /// The stamp.
         path: PathBuf,
@@ -135,7 +135,11 @@ fn read_stamp(path: &Path) -> Result<Option<Vec<u8>>, DataFolderError> {
 fn parse(stamp: &[u8]) -> Option<(u32, Option<String>)> {
     let text = std::str::from_utf8(stamp).ok()?;
     let mut lines = text.lines();
-    let format = lines.next()?.trim().parse().ok()?;
+    let format = match lines.next()?.trim() {
+        // More than the type holds is newer than anything this build knows.
+        digits if digits.len() > 9 && digits.bytes().all(|b| b.is_ascii_digit()) => u32::MAX,
+        digits => digits.parse().ok()?,
+    };
     Some((format, lines.next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())))
 }
 

@@ -116,6 +116,16 @@ fn an_older_folder_is_taken_over_once_with_a_copy_of_what_it_was() {
 }
 
 #[test]
+fn a_stamp_of_more_than_any_version_is_newer_and_not_to_be_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    for digits in ["4294967296", "99999999999999999999999999"] {
+        fs::write(dir.path().join(STAMP), digits).unwrap();
+        let error = check(dir.path()).unwrap_err();
+        assert!(matches!(error, DataFolderError::Newer { .. }) && !error.to_string().contains("write "), "{error}");
+    }
+}
+
+#[test]
 fn a_new_folder_is_stamped_and_has_nothing_to_copy() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("jwt.secret"), "made by another command").unwrap();

@@ -374,13 +374,14 @@ impl Session {
             #[serde(default)]
             ack: Option<serde_json::Value>,
         }
-        if let Ok(Wishes { ack: Some(ack) }) = serde_json::from_str(&text) {
-            if let Some(level) = ack.as_str().and_then(level_of) {
-                self.level = level;
-            } else {
-                let error = ProtocolError::new(ErrorCode::ValidationError, "'ack' must be received, durable or stored");
-                self.refuse(None, None, &error);
-            }
+        let invalid = |message: String| ProtocolError::new(ErrorCode::ValidationError, message);
+        match serde_json::from_str(&text).map_err(|error| invalid(format!("'config': {error}"))) {
+            Ok(Wishes { ack: None }) => {}
+            Ok(Wishes { ack: Some(ack) }) => match ack.as_str().and_then(level_of) {
+                Some(level) => self.level = level,
+                None => self.refuse(None, None, &invalid("'ack' must be received, durable or stored".into())),
+            },
+            Err(error) => self.refuse(None, None, &error),
         }
         self.services.connections.describe(self.number, text);
     }

@@ -14,6 +14,7 @@ use slipstream_protocol::{Limits, ProtocolError, Sample, SignalValue, Timestamp,
 
 use super::{
     Item, ReadOptions, Remark, Skipped, SourceError, Start,
+    json_names::repeats_a_name,
     json_values::{Text, Values},
     numbers::Style,
     records::{Lines, MAX_RECORD},
@@ -21,6 +22,7 @@ use super::{
     tally::{Origin, Tallies},
     text::{CONVERT, shown, unmarked},
     time::{self, Parsed, TimeForm},
+    time_doubts::TimeDoubts,
     timeline::TimeLine,
 };
 use crate::source::open::Now;
@@ -55,6 +57,7 @@ pub(super) struct JsonLines<R> {
     timeline: TimeLine,
     /// Of times that no wire carries: clocks, durations, dates that may be two.
     plain_times: TimeLine,
+    doubts: TimeDoubts,
     now: Now,
     ready: VecDeque<Item>,
     found: BTreeSet<String>,
@@ -78,6 +81,7 @@ impl<R: BufRead> JsonLines<R> {
             plain_times: TimeLine::new(Start::Relative(match options.start {
                 Start::Relative(start) | Start::Shifted(start) => start,
             })),
+            doubts: TimeDoubts::default(),
             now,
             ready: VecDeque::new(),
             found: BTreeSet::new(),
@@ -128,6 +132,10 @@ impl<R: BufRead> JsonLines<R> {
 
     /// The same object with its times as RFC 3339; `None` where none needs it.
     fn with_plain_times(&mut self, bytes: &[u8]) -> Option<bytes::Bytes> {
+        // A value keeps the last of two fields of one name, and the sample was refused for having both.
+        if repeats_a_name(bytes) {
+            return None;
+        }
         let mut value: Value = serde_json::from_slice(bytes).ok()?;
         let mut changed = false;
         let object = value.as_object_mut()?;
@@ -144,7 +152,10 @@ impl<R: BufRead> JsonLines<R> {
                 }
                 _ => None,
             };
-            let Some(Ok(moment)) = parsed.map(|parsed| self.plain_times.place(&vehicle, parsed, self.line)) else { continue };
+            let Some(parsed) = parsed else { continue };
+            let cell = time.as_str().map_or_else(|| time.to_string(), str::to_owned);
+            self.doubts.look(&parsed, self.line, || cell);
+            let Ok(moment) = self.plain_times.place(&vehicle, parsed, self.line) else { continue };
             *time = Value::String(precise(moment));
             changed = true;
         }
@@ -193,7 +204,7 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     fn end(&mut self) {
-        self.ready.extend(self.plain_times.remarks().map(Item::Remark));
+        self.ready.extend(self.plain_times.remarks().chain(self.doubts.remark("timestamp")).map(Item::Remark));
         self.ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
         if !self.any {
             self.ready.push_back(Item::Remark(Remark::partial(0, "it holds no objects; nothing is read")));

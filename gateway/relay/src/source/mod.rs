@@ -7,6 +7,7 @@ pub(crate) mod csv;
 pub(crate) mod fuzz;
 mod heading;
 mod json_lines;
+mod json_names;
 mod json_values;
 mod likeness;
 mod numbers;
@@ -20,6 +21,7 @@ mod stop;
 mod tally;
 pub(crate) mod text;
 pub(crate) mod time;
+mod time_doubts;
 mod time_format;
 mod timeline;
 

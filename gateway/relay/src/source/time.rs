@@ -201,6 +201,11 @@ fn clock(text: &str) -> Option<f64> {
     if let Some((clock, millis)) = text.rsplit_once(':').filter(|(clock, millis)| millis.len() == 3 && clock.matches(':').count() == 2) {
         return self::clock(&format!("{clock}.{millis}"));
     }
+    if let Some(half) =
+        text.get(text.len().saturating_sub(2)..).filter(|half| half.eq_ignore_ascii_case("am") || half.eq_ignore_ascii_case("pm"))
+    {
+        return half_day_clock(text[..text.len() - 2].trim_end(), half.eq_ignore_ascii_case("pm"));
+    }
     let (rest, seconds) = text.rsplit_once(':')?;
     let (whole, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, ""));
     let digits = |text: &str, most: usize| text.len() <= most && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -219,6 +224,13 @@ fn clock(text: &str) -> Option<f64> {
     let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok().filter(|m| *m < most_minutes)?);
     let seconds: f64 = format!("{whole}.{fraction}0").parse().ok().filter(|s| *s < 61.0)?;
     Some(f64::from(hours).mul_add(3_600.0, f64::from(minutes) * 60.0) + seconds)
+}
+
+/// `9:00:00.5` or `9:00` of a morning or an afternoon.
+fn half_day_clock(text: &str, is_afternoon: bool) -> Option<f64> {
+    let seconds = clock(text).or_else(|| clock(&format!("{text}:00")))?;
+    let of_half = (3_600.0..46_800.0).contains(&seconds).then_some(seconds % 43_200.0)?;
+    Some(if is_afternoon { of_half + 43_200.0 } else { of_half })
 }
 
 fn iso_duration(text: &str) -> Option<f64> {
@@ -358,6 +370,10 @@ mod tests {
             ("1:27.452", 87.452),
             ("1:27,452", 87.452),
             ("00:01:27:452", 87.452),
+            ("9:00:00.5 AM", 32_400.5),
+            ("12:00:01 am", 1.0),
+            ("12:30PM", 45_000.0),
+            ("11:59:59 pm", 86_399.0),
             ("-0:00:01", -1.0),
             ("PT1M27.452S", 87.452),
             ("0 days", 0.0),
