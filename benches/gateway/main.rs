@@ -1,4 +1,4 @@
-//! Slipstream's release binary beside its peers: the same load, the same machine, in turn (A/B/A/B).
+//! Slipstream's binary of the profile `dist` beside its peers: the same load, the same machine, in turn (A/B/A/B).
 //!
 //! `cargo bench --bench gateway [-- --quick] [-- --only <row>]`; see `docs/benchmarks.md`.
 
@@ -121,7 +121,7 @@ fn machine() -> Vec<String> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut lines = vec![
         format!("machine: {cores} x {model}, Linux {}, load before the run {}", kernel.trim(), load.split(' ').next().unwrap_or("?")),
-        format!("slipstream: {} (release)", env!("CARGO_PKG_VERSION")),
+        format!("slipstream: {}", binary::slipstream().and_then(|file| binary::version(&file)).unwrap_or_else(|error| error.to_string())),
     ];
     lines.extend(servers::versions());
     lines

@@ -35,7 +35,7 @@ struct Rate {
     per_cpu_second: f64,
 }
 
-/// `slipstream serve`: `SLIPSTREAM_BENCH_BINARY`, or the release binary beside this benchmark.
+/// `slipstream serve`: `SLIPSTREAM_BENCH_BINARY`, or the `dist` binary beside this benchmark.
 fn slipstream() -> Result<Server> {
     let (folder, port) = (tempfile::tempdir()?, port::free());
     let mut command = Command::new(binary::slipstream()?);

@@ -1,4 +1,4 @@
-//! Slipstream's own release binary.
+//! Slipstream's own binary, as it is shipped: built with the `dist` profile.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,20 +17,32 @@ pub fn target_dir() -> Result<PathBuf> {
     Ok(own.ancestors().nth(3).context("this benchmark lies in target/release/deps")?.to_owned())
 }
 
-/// The binary to measure: what `SLIPSTREAM_BENCH_BINARY` names, or the release binary of this `target`.
+/// The binary to measure: what `SLIPSTREAM_BENCH_BINARY` names, or the `dist` binary of this `target`.
 ///
 /// # Errors
-/// Where there is none.
+/// Where there is none, or where it says that it was built to be built fast: its figures are not those of what is shipped.
 pub fn slipstream() -> Result<PathBuf> {
     let binary = match std::env::var_os("SLIPSTREAM_BENCH_BINARY") {
         Some(named) => PathBuf::from(named),
-        None => target_dir()?.join("release/slipstream"),
+        None => target_dir()?.join("dist/slipstream"),
     };
-    ensure!(binary.is_file(), "{} is missing: cargo build --release -p slipstream-gateway", binary.display());
+    ensure!(binary.is_file(), "{} is missing: cargo build --profile dist -p slipstream-gateway", binary.display());
+    let version = version(&binary)?;
+    let is_fast_to_build = ["(release)", "(debug)"].iter().any(|profile| version.ends_with(profile));
+    ensure!(!is_fast_to_build, "{} is {version}; measure a binary of the profile dist", binary.display());
     Ok(binary)
 }
 
-/// Makes the release binary what the sources say.
+/// What `binary` says of itself: name, version and profile.
+///
+/// # Errors
+/// Where it does not run.
+pub fn version(binary: &Path) -> Result<String> {
+    let said = Command::new(binary).arg("--version").output().with_context(|| format!("{} does not run", binary.display()))?;
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
+
+/// Makes the `dist` binary what the sources say.
 ///
 /// # Errors
 /// Where cargo fails.
@@ -44,7 +56,7 @@ pub fn build() -> Result<()> {
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate lies in the repository")?;
-    build.args(["build", "--release", "-p", "slipstream-gateway", "--target-dir"]).arg(target_dir()?).current_dir(root);
+    build.args(["build", "--profile", "dist", "-p", "slipstream-gateway", "--target-dir"]).arg(target_dir()?).current_dir(root);
     ensure!(build.status()?.success(), "{build:?} fails");
     Ok(())
 }

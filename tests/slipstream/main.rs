@@ -22,6 +22,7 @@ mod journal;
 mod laps;
 mod names;
 mod overload;
+mod packaging;
 mod pipeline_links;
 mod pipelines;
 mod pipelines_page;

@@ -5,12 +5,13 @@
 //! token's life has begun or ended is for the caller to see.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 use slipstream_protocol::{
     Channel, Timestamp,
     token::{Claims, Role},
 };
+
+use super::hs256::Key;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN: usize = 40;
@@ -30,15 +31,14 @@ pub(super) struct Jwt {
 }
 
 /// Reads `token`, signed with `key` and meant for `audience` where it names one. The error is for its bearer.
-pub(super) fn read(token: &str, key: &DecodingKey, audience: &str) -> Result<Jwt, String> {
+pub(super) fn read(token: &str, key: &Key, audience: &str) -> Result<Jwt, String> {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else {
         return Err(format!("the token is not a JWT: three parts with dots between them are expected, it has {}", parts.len()));
     };
     check_header(&object(header, "header")?)?;
     let message = &token[..header.len() + 1 + payload.len()];
-    // An error: the signature is not base64url.
-    if !crypto::verify(signature, message.as_bytes(), key, Algorithm::HS256).unwrap_or(false) {
+    if !key.is_signature(message, signature) {
         return Err(
             "the token's signature is not of this server's secret: it was made with another JWT_SECRET or for another DATA_DIR".to_owned()
         );
@@ -148,7 +148,6 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jsonwebtoken::EncodingKey;
     use serde_json::json;
 
     const SECRET: &[u8] = b"0123456789abcdef";
@@ -156,12 +155,12 @@ mod tests {
     fn signed(header: &Value, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(header), part(claims));
-        let signature = crypto::sign(message.as_bytes(), &EncodingKey::from_secret(SECRET), Algorithm::HS256).unwrap();
+        let signature = Key::new(SECRET).signature(&message);
         format!("{message}.{signature}")
     }
 
     fn read_here(token: &str) -> Result<Jwt, String> {
-        read(token, &DecodingKey::from_secret(SECRET), "slipstream")
+        read(token, &Key::new(SECRET), "slipstream")
     }
 
     fn with_header(header: &Value) -> Result<Jwt, String> {
@@ -256,7 +255,7 @@ mod tests {
         let good = signed(&json!({"alg": "HS256"}), &json!({"sub": "a", "role": "viewer", "exp": 1_900_000_000}));
         let jwt = read_here(&good).unwrap();
         assert_eq!((jwt.claims.sub.as_str(), jwt.claims.role, jwt.id), ("a", Role::Viewer, None));
-        let elsewhere = read(&good, &DecodingKey::from_secret(b"another secret!!"), "slipstream").unwrap_err();
+        let elsewhere = read(&good, &Key::new(b"another secret!!"), "slipstream").unwrap_err();
         assert!(elsewhere.contains("JWT_SECRET") && elsewhere.contains("DATA_DIR"), "{elsewhere}");
         for (bad, says) in [
             ("", "three parts"),

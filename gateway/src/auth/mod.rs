@@ -3,6 +3,7 @@
 pub mod api_key;
 mod credential;
 mod email;
+mod hs256;
 mod jwt;
 pub mod one_time;
 pub mod password;
@@ -14,7 +15,7 @@ pub mod withdrawal;
 
 use std::{borrow::Cow, sync::Arc};
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use hs256::Key;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use slipstream_protocol::{
@@ -41,7 +42,7 @@ pub enum AuthError {
     },
     /// Signing failed.
     #[error("a token could not be signed: {0}")]
-    Sign(#[from] jsonwebtoken::errors::Error),
+    Sign(#[from] serde_json::Error),
 }
 
 impl AuthError {
@@ -56,8 +57,7 @@ pub const AUDIENCE: &str = "slipstream";
 
 /// Signs and checks tokens (HS256 JWT, nothing else is accepted).
 pub struct Auth {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+    key: Key,
     audience: String,
     /// Tokens whose signature was checked before.
     verified: Verified,
@@ -95,25 +95,20 @@ impl Auth {
 
     /// With `secret`.
     pub fn new(secret: &[u8]) -> Self {
-        Self {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-            audience: AUDIENCE.to_owned(),
-            verified: Verified::default(),
-        }
+        Self { key: Key::new(secret), audience: AUDIENCE.to_owned(), verified: Verified::default() }
     }
 
     /// Signs `claims`, with an id (`jti`) of its own.
     pub fn mint(&self, claims: &Claims) -> Result<String, AuthError> {
-        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Minted::of(claims), &self.encoding)?)
+        Ok(self.key.token(&Minted::of(claims))?)
     }
 
     /// Like [`Self::mint`], issued at the moment `now`, fraction included: a token that follows a revocation within the same
     /// second is told from those before it.
     pub fn issue(&self, claims: &Claims, now: Timestamp) -> Result<String, AuthError> {
-        let mut minted = serde_json::to_value(Minted::of(claims)).map_err(jsonwebtoken::errors::Error::from)?;
+        let mut minted = serde_json::to_value(Minted::of(claims))?;
         minted["iat"] = (now.micros() as f64 / 1e6).into();
-        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &minted, &self.encoding)?)
+        Ok(self.key.token(&minted)?)
     }
 
     /// Checks a token at the moment `now`.
@@ -135,7 +130,7 @@ impl Auth {
     }
 
     fn check(&self, token: &str) -> Result<Credential, ProtocolError> {
-        let jwt = jwt::read(token, &self.decoding, &self.audience).map_err(|why| refused(&why))?;
+        let jwt = jwt::read(token, &self.key, &self.audience).map_err(|why| refused(&why))?;
         if jwt.claims.role == Role::Admin && jwt.claims.is_narrowed() {
             return Err(refused("an admin may do everything: the claims 'channels' and 'publish' narrow other roles"));
         }
@@ -199,8 +194,9 @@ mod tests {
         let auth = Auth::new(b"0123456789abcdef");
         let token = Auth::new(b"another secret!!").mint(&claims(1_900_000_000)).unwrap();
         assert!(auth.verify(&token, NOW).is_err());
-        let key = EncodingKey::from_secret(b"0123456789abcdef");
-        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims(1_900_000_000), &key).unwrap();
+        // `{"alg":"HS512","typ":"JWT"}` before the same claims.
+        let ours = auth.mint(&claims(1_900_000_000)).unwrap();
+        let other = format!("eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9{}", &ours[ours.find('.').unwrap()..]);
         assert!(auth.verify(&other, NOW).unwrap_err().message.contains("HS256"));
         // `alg: none`, unsigned.
         let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJBTEIiLCJleHAiOjE5MDAwMDAwMDAsInJvbGUiOiJhZG1pbiJ9.";
@@ -212,10 +208,9 @@ mod tests {
     #[test]
     fn a_token_begins_at_its_nbf_and_ends_at_the_fraction_of_its_exp() {
         let auth = Auth::new(b"0123456789abcdef");
-        let key = EncodingKey::from_secret(b"0123456789abcdef");
         let claims =
             serde_json::json!({"sub": "a", "role": "viewer", "exp": 1_800_000_600.5, "nbf": 1_800_000_000.25, "iat": 1_900_000_000});
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+        let token = auth.key.token(&claims).unwrap();
         let at = |millis| auth.verify(&token, Timestamp::from_millis(millis));
         let early = at(1_800_000_000_249).unwrap_err();
         assert!(early.code == ErrorCode::Unauthorized && early.message.contains("'nbf'"), "{early}");
@@ -229,8 +224,7 @@ mod tests {
         let auth = Auth::new(b"0123456789abcdef");
         let id = |token: &str| auth.verify(token, NOW).unwrap().id;
         assert_ne!(id(&auth.mint(&claims(1_900_000_000)).unwrap()), id(&auth.mint(&claims(1_900_000_000)).unwrap()));
-        let key = EncodingKey::from_secret(b"0123456789abcdef");
-        let nameless = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(1_900_000_000), &key).unwrap();
+        let nameless = auth.key.token(&claims(1_900_000_000)).unwrap();
         assert!(id(&nameless).starts_with("sha256:"));
     }
 

@@ -33,6 +33,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::Flags;
 use exit::Exit;
 
+/// With the profile it was built with: figures of a `release` binary are not those of a `dist` one.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SLIPSTREAM_PROFILE"), ")");
+
 const EXAMPLES: &str = "\
 Examples:
   slipstream                                        start the server on port 8080
@@ -55,7 +58,7 @@ prints the ones in force, `slipstream config --list` all there are.";
 ///
 /// Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "slipstream", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "slipstream", version = VERSION, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -1,9 +1,8 @@
 //! Whether bytes are an image this gateway keeps.
 
-use std::io::Cursor;
-
-use image::{ImageFormat, ImageReader};
 use slipstream_protocol::{ErrorCode, ProtocolError};
+
+use super::picture_head::{self, HeadError};
 
 /// Largest image file, bytes: as base64 in a JSON body it stays below the 8 MiB that a body may have.
 pub const MAX_IMAGE_BYTES: usize = 5 << 20;
@@ -31,18 +30,13 @@ pub fn check_image(bytes: &[u8]) -> Result<ImageFacts, ProtocolError> {
         let said = format!("the image has {} bytes, {MAX_IMAGE_BYTES} are allowed; send a smaller one", bytes.len());
         return Err(ProtocolError::new(ErrorCode::TooLarge, said));
     }
-    let content_type = match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => "image/jpeg",
-        Ok(ImageFormat::Png) => "image/png",
-        Ok(ImageFormat::WebP) => "image/webp",
-        Ok(ImageFormat::Gif) => "image/gif",
-        _ => return Err(invalid("'frameData' is not an image; JPEG, PNG, WebP and GIF are taken")),
-    };
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let (width, height) = reader
-        .map_err(|error| error.to_string())
-        .and_then(|reader| reader.into_dimensions().map_err(|error| error.to_string()))
-        .map_err(|why| invalid(&format!("'frameData' begins like {content_type} but its header is broken: {why}")))?;
+    let head = picture_head::read(bytes).map_err(|error| match error {
+        HeadError::Unknown => invalid("'frameData' is not an image; JPEG, PNG, WebP and GIF are taken"),
+        HeadError::Broken { content_type, why } => {
+            invalid(&format!("'frameData' begins like {content_type} but its header is broken: {why}"))
+        }
+    })?;
+    let picture_head::Head { content_type, width, height } = head;
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 || pixels > MAX_IMAGE_PIXELS {
         return Err(invalid(&format!("'frameData' has {width} x {height} pixels; 1 to {MAX_IMAGE_PIXELS} in all are taken")));
@@ -56,8 +50,10 @@ fn invalid(why: &str) -> ProtocolError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
-    use image::{DynamicImage, ImageBuffer, Rgb};
+    use image::{DynamicImage, ImageBuffer, ImageFormat, Rgb};
     use proptest::prelude::*;
 
     fn encoded(format: ImageFormat) -> Vec<u8> {

@@ -5,6 +5,7 @@
 
 mod folder;
 mod image_check;
+mod picture_head;
 
 use std::{path::Path, sync::Arc};
 
