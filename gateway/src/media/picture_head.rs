@@ -68,7 +68,7 @@ fn png(bytes: &[u8]) -> Size {
     Ok((u32::from_be_bytes(array(&chunk, 4)?), u32::from_be_bytes(array(&chunk, 8)?)))
 }
 
-/// GIF89a, 18: the logical screen.
+/// `GIF89a`, 18: the logical screen.
 fn gif(bytes: &[u8]) -> Size {
     Ok((u16::from_le_bytes(array(bytes, 6)?).into(), u16::from_le_bytes(array(bytes, 8)?).into()))
 }
