@@ -29,6 +29,9 @@ async fn every_event_with_an_id_is_acknowledged_over_websocket() {
     let address = gateway.url("/socket.io/?EIO=4&transport=websocket").replace("http", "ws");
     let (mut socket, _) = connect_async(address).await.unwrap();
     socket.send(Message::text("40")).await.unwrap();
+    // An event before the namespace has answered breaks the protocol.
+    let joined = timeout(PATIENCE, async { while !socket.next().await.unwrap().unwrap().to_text().unwrap().starts_with("40") {} });
+    joined.await.expect("the namespace answers");
     for (asked, expected) in ASKING {
         socket.send(Message::text(asked)).await.unwrap();
         timeout(PATIENCE, async {
@@ -68,6 +71,10 @@ async fn every_event_with_an_id_is_acknowledged_over_polling() {
     let address = format!("{base}&sid={}", session["sid"].as_str().unwrap());
     let post = |packet: &'static str| client.post(&address).body(packet).send();
     assert!(post("40").await.unwrap().status().is_success());
+    let joined = timeout(PATIENCE, async {
+        while !client.get(&address).send().await.unwrap().text().await.unwrap().split('\u{1e}').any(|packet| packet.starts_with("40")) {}
+    });
+    joined.await.expect("the namespace answers");
     for (asked, expected) in ASKING {
         assert!(post(asked).await.unwrap().status().is_success());
         timeout(PATIENCE, async {
