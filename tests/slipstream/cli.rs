@@ -236,12 +236,19 @@ fn no_command_panics_once_its_reader_has_gone() {
 fn what_goes_wrong_is_said_once_and_in_the_users_words() {
     let data = tempfile::tempdir().unwrap();
     for (arguments, code, said) in [
-        (&["rl", "eval", "no-such.zip"][..], 1, "No such file or directory"),
+        (&["rl", "eval", "no-such.zip"][..], 1, "there is no such file"),
         (&["rl", "train", "--out", "no/such/folder/x", "--steps", "1"], 2, "there is no folder no/such/folder"),
         (&["alarms", "list", "--url", "http://127.0.0.1:1"], 1, "is the server running?"),
         (&["replay", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 1, "is the server running?"),
         (&["export", "x.csv", "--vehicle", "NOBODY"], 3, "nothing is stored there"),
         (&["export", "x.csv", "--from", "yesterday"], 2, "RFC 3339"),
+        (&["import", "no-such.csv"], 1, "there is no such file"),
+        (&["import", "."], 1, "it is a folder"),
+        (&["relay", "no-such.csv"], 1, "there is no such file"),
+        (&["user", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 1, "is the server running?"),
+        (&["token", "--new", "--ttl", "0s"], 2, "it would have ended already"),
+        (&["token", "--new", "--ttl", "99999999d"], 2, "at most 100 years"),
+        (&["tail", "telemetry:*", "--url", "127.0.0.1:1", "--give-up-after", "1s"], 1, "nothing listens there; trying again"),
         (&["relay", "--simulate", "1", "--url", "127.0.0.1:1", "--give-up-after", "1ms"], 1, "gave up"),
     ] {
         let out = run(data.path(), arguments);
@@ -261,6 +268,8 @@ fn a_misspelt_log_level_is_refused_and_an_empty_variable_is_an_unset_one() {
     let loud = export("LOG_LEVEL", "loud");
     assert_eq!(loud.status.code(), Some(2));
     assert!(text(&loud.stderr).contains("'loud' is no level"), "{}", text(&loud.stderr));
+    let config = slipstream(data.path()).env("LOG_LEVEL", "loud").arg("config").output().unwrap();
+    assert_eq!((config.status.code(), config.stdout.is_empty()), (Some(2), true), "what serve refuses");
     assert_eq!(export("LOG_LEVEL", "WARNING").status.code(), Some(3));
     for name in ["PORT", "RL_OPEN", "SLIPSTREAM_BIND", "LOG_LEVEL", "DATABASE_URL", "JWT_SECRET"] {
         assert_eq!(export(name, "").status.code(), Some(3), "{name}");
@@ -281,6 +290,64 @@ fn a_server_that_cannot_start_says_why_and_leaves_nothing_behind() {
     assert_eq!(in_use.status.code(), Some(1));
     assert!(text(&in_use.stderr).contains("another server has it"), "{}", text(&in_use.stderr));
     assert!(!data.exists(), "nothing is made for a server that cannot listen");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    use std::os::unix::process::CommandExt as _;
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    for arguments in
+        [&["serve", "--port", "0"][..], &["token", "--new"], &["token"], &["user", "list"], &["import", "file"], &["journal", "verify"]]
+    {
+        let out = slipstream(data.path()).env("DATA_DIR", &file).args(arguments).output().unwrap();
+        let stderr = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && stderr.contains("is a file: a folder is expected"), "{arguments:?}: {stderr}");
+    }
+    // Who may do everything finds no folder closed: as another user.
+    if !is_root() {
+        println!("skipped: only root can try as another user");
+        return;
+    }
+    let folder = data.path().join("of-root");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let readable = data.path().join("slipstream");
+    std::fs::copy(binary(), &readable).unwrap();
+    for arguments in [&["serve", "--port", "0"][..], &["token", "--new"], &["import", "file"]] {
+        let mut command = Command::new(&readable);
+        command.env("DATA_DIR", &folder).current_dir(data.path()).uid(65_534).gid(65_534).args(arguments);
+        let out = command.output().unwrap();
+        let stderr = text(&out.stderr);
+        assert!(out.status.code() == Some(1) && stderr.contains("is not writable for this user (uid 65534)"), "{arguments:?}: {stderr}");
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+#[test]
+fn users_are_managed_over_the_rest_door_of_a_server_elsewhere() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::demo(data.path());
+    let token = text(&run(data.path(), &["token", "--role", "admin"]).stdout);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let user = |arguments: &[&str]| {
+        let at = ["--url", &server.url, "--token", token.trim()];
+        let out = run(elsewhere.path(), &[&["user"][..], arguments, &at].concat());
+        assert_eq!(out.status.code(), Some(0), "{arguments:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    assert!(user(&["add", "ann@example.org", "--role", "engineer"]).contains("password:"));
+    user(&["role", "ann@example.org", "viewer"]);
+    assert!(user(&["password", "ann@example.org"]).contains("new password"));
+    assert!(user(&["list"]).starts_with("viewer    ann@example.org  ann"));
+    user(&["remove", "ann@example.org"]);
+    assert_eq!(user(&["list"]), "");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing is made here");
+    server.terminate();
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod latency;
 pub mod link;
 pub mod options;
 pub mod pace;
+pub mod phrase;
 pub mod report;
 mod run;
 pub mod source;

@@ -114,6 +114,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     // Before anything is opened: what a newer version wrote stays as it is.
+    data_folder::check_writable(&config.data_dir)?;
     data_folder::check(&config.data_dir)?;
     records::check(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?;
     // Taken before anything is made: a server that cannot have it leaves nothing behind.

@@ -50,6 +50,11 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// The server at `url`, for commands whose own arguments say the rest.
+    pub(super) fn at(url: String, token: Option<String>, config: Option<PathBuf>, data_dir: Option<String>) -> Self {
+        Self { url: Some(url), token, config, data_dir, ..Self::default() }
+    }
+
     /// The configuration of this machine.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
         let flags = Flags {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{
     Outcome,
     exit::Exit,
+    logging,
     print::{self, out},
 };
 use crate::config::{self, Flags, SETTINGS};
@@ -37,6 +38,8 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
         }
         return Ok(Exit::Done);
     }
-    print::bytes(config::resolve(&args.flags)?.to_toml().as_bytes());
+    let config = config::resolve(&args.flags)?;
+    logging::filter(&config.log_level)?;
+    print::bytes(config.to_toml().as_bytes());
     Ok(Exit::Done)
 }

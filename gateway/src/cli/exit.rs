@@ -3,7 +3,13 @@
 use std::{io, process::ExitCode};
 
 use super::print::{self, err};
-use crate::{config::ConfigError, relay::source::SourceError, transfer::TransferError};
+use crate::{
+    app::StartError,
+    config::ConfigError,
+    data_folder::DataFolderError,
+    relay::{phrase, source::SourceError},
+    transfer::TransferError,
+};
 
 /// Failed while running.
 pub(super) const FAILED: u8 = 1;
@@ -55,7 +61,7 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
 fn in_words(error: &anyhow::Error) -> String {
     let mut words = String::new();
     for cause in error.chain() {
-        let cause = without_number(&cause.to_string());
+        let cause = phrase::plain(&cause.to_string());
         if words.is_empty() {
             words = cause;
         } else if !words.contains(&cause) {
@@ -65,24 +71,19 @@ fn in_words(error: &anyhow::Error) -> String {
     words
 }
 
-/// The text without the operating system's numbers, as in `(os error 2)`.
-fn without_number(text: &str) -> String {
-    let mut rest = text;
-    let mut words = String::with_capacity(text.len());
-    while let Some((before, after)) = rest.split_once(" (os error ") {
-        let Some((number, after)) = after.split_once(')') else { break };
-        if !number.bytes().all(|b| b.is_ascii_digit()) {
-            break;
-        }
-        words.push_str(before);
-        rest = after;
-    }
-    words + rest
+fn code_of(error: &anyhow::Error) -> u8 {
+    let usage = error.chain().any(|e| e.is::<Usage>() || e.is::<ConfigError>() || is_about_a_file(e) || is_about_the_folder(e));
+    if usage { USAGE } else { FAILED }
 }
 
-fn code_of(error: &anyhow::Error) -> u8 {
-    let usage = error.chain().any(|e| e.is::<Usage>() || e.is::<ConfigError>() || is_about_a_file(e));
-    if usage { USAGE } else { FAILED }
+/// Whether `DATA_DIR` names something else than a folder.
+fn is_about_the_folder(error: &(dyn std::error::Error + 'static)) -> bool {
+    let at_start = error.downcast_ref::<StartError>().and_then(|error| match error {
+        StartError::DataFolder(error) => Some(error),
+        _ => None,
+    });
+    let error = at_start.or_else(|| error.downcast_ref::<DataFolderError>());
+    error.is_some_and(|error| matches!(error, DataFolderError::NotAFolder { .. }))
 }
 
 /// Whether a file does not say what it holds: the command line has to.
@@ -104,10 +105,9 @@ mod tests {
     fn a_cause_is_said_once_and_without_numbers() {
         let missing = || io::Error::from_raw_os_error(2);
         let twice = anyhow::Error::new(missing()).context(format!("x.zip cannot be read: {}", missing()));
-        assert_eq!(in_words(&twice), "x.zip cannot be read: No such file or directory");
+        assert_eq!(in_words(&twice), "x.zip cannot be read: there is no such file or folder");
         let once = anyhow::Error::new(missing()).context("x.zip gives no policy");
-        assert_eq!(in_words(&once), "x.zip gives no policy: No such file or directory");
-        assert_eq!(without_number("a (os error x) b"), "a (os error x) b");
+        assert_eq!(in_words(&once), "x.zip gives no policy: there is no such file or folder");
     }
 
     #[test]

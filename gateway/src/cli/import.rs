@@ -86,6 +86,7 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
             })
             .map_err(Usage)?,
     };
+    data_folder::check_writable(&config.data_dir)?;
     data_folder::check(&config.data_dir)?;
     super::runtime()?.block_on(async {
         crate::app::make_private(&config.data_dir)?;

@@ -23,7 +23,7 @@ pub(super) fn start(config: &Config) -> anyhow::Result<()> {
 ///
 /// A bare word is a level, in the words of other programs too (`warning`, `fatal`): taken for a module's name, as
 /// the filter's own grammar has it, a misspelt level would silence everything.
-fn filter(log_level: &str) -> Result<EnvFilter, Usage> {
+pub(super) fn filter(log_level: &str) -> Result<EnvFilter, Usage> {
     let directives = log_level.split(',').map(|directive| level(directive.trim())).collect::<Option<Vec<_>>>();
     let refusal = |why: String| {
         Usage(format!(

@@ -24,6 +24,7 @@ mod table;
 mod tail;
 mod token;
 mod user;
+mod user_rest;
 mod what_if;
 
 use std::{ffi::OsString, process::ExitCode};

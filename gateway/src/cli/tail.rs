@@ -21,7 +21,10 @@ use super::{
     relay::positive,
     token::duration,
 };
-use crate::tail::{self, Event, Rates, TailOptions};
+use crate::{
+    relay::phrase,
+    tail::{self, Event, Rates, TailOptions},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -133,6 +136,8 @@ struct Printer<'a> {
     rates: Rates,
     shown_at: Instant,
     shown_lines: usize,
+    /// Why there is no connection, as it was printed last.
+    reason: Option<String>,
 }
 
 impl<'a> Printer<'a> {
@@ -144,6 +149,7 @@ impl<'a> Printer<'a> {
             rates: Rates::default(),
             shown_at: Instant::now(),
             shown_lines: 0,
+            reason: None,
         }
     }
 
@@ -153,9 +159,10 @@ impl<'a> Printer<'a> {
         }
         let publication = event.is_publication();
         let Event::Message { value, text, at } = event else {
-            note(event);
+            self.note(event);
             return ControlFlow::Continue(());
         };
+        self.reason = None;
         let written = if self.output.rates {
             self.rates.count(value, *at);
             if self.shown_at.elapsed() >= Duration::from_secs(1) { self.show_rates() } else { Ok(()) }
@@ -197,12 +204,17 @@ impl<'a> Printer<'a> {
             let _ = self.show_rates();
         }
     }
-}
 
-fn note(event: &Event) {
-    match event {
-        Event::Missed { channel } => err!("{channel}: publications were missed, the server no longer has them"),
-        Event::Reconnecting { reason } => err!("{reason}; trying again"),
-        Event::Message { .. } => {}
+    /// Prints what is no message; the same reason for having no connection once.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Missed { channel } => err!("{channel}: publications were missed, the server no longer has them"),
+            Event::Reconnecting { reason } if self.reason.as_ref() == Some(reason) => {}
+            Event::Reconnecting { reason } => {
+                err!("{}; trying again until it does, or until Ctrl-C", phrase::plain(reason));
+                self.reason = Some(reason.clone());
+            }
+            Event::Message { .. } => {}
+        }
     }
 }

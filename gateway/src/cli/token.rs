@@ -19,6 +19,7 @@ use super::{
 use crate::{
     auth::Auth,
     config::{self, Config, Flags},
+    data_folder,
 };
 
 const EXAMPLES: &str = "\
@@ -61,7 +62,7 @@ pub(super) struct TokenArgs {
     publish: Option<Vec<String>>,
 
     /// How long it lives: 90s, 15m, 12h, 30d
-    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
     ttl: Duration,
 
     /// Make the secret where there is none yet, for a server that has not started
@@ -114,6 +115,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     config::duration::parse(text).ok_or_else(|| "a whole number and ms, s, m, h or d is expected, as in 12h".to_owned())
 }
 
+/// How long a token or a code may live: longer is a slip, or nobody's plan.
+const MAX_LIFE: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// How long a token or a code lives.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it would have ended already: a length above 0 is expected, as in 12h".to_owned()),
+        life if life > MAX_LIFE => Err("at most 100 years are taken, as in 36500d".to_owned()),
+        life => Ok(life),
+    }
+}
+
 pub(super) fn run(args: &TokenArgs) -> Outcome {
     if let Some(TokenCommand::Revoke(args)) = &args.command {
         return revoke(args);
@@ -123,6 +136,7 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
     if let Some(why) = contradiction(args) {
         return Err(Usage(why.to_owned()).into());
     }
+    data_folder::check(&config.data_dir)?;
     let auth = secret(&config, args.new)?;
     let now = access::now();
     let claims = Claims {
@@ -152,6 +166,7 @@ fn contradiction(args: &TokenArgs) -> Option<&'static str> {
 /// The secret that signs; one is made only where `make` says so.
 fn secret(config: &Config, make: bool) -> anyhow::Result<Auth> {
     if make {
+        data_folder::check_writable(&config.data_dir)?;
         return Ok(Auth::from_config(config)?);
     }
     Auth::existing(config)?.ok_or_else(|| {

@@ -1,4 +1,5 @@
-//! `slipstream user`: users and invitations, in the database itself, whether the server runs or not.
+//! `slipstream user`: users and invitations, in the database itself, whether the server runs or not, or with `--url` over the REST
+//! door of a server elsewhere.
 
 use std::{io::Read as _, path::PathBuf, sync::Arc, time::Duration};
 
@@ -7,10 +8,13 @@ use slipstream_ports::{ApiKey, Invite, Page, Records, User};
 use slipstream_protocol::{VehicleId, token::Role};
 
 use super::{
-    Outcome, access,
+    Outcome,
+    access::{self, Access},
     exit::{Exit, Usage},
     print::{err, out},
-    token::{duration, role},
+    rest::Rest,
+    token::{lifetime, role},
+    user_rest::RemoteUsers,
 };
 use crate::{
     app,
@@ -30,9 +34,11 @@ Examples:
   slipstream user list
   slipstream user remove bert@example.org
 
+  slipstream user list --url https://pitwall.example.org --token \"$TOKEN\"
+
 Works on DATABASE_URL, or on slipstream.db under DATA_DIR: run it on the server's machine, with its
 settings. A running server takes it up at once; tokens of changed and removed users are revoked
-within seconds.";
+within seconds. With --url it asks a running server, as the admin whose token it is given.";
 
 /// Users read at a time.
 const PAGE: u32 = 100;
@@ -94,7 +100,7 @@ enum UserCommand {
         #[arg(long, value_name = "ID")]
         driver: Option<VehicleId>,
         /// How long it works: 12h, 7d
-        #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+        #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = lifetime)]
         ttl: Duration,
         #[command(flatten)]
         place: Place,
@@ -150,17 +156,33 @@ struct Place {
     data_dir: Option<String>,
 
     /// PostgreSQL or SQLite for records [env: DATABASE_URL] [default: SQLite under the data directory]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
     database_url: Option<String>,
+
+    /// Ask the running server at this address instead of its database
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// An admin's token for it; where absent and the server's secret is readable here, one is minted
+    #[arg(long, value_name = "JWT", env = "SLIPSTREAM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 impl Place {
+    /// The server asked, where one is named.
+    fn remote(&self) -> anyhow::Result<Option<RemoteUsers>> {
+        let Some(url) = self.url.clone() else { return Ok(None) };
+        let access = Access::at(url, self.token.clone(), self.config.clone(), self.data_dir.clone());
+        Ok(Some(RemoteUsers(Rest::new(&access, Role::Admin)?)))
+    }
+
     /// The database there; made only where `make` says so.
     async fn open(&self, make: bool) -> anyhow::Result<Arc<dyn Records>> {
         let (data_dir, database_url) = (self.data_dir.clone(), self.database_url.clone());
         let flags = Flags { config: self.config.clone(), data_dir, database_url, ..Flags::default() };
         let config = config::resolve(&flags)?;
         super::logging::start(&config)?;
+        data_folder::check(&config.data_dir)?;
         if let Some(missing) = missing_file(&config).filter(|_| !make) {
             let why = format!(
                 "there is no database at {}: is this the DATA_DIR of the server? Name it with --data-dir, or DATABASE_URL as the \
@@ -169,7 +191,7 @@ impl Place {
             );
             return Err(Usage(why).into());
         }
-        data_folder::check(&config.data_dir)?;
+        data_folder::check_writable(&config.data_dir)?;
         app::make_private(&config.data_dir)?;
         data_folder::take_over(&config.data_dir)?;
         Ok(records::open(config.database_url.as_ref().map(Secret::expose), &config.data_dir).await?)
@@ -204,29 +226,47 @@ pub(super) fn run(args: &UserArgs) -> Outcome {
     super::runtime()?.block_on(async {
         match &args.command {
             UserCommand::Add(args) => add(args).await,
-            UserCommand::List { place } => list(&*place.open(false).await?).await,
+            UserCommand::List { place } => match place.remote()? {
+                Some(users) => users.list().await,
+                None => list(&*place.open(false).await?).await,
+            },
             UserCommand::Password { user, password, place } => {
                 let (text, made) = password.read()?;
-                let hash = hashed(text.clone()).await?;
-                let records = place.open(false).await?;
-                change(&*records, user, |user| user.password_hash.clone_from(&hash)).await?;
+                if let Some(users) = place.remote()? {
+                    users.change(user, [("password".to_owned(), text.clone().into())].into_iter().collect()).await?;
+                } else {
+                    let hash = hashed(text.clone()).await?;
+                    let records = place.open(false).await?;
+                    change(&*records, user, |user| user.password_hash.clone_from(&hash)).await?;
+                }
                 out!("{user} has a new password{}", if made { format!(": {text}") } else { String::new() });
                 Ok(Exit::Done)
             }
             UserCommand::Role { user, role, driver, place } => {
-                let records = place.open(false).await?;
-                let changed = change(&*records, user, |user| {
-                    user.role = *role;
-                    user.driver = driver.clone().or(user.driver.take());
-                });
-                changed.await?;
+                if let Some(users) = place.remote()? {
+                    let driver = driver.iter().map(|driver| ("driverId".to_owned(), driver.as_str().into()));
+                    users.change(user, driver.chain([("role".to_owned(), role.as_str().into())]).collect()).await?;
+                } else {
+                    let records = place.open(false).await?;
+                    let changed = change(&*records, user, |user| {
+                        user.role = *role;
+                        user.driver = driver.clone().or(user.driver.take());
+                    });
+                    changed.await?;
+                }
                 out!("{user} is {} now", role.as_str());
                 Ok(Exit::Done)
             }
-            UserCommand::Remove { user, place } => remove(&*place.open(false).await?, user).await,
+            UserCommand::Remove { user, place } => match place.remote()? {
+                Some(users) => users.remove(user).await,
+                None => remove(&*place.open(false).await?, user).await,
+            },
             UserCommand::Invite { role, driver, ttl, place } => {
                 driver_of(*role, driver.as_ref())?;
-                invite(&*place.open(false).await?, *role, driver.clone(), *ttl).await
+                match place.remote()? {
+                    Some(users) => users.invite(*role, driver.as_ref(), *ttl).await,
+                    None => invite(&*place.open(false).await?, *role, driver.clone(), *ttl).await,
+                }
             }
         }
     })
@@ -246,8 +286,13 @@ fn driver_of(role: Role, driver: Option<&VehicleId>) -> anyhow::Result<()> {
 async fn add(args: &AddArgs) -> Outcome {
     driver_of(args.role, args.driver.as_ref())?;
     let (text, made) = args.password.read()?;
-    let records = args.place.open(args.new).await?;
     let name = args.name.clone().unwrap_or_else(|| args.user.split('@').next().unwrap_or_default().to_owned());
+    if let Some(users) = args.place.remote()? {
+        users.add(&args.user, &name, args.role, args.driver.as_ref(), &text).await?;
+        out!("{} is {} now{}", args.user, args.role.as_str(), if made { format!("; password: {text}") } else { String::new() });
+        return Ok(Exit::Done);
+    }
+    let records = args.place.open(args.new).await?;
     let user = User {
         id: new_id(),
         email: args.user.clone(),

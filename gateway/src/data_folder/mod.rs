@@ -14,6 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{Access, AtFlags},
+    io::Errno,
+};
+
 pub(crate) use parts::{SNAPSHOT_MAGIC, snapshot_version};
 pub(crate) use takeover::take_over;
 
@@ -66,6 +71,23 @@ pub enum DataFolderError {
         /// Why.
         source: io::Error,
     },
+    /// `DATA_DIR` is no folder.
+    #[error("DATA_DIR {} is a file: a folder is expected; name another one with --data-dir", path.display())]
+    NotAFolder {
+        /// What it names.
+        path: PathBuf,
+    },
+    /// This user may not make files there.
+    #[error(
+        "DATA_DIR {} is not writable for this user (uid {uid}): give it to the user (chown), or name another folder with --data-dir",
+        path.display()
+    )]
+    NotWritable {
+        /// The folder, or the one it would be made in.
+        path: PathBuf,
+        /// Who asked.
+        uid: u32,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -95,6 +117,9 @@ enum Stamp {
 /// Refuses a folder that a newer version has written. Reads only; whoever opens anything under `DATA_DIR` asks first. A folder
 /// that does not exist is fine.
 pub fn check(data_dir: &Path) -> Result<(), DataFolderError> {
+    if data_dir.exists() && !data_dir.is_dir() {
+        return Err(DataFolderError::NotAFolder { path: data_dir.to_owned() });
+    }
     let stamp = data_dir.join(STAMP);
     if let Some(text) = read_stamp(&stamp)? {
         let Some((found, writer)) = parse(&text) else { return Err(DataFolderError::Stamp { path: stamp }) };
@@ -104,6 +129,22 @@ pub fn check(data_dir: &Path) -> Result<(), DataFolderError> {
         }
     }
     parts::check(data_dir)
+}
+
+/// Refuses a folder that this user cannot write to, or make. Makes nothing.
+pub fn check_writable(data_dir: &Path) -> Result<(), DataFolderError> {
+    let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    // Where it is to be made, the nearest folder that is there decides.
+    let Some(there) = absolute.ancestors().find(|folder| folder.exists()) else { return Ok(()) };
+    if !there.is_dir() {
+        return Err(DataFolderError::NotAFolder { path: there.to_owned() });
+    }
+    match rustix::fs::accessat(rustix::fs::CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+            Err(DataFolderError::NotWritable { path: there.to_owned(), uid: rustix::process::geteuid().as_raw() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn stamp_of(data_dir: &Path) -> Result<Stamp, DataFolderError> {
