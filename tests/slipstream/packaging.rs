@@ -225,6 +225,21 @@ fn what_the_container_copies_is_there() {
 }
 
 #[test]
+fn what_is_shipped_is_optimised_whole() {
+    let text = fs::read_to_string(packaging().parent().unwrap().join("Cargo.toml")).unwrap();
+    let levels = |section: &str| -> Vec<(String, u8)> {
+        let body = text.split_once(&format!("\n[{section}]\n")).unwrap_or_else(|| panic!("{section}")).1;
+        let lines = body.lines().take_while(|line| !line.starts_with('['));
+        lines.filter_map(|line| line.split_once(".opt-level = ")).map(|(name, level)| (name.to_owned(), level.parse().unwrap())).collect()
+    };
+    let (built, shipped) = (levels("profile.release.package"), levels("profile.dist.package"));
+    assert!(built.contains(&("slipstream-engine".to_owned(), 3)) && shipped.iter().all(|(_, level)| *level == 3));
+    let lowered: Vec<_> = built.iter().filter(|(_, level)| *level < 3).map(|(name, _)| name).collect();
+    let raised: Vec<_> = shipped.iter().map(|(name, _)| name).collect();
+    assert_eq!(lowered, raised, "profile.dist inherits what profile.release lowers");
+}
+
+#[test]
 fn shell_scripts_pass_the_linter() {
     if !is_installed("shellcheck") {
         return;
