@@ -1,6 +1,6 @@
 //! Slipstream's binary of the profile `dist` beside its peers: the same load, the same machine, in turn (A/B/A/B).
 //!
-//! `cargo bench --bench gateway [-- --quick] [-- --only <row>]`; see `docs/benchmarks.md`.
+//! `cargo bench --bench gateway [-- --quick] [-- --only <row>]`; see `docs/book/understand/benchmarks.md`.
 
 mod feed;
 mod report;

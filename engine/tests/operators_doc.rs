@@ -1,10 +1,10 @@
-//! Every example in docs/operators.md is a pipeline that can be built.
+//! Every example in docs/book/look-up/operators.md is a pipeline that can be built.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use slipstream_engine::pipeline::{Pipeline, operators};
 
-const PAGE: &str = include_str!("../../docs/operators.md");
+const PAGE: &str = include_str!("../../docs/book/look-up/operators.md");
 
 #[test]
 fn every_example_builds() {

@@ -1,5 +1,5 @@
 //! The walls of the house, kept by comparing `cargo metadata` and the sources with the plan
-//! (docs/ARCHITECTURE.md): `protocol <- engine <- actors <- gateway`, nothing points back.
+//! (docs/book/understand/architecture.md): `protocol <- engine <- actors <- gateway`, nothing points back.
 
 use std::{
     collections::BTreeSet,

@@ -320,7 +320,7 @@ fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
         command.env("DATA_DIR", &folder).current_dir(data.path()).uid(65_534).gid(65_534).args(arguments);
         let out = command.output().unwrap();
         let stderr = text(&out.stderr);
-        assert!(out.status.code() == Some(1) && stderr.contains("is not writable for this user (uid 65534)"), "{arguments:?}: {stderr}");
+        assert!(out.status.code() == Some(1) && stderr.contains("is closed to this user (uid 65534)"), "{arguments:?}: {stderr}");
     }
 }
 

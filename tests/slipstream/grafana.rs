@@ -1,4 +1,4 @@
-//! The Grafana dashboard and the README's queries, each against a real `InfluxDB` that our sink has written.
+//! The Grafana dashboard and the book's queries, each against a real `InfluxDB` that our sink has written.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use slipstream_gateway::{config::Influx1, series::InfluxDb1Series};
 use slipstream_protocol::{Quality, Sample, SessionId, Signal, SignalValue, Timestamp, VehicleId};
 use slipstream_tests::servers::InfluxDb1;
 
-use crate::readme;
+use crate::book;
 
 const START: Timestamp = Timestamp::from_millis(1_760_000_000_000);
 const DATABASE: &str = "slipstream";
@@ -71,7 +71,7 @@ async fn rows(server: &InfluxDb1, query: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_query_of_the_dashboard_and_the_readme_finds_what_our_sink_wrote() {
+async fn every_query_of_the_dashboard_and_the_book_finds_what_our_sink_wrote() {
     let Some(server) = InfluxDb1::start() else { return };
     let config = Influx1 { db: DATABASE.to_owned(), ..Influx1::default() };
     let store = InfluxDb1Series::new(&server.url(), &config).unwrap();
@@ -89,8 +89,8 @@ async fn every_query_of_the_dashboard_and_the_readme_finds_what_our_sink_wrote()
         let query = variable["query"].as_str().unwrap();
         assert!(rows(&server, query).await > 0, "variable '{}' has nothing to choose: {query}", variable["name"]);
     }
-    let readme = readme::text();
-    let queries = readme::blocks(&readme).into_iter().find(|b| b.mark == "tested influxql").expect("the README shows queries");
+    let pages = book::text();
+    let queries = book::blocks(&pages).into_iter().find(|b| b.mark == "tested influxql").expect("the book shows queries");
     for query in queries.body.lines() {
         assert!(rows(&server, query).await > 0, "the README's query finds nothing: {query}");
     }

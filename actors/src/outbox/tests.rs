@@ -173,7 +173,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Run under Miri too (docs/testing.md), which tries other interleavings than the machine has and tells a
+/// Run under Miri too (docs/book/understand/testing.md), which tries other interleavings than the machine has and tells a
 /// thread that sleeps for good.
 #[test]
 fn a_reader_that_falls_asleep_misses_no_wake_up() {

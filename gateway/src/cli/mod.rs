@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod exit;
 mod export;
+mod help;
 mod import;
 mod journal;
 mod logging;
@@ -59,7 +60,7 @@ prints the ones in force, `slipstream config --list` all there are.";
 ///
 /// Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "slipstream", version = VERSION, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "slipstream", version = VERSION, after_help = EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -101,6 +102,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Print the help of a command, or find the command and the page for a question
+    Help(help::HelpArgs),
 }
 
 /// Runs the command line of this process.
@@ -137,6 +140,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Rl(args)) => rl::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Config(args)) => config::run(&args),
+        Some(Command::Help(args)) => help::run(&args, Cli::command()),
         Some(Command::Completions(args)) => {
             completions::run(&args, Cli::command());
             Ok(exit::Exit::Done)

@@ -77,12 +77,13 @@ pub enum DataFolderError {
         /// What it names.
         path: PathBuf,
     },
-    /// This user may not make files there.
+    /// This user may not read or make files there.
     #[error(
-        "DATA_DIR {} is not writable for this user (uid {uid}): give it to the user (chown), or name another folder with --data-dir",
+        "DATA_DIR {} is closed to this user (uid {uid}), which has to read and write there: give it to the user (chown), or name another \
+         folder with --data-dir",
         path.display()
     )]
-    NotWritable {
+    Closed {
         /// The folder, or the one it would be made in.
         path: PathBuf,
         /// Who asked.
@@ -140,9 +141,7 @@ pub fn check_writable(data_dir: &Path) -> Result<(), DataFolderError> {
         return Err(DataFolderError::NotAFolder { path: there.to_owned() });
     }
     match rustix::fs::accessat(rustix::fs::CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
-        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
-            Err(DataFolderError::NotWritable { path: there.to_owned(), uid: rustix::process::geteuid().as_raw() })
-        }
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Err(closed(there)),
         _ => Ok(()),
     }
 }
@@ -169,7 +168,15 @@ fn read_stamp(path: &Path) -> Result<Option<Vec<u8>>, DataFolderError> {
         }
         fs::read(path).map(Some)
     };
-    read().map_err(|source| DataFolderError::Io { path: path.to_owned(), source })
+    read().map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => closed(path.parent().unwrap_or(path)),
+        _ => DataFolderError::Io { path: path.to_owned(), source },
+    })
+}
+
+/// The folder is closed to whoever runs this.
+fn closed(folder: &Path) -> DataFolderError {
+    DataFolderError::Closed { path: folder.to_owned(), uid: rustix::process::geteuid().as_raw() }
 }
 
 /// The number in the first line, and the second line where there is one.

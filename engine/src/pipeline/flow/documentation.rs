@@ -1,4 +1,4 @@
-//! Every example of docs/pipelines.md: the rows below a pipeline go in, the results below them come out.
+//! Every example of docs/book/understand/pipelines.md: the rows below a pipeline go in, the results below them come out.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::pipeline::{
     testing::{results, sample},
 };
 
-const PAGE: &str = include_str!("../../../../docs/pipelines.md");
+const PAGE: &str = include_str!("../../../../docs/book/understand/pipelines.md");
 
 /// Fenced blocks of the page: their language and text.
 fn blocks() -> Vec<(&'static str, &'static str)> {

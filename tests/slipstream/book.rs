@@ -1,5 +1,5 @@
-//! The README does what it says: its examples run in order against the real binary and print what it
-//! shows, its frames are answered as it shows, and its tables name everything there is.
+//! README and book do what they say: the examples run in the order of the book against the real binary and print what is
+//! shown, the frames are answered as shown, the tables name everything there is, and links and named paths lead somewhere.
 //!
 //! A block behind `<!-- tested -->` is run (`needs <program>`: where that is installed); the block
 //! behind `<!-- output -->` holds lines of its output, in order, with `…` for what differs.
@@ -21,8 +21,26 @@ use slipstream_tests::gateway::Gateway;
 /// Longest run of all examples together.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// README and the pages of the book, in the book's order.
+fn pages() -> Vec<(PathBuf, String)> {
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, text)
+    };
+    let book = root().join("docs/book");
+    let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
+    let listed = summary.lines().filter_map(|line| line.split("](").nth(1)?.strip_suffix(')'));
+    let pages = listed.map(|page| read(book.join(page)));
+    std::iter::once(read(root().join("README.md"))).chain(pages).collect()
+}
+
+/// All of it, one page behind the other.
 pub(crate) fn text() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+    pages().into_iter().map(|(_, text)| text + "\n").collect()
 }
 
 /// A fenced block.
@@ -180,7 +198,7 @@ async fn the_frames_are_answered_as_shown() {
     let gateway = Gateway::start().await;
     let mut client = gateway.client(Role::Engineer, WireFormat::Json).await;
     let readme = text();
-    let frames = blocks(&readme).into_iter().find(|b| b.mark == "tested frames").expect("the README shows frames");
+    let frames = blocks(&readme).into_iter().find(|b| b.mark == "tested frames").expect("the book shows frames");
     let mut heard = Vec::new();
     for line in frames.body.lines() {
         let (who, frame) = line.split_at(2);
@@ -200,6 +218,56 @@ async fn the_frames_are_answered_as_shown() {
         }
     }
     gateway.stop().await;
+}
+
+/// Targets of the links in `text`, without those to other sites and within the page.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.map(|target| target.split('#').next().unwrap_or_default()).filter(|target| !target.is_empty() && !target.contains(':'))
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_every_page_is_in_the_summary() {
+    let pages = pages();
+    let mut others: Vec<PathBuf> =
+        ["CONTRIBUTING.md", "CHANGELOG.md", "docs/GLOSSARY.md", "docs/book/SUMMARY.md"].map(|p| root().join(p)).into();
+    others.extend(fs::read_dir(root().join("docs/adr")).unwrap().map(|entry| entry.unwrap().path()));
+    let others = others.into_iter().map(|path| (fs::read_to_string(&path).unwrap(), path)).map(|(text, path)| (path, text));
+    for (path, text) in pages.iter().cloned().chain(others) {
+        for link in links(&text) {
+            assert!(path.parent().unwrap().join(link).exists(), "{}: there is no {link}", path.display());
+        }
+    }
+    for folder in ["do", "run", "look-up", "understand"] {
+        for entry in fs::read_dir(root().join("docs/book").join(folder)).unwrap() {
+            let page = entry.unwrap().path();
+            assert!(pages.iter().any(|(listed, _)| *listed == page), "{} is not in the summary", page.display());
+        }
+    }
+    assert!(pages[0].1.lines().count() <= 150, "the README is a door, not the house");
+}
+
+#[test]
+fn every_path_that_is_named_exists() {
+    let rooms = ["protocol/", "engine/", "actors/", "gateway/", "tests/", "benches/", "docs/", "fuzz/", "models/", "packaging/"];
+    let adr = fs::read_dir(root().join("docs/adr")).unwrap().map(|entry| entry.unwrap().path());
+    let adr = adr.map(|path| (fs::read_to_string(&path).unwrap(), path)).map(|(text, path)| (path, text));
+    let mut gone = Vec::new();
+    for (path, text) in pages().into_iter().chain(adr) {
+        for named in text.split('`').skip(1).step_by(2).filter(|named| rooms.iter().any(|room| named.starts_with(room))) {
+            let is_path = named.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'));
+            if is_path && !root().join(named).exists() {
+                gone.push(format!("{}: {named}", path.strip_prefix(root()).unwrap_or(&path).display()));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "named and not there:\n{}", gone.join("\n"));
+}
+
+#[test]
+fn the_glossary_of_the_book_is_the_one_of_the_project() {
+    let book = fs::read_to_string(root().join("docs/book/understand/glossary.md")).unwrap();
+    assert_eq!(book, fs::read_to_string(root().join("docs/GLOSSARY.md")).unwrap());
 }
 
 /// Rows of the tables, without blanks around the cells.
