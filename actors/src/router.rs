@@ -321,6 +321,18 @@ impl Router {
         }
     }
 
+    /// Resolves when every restored agent can be read, or after `at_most`: their actors start on threads of their own.
+    pub async fn agents_resumed(&self, at_most: Duration) {
+        let all = async {
+            while self.registry.agents.iter().any(|slot| slot.is_resuming()) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if tokio::time::timeout(at_most, all).await.is_err() {
+            tracing::warn!("some agents have not started yet");
+        }
+    }
+
     /// The views for readers.
     pub fn views(&self) -> Views<'_> {
         Views(&self.registry)

@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -21,11 +24,13 @@ pub(crate) struct AgentSlot {
     view: ArcSwapOption<AgentView>,
     /// The agent of a system before this one.
     saved: Mutex<Option<AgentSnapshot>>,
+    /// It was restored, and no actor has taken it up yet.
+    resuming: AtomicBool,
 }
 
 impl AgentSlot {
     pub(crate) fn new(id: AgentId) -> Self {
-        Self { id, handle: Handle::default(), view: ArcSwapOption::empty(), saved: Mutex::default() }
+        Self { id, handle: Handle::default(), view: ArcSwapOption::empty(), saved: Mutex::default(), resuming: AtomicBool::new(false) }
     }
 
     pub(crate) fn activate(self: &Arc<Self>, registry: &Arc<Registry>) {
@@ -42,6 +47,7 @@ impl AgentSlot {
     pub(crate) fn restore(saved: AgentSnapshot) -> Self {
         let slot = Self::new(saved.id.clone());
         *slot.saved.lock() = Some(saved);
+        slot.resuming.store(true, Ordering::Release);
         slot
     }
 
@@ -54,9 +60,16 @@ impl AgentSlot {
         self.view.load_full()
     }
 
+    /// Whether the agent was restored and its actor has not taken it up yet: readers find none.
+    pub(crate) fn is_resuming(&self) -> bool {
+        self.resuming.load(Ordering::Acquire)
+    }
+
     /// Leaves where the agent stands for readers; gives back where it stood.
     pub(super) fn show(&self, view: Option<AgentView>) -> Option<Arc<AgentView>> {
-        self.view.swap(view.map(Arc::new))
+        let before = self.view.swap(view.map(Arc::new));
+        self.resuming.store(false, Ordering::Release);
+        before
     }
 
     /// Whether nobody misses the slot; `old`: it has been idle for long.

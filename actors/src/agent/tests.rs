@@ -203,3 +203,16 @@ async fn a_hundred_agents_play_at_once_each_its_own_episode() {
     assert!(router.views().agents().iter().all(|a| steps_of(&router.views().agent(a.as_str()).unwrap()) == 20));
     assert_eq!(router.stats().rl_steps.get(), 2_000);
 }
+
+#[tokio::test]
+async fn a_restored_agent_can_be_read_once_it_is_said_to_be_resumed() {
+    let (before, _) = system(config());
+    started(&before.router(), &id("bus"), "v1").await;
+    let snapshot = before.drain(Duration::from_secs(5)).await.unwrap();
+    let (after, _) = system(config());
+    after.restore(snapshot);
+    let router = after.router();
+    router.agents_resumed(Duration::from_secs(10)).await;
+    assert!(router.views().agent("bus").is_some());
+    after.drain(Duration::from_secs(5)).await.unwrap();
+}

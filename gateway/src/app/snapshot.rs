@@ -30,6 +30,8 @@ const MAGIC_4: &[u8; 8] = b"SLIPSNP4";
 const HEAD: usize = 8 + 1 + 8 + 4;
 /// Samples routed at once while catching up.
 const CATCH_UP: usize = 4_096;
+/// Longest wait for restored agents before the doors open.
+const AGENTS_START_IN: Duration = Duration::from_secs(10);
 /// How often the state of a running system is saved.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -128,6 +130,8 @@ pub(super) async fn take_up(system: &ActorSystem, journal: &EmbeddedJournal, fil
             file.save(&saved.snapshot, position, false).map_err(|e| JournalError::Storage(e.to_string()))?;
         }
         system.restore(saved.snapshot);
+        // A door that opens before them would answer that there are none.
+        system.router().agents_resumed(AGENTS_START_IN).await;
     }
     let router = system.router();
     // What the state does not hold is read from the journal, whatever was committed for the snapshot that is not there: a
