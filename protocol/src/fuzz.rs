@@ -155,33 +155,23 @@ fn good_ones_survive(decoder: &mut Decoder, between: &str) {
     }
 }
 
-/// Gives every file of a target's corpus, in `folder`, to its `check`.
-#[cfg(test)]
-fn replay(folder: &str, check: fn(&[u8])) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(folder);
-    let mut files = 0;
-    for entry in std::fs::read_dir(&folder).expect("the corpus is part of the tree") {
-        check(&std::fs::read(entry.expect("a folder can be listed").path()).expect("a file of the corpus can be read"));
-        files += 1;
-    }
-    assert!(files > 0, "{} is empty", folder.display());
-}
-
-/// What the fuzzer found worth keeping still keeps to the properties.
+/// What the fuzzer found worth keeping, and damaged copies of it, keep to the properties.
 #[cfg(test)]
 mod corpus {
+    use slipstream_corpus::replay;
+
     #[test]
     fn json_frames() {
-        super::replay("json_frames", super::json_frames);
+        replay("json_frames", super::json_frames);
     }
 
     #[test]
     fn rkyv_frames() {
-        super::replay("rkyv_frames", super::rkyv_frames);
+        replay("rkyv_frames", super::rkyv_frames);
     }
 
     #[test]
     fn journal_records() {
-        super::replay("journal_records", super::journal_records);
+        replay("journal_records", super::journal_records);
     }
 }

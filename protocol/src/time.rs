@@ -69,10 +69,10 @@ impl Timestamp {
         Some(Self(written.local_micros.saturating_sub(written.offset_s.unwrap_or(0) * 1_000_000)))
     }
 
-    /// The midnight in UTC that begins a day; `None` where there is no such day.
+    /// The number of the month whose English name begins with the first three letters of `name`, in any case.
     #[must_use]
-    pub fn from_date(year: i64, month: i64, day: i64) -> Option<Self> {
-        (day >= 1 && day <= month_length(year, month)?).then(|| Self(days_from_civil(year, month, day) * 86_400_000_000))
+    pub fn month_named(name: &str) -> Option<i64> {
+        written::month_named(name)
     }
 
     /// Seconds east of Greenwich of the offset a text begins with (`Z`, `+02`, `+0200`, `+02:00`), and what follows it.
@@ -320,7 +320,7 @@ mod tests {
             assert_eq!((text.parse::<Timestamp>().ok(), Timestamp::from_text_in_utc(text)), (None, Some(moment)), "{text}");
         }
         assert_eq!(Timestamp::from_text_in_utc("2026-02-18 9:00 PM"), Some(Timestamp::from_millis(1_771_448_400_000)));
-        assert_eq!(Timestamp::from_text_in_utc("2026-02-18"), Timestamp::from_date(2026, 2, 18));
+        assert_eq!(Timestamp::from_text_in_utc("2026-02-18"), "2026-02-18T00:00:00Z".parse().ok());
         for bad in ["2026-02-18T09:00:00:50Z", "2026-02-30T09:00:00+00", "2026-02-18 13:00 PM", "09:00:00Z", "18.02.2026", "2026-02-18T09Z"]
         {
             assert_eq!(Timestamp::from_text_in_utc(bad), None, "{bad}");

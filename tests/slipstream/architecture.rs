@@ -59,6 +59,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
             "bytes",
             "crc32fast",
             "csv",
+            "encoding_rs",
             "flate2",
             "futures-util",
             "memchr",

@@ -10,7 +10,7 @@ use std::{
 
 use slipstream_gateway::auth::Auth;
 use slipstream_protocol::{Timestamp, VehicleId, token::Role};
-use slipstream_tests::gateway::now_s;
+use slipstream_tests::{gateway::now_s, servers::is_root};
 
 /// The program: the one `SLIPSTREAM_BIN` names, else the one that was built with this test.
 pub(crate) fn binary() -> &'static Path {
@@ -322,10 +322,6 @@ fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
         let stderr = text(&out.stderr);
         assert!(out.status.code() == Some(1) && stderr.contains("is closed to this user (uid 65534)"), "{arguments:?}: {stderr}");
     }
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 #[test]

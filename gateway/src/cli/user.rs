@@ -289,31 +289,36 @@ async fn add(args: &AddArgs) -> Outcome {
     let name = args.name.clone().unwrap_or_else(|| args.user.split('@').next().unwrap_or_default().to_owned());
     if let Some(users) = args.place.remote()? {
         users.add(&args.user, &name, args.role, args.driver.as_ref(), &text).await?;
-        out!("{} is {} now{}", args.user, args.role.as_str(), if made { format!("; password: {text}") } else { String::new() });
-        return Ok(Exit::Done);
+    } else {
+        let records = args.place.open(args.new).await?;
+        let user = User {
+            id: new_id(),
+            email: args.user.clone(),
+            name,
+            role: args.role,
+            driver: args.driver.clone(),
+            password_hash: hashed(text.clone()).await?,
+            created_at: access::now(),
+        };
+        records.add_user(user).await?;
+        records.close().await;
     }
-    let records = args.place.open(args.new).await?;
-    let user = User {
-        id: new_id(),
-        email: args.user.clone(),
-        name,
-        role: args.role,
-        driver: args.driver.clone(),
-        password_hash: hashed(text.clone()).await?,
-        created_at: access::now(),
-    };
-    let user = records.add_user(user).await?;
-    out!("{} is {} now{}", user.email, user.role.as_str(), if made { format!("; password: {text}") } else { String::new() });
-    records.close().await;
+    out!("{} is {} now{}", args.user, args.role.as_str(), if made { format!("; password: {text}") } else { String::new() });
     Ok(Exit::Done)
+}
+
+/// A line of a list of users.
+pub(super) fn print_user(role: &str, email: &str, name: &str, since: &str, driver: Option<&str>) {
+    let driver = driver.map(|driver| format!("  drives as {driver}")).unwrap_or_default();
+    out!("{role:<8}  {email}  {name}  since {since}{driver}");
 }
 
 async fn list(records: &dyn Records) -> Outcome {
     for number in 1.. {
         let page = records.users(Page { number, size: PAGE }).await?;
         for user in &page.entries {
-            let driver = user.driver.as_ref().map(|driver| format!("  drives as {driver}")).unwrap_or_default();
-            out!("{:<8}  {}  {}  since {}{driver}", user.role.as_str(), user.email, user.name, user.created_at);
+            let driver = user.driver.as_ref().map(VehicleId::as_str);
+            print_user(user.role.as_str(), &user.email, &user.name, &user.created_at.to_string(), driver);
         }
         if page.entries.len() < PAGE as usize {
             break;

@@ -8,6 +8,7 @@ use super::{
     exit::{Exit, Usage},
     print::{err, out},
     rest::Rest,
+    user::print_user,
 };
 
 /// Users read at a time.
@@ -20,8 +21,7 @@ impl RemoteUsers {
     pub(super) async fn list(&self) -> Outcome {
         for user in self.all().await? {
             let text = |name: &str| user[name].as_str().unwrap_or_default();
-            let driver = user["driverId"].as_str().map(|driver| format!("  drives as {driver}")).unwrap_or_default();
-            out!("{:<8}  {}  {}  since {}{driver}", text("role"), text("email"), text("name"), text("createdAt"));
+            print_user(text("role"), text("email"), text("name"), text("createdAt"), user["driverId"].as_str());
         }
         Ok(Exit::Done)
     }

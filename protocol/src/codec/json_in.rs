@@ -73,10 +73,9 @@ fn decode_text(
     words: &BareWords,
     may_wrap: bool,
 ) -> Result<ClientFrame, DecodeError> {
-    let raw = object(text, "a frame is a JSON object with a 'type'").map_err(|error| DecodeError {
-        id: salvage(text).and_then(|s| request_id(s.id)),
-        seq: salvage_seq(text),
-        error,
+    let raw = object(text, "a frame is a JSON object with a 'type'").map_err(|error| {
+        let left = salvage(text);
+        DecodeError { id: left.as_ref().and_then(|left| request_id(left.id)), seq: left.and_then(|left| left.seq()), error }
     })?;
     let id = request_id(raw.id);
     // The faults of samples and video frames are told with their place; other kinds may hold anything.
@@ -188,7 +187,7 @@ fn samples(
     for (index, item) in batch.iter().enumerate() {
         let (seq, outcome) = match object(item.get(), "a sample is a JSON object") {
             Ok(raw) => (raw.seq, sample(&raw, payload, now, limits, interner)),
-            Err(error) => (salvage_seq(item.get()), Err(error)),
+            Err(error) => (salvage(item.get()).and_then(|left| left.seq()), Err(error)),
         };
         match outcome {
             Ok(sample) => frame.samples.push(sample),
@@ -198,8 +197,10 @@ fn samples(
     Ok(frame)
 }
 
-fn salvage_seq(text: &str) -> Option<u64> {
-    salvage(text)?.seq?.get().parse().ok()
+impl Salvage<'_> {
+    fn seq(&self) -> Option<u64> {
+        self.seq?.get().parse().ok()
+    }
 }
 
 fn salvage(text: &str) -> Option<Salvage<'_>> {

@@ -35,6 +35,12 @@ pub(super) fn read(text: &str) -> Option<Written> {
     Some(Written { local_micros: days * 86_400_000_000 + of_day, offset_s })
 }
 
+/// The number of the month whose name `text` begins with.
+pub(super) fn month_named(text: &str) -> Option<i64> {
+    let name = text.get(..3)?;
+    MONTHS.iter().position(|month| name.eq_ignore_ascii_case(month)).map(|at| at as i64 + 1)
+}
+
 /// A number of exactly `N` digits at the beginning, and what follows.
 fn digits<const N: usize>(text: &str) -> Option<(i64, &str)> {
     let field = text.get(..N).filter(|field| field.bytes().all(|b| b.is_ascii_digit()))?;
@@ -69,8 +75,7 @@ fn day_month_name_year(text: &str) -> Option<(i64, &str)> {
     };
     let (day, rest) = digits::<2>(rest).or_else(|| digits::<1>(rest))?;
     let rest = rest.trim_start_matches([' ', '-']);
-    let name = rest.get(..3)?.to_ascii_lowercase();
-    let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
+    let month = month_named(rest)?;
     let (year, rest) = digits::<4>(rest[3..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches([' ', '-']))?;
     Some((day_number(year, month, day)?, rest))
 }

@@ -12,5 +12,5 @@ mod victoria_metrics;
 
 pub use influxdb1::InfluxDb1;
 pub use pgbouncer::PgBouncer;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, is_root};
 pub use victoria_metrics::VictoriaMetrics;

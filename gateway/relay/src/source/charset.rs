@@ -1,12 +1,8 @@
 //! Tables in Windows-1252, which old spreadsheets write and which Latin-1 is part of.
 
-use super::{Remark, records::Record};
+use encoding_rs::WINDOWS_1252;
 
-/// Characters of the bytes 0x80 to 0x9f in Windows-1252; a blank where there is none. All others are those of Latin-1.
-const WINDOWS_1252: [char; 32] = [
-    '€', ' ', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', ' ', 'Ž', ' ', ' ', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š',
-    '›', 'œ', ' ', 'ž', 'Ÿ',
-];
+use super::{Remark, records::Record};
 
 /// Words of the languages that Windows-1252 is for have fewer letters in a row that are none of ASCII's.
 const MAX_IN_A_ROW: usize = 3;
@@ -17,12 +13,10 @@ pub(super) fn windows_1252(bytes: &[u8]) -> Option<String> {
     if bytes.split(u8::is_ascii).any(|letters| letters.len() > MAX_IN_A_ROW) {
         return None;
     }
-    let character = |byte: &u8| match *byte {
-        byte @ 0x80..=0x9f => Some(WINDOWS_1252[usize::from(byte - 0x80)]).filter(|c| *c != ' '),
-        byte if byte.is_ascii_control() && !byte.is_ascii_whitespace() => None,
-        byte => Some(char::from(byte)),
-    };
-    bytes.iter().map(character).collect()
+    let text = WINDOWS_1252.decode_without_bom_handling(bytes).0;
+    // A byte that stands for nothing is decoded as the control character of its number.
+    let is_text = text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace());
+    is_text.then(|| text.into_owned())
 }
 
 /// The encoding of a table's records, found out as they are read: UTF-8, or Windows-1252 where the first record with other letters

@@ -34,6 +34,7 @@ use slipstream_protocol::Sample;
 
 pub use columns::ColumnMap;
 pub(crate) use columns::unique;
+pub(crate) use open::ending;
 pub use open::{Format, ReadOptions};
 pub use simulated::Simulation;
 pub use stop::Stop;

@@ -2,7 +2,7 @@
 
 use slipstream_protocol::Timestamp;
 
-use super::text::shown;
+use super::{text::shown, time_format::year_of_two_digits};
 
 /// Where a stream with relative times begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,7 +264,7 @@ pub(crate) struct TwoWayDate {
     mark: char,
     first: u8,
     second: u8,
-    year: u16,
+    year: i64,
     /// The text behind the date.
     rest: String,
 }
@@ -281,9 +281,8 @@ impl TwoWayDate {
             (!text.is_empty() && text.len() <= most && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u16>().ok()).flatten()
         };
         let year = match (year.len(), number(year, 4)?) {
-            // POSIX: 69 to 99 are of the twentieth century.
-            (2, year) => year + if year < 69 { 2000 } else { 1900 },
-            (4, year) => year,
+            (2, year) => year_of_two_digits(year.into()),
+            (4, year) => year.into(),
             _ => return None,
         };
         let (first, second) = (number(first, 2)? as u8, number(second, 2)? as u8);

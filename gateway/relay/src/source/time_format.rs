@@ -4,8 +4,6 @@ use std::str::FromStr;
 
 use slipstream_protocol::Timestamp;
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-
 /// A pattern as of `strftime`: `%d/%m/%Y %H:%M:%S%.f`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeFormat(Vec<Part>);
@@ -88,6 +86,11 @@ impl TimeFormat {
     }
 }
 
+/// The year that two digits stand for. POSIX: 69 to 99 are of the twentieth century.
+pub(super) const fn year_of_two_digits(number: i64) -> i64 {
+    number + if number < 69 { 2_000 } else { 1_900 }
+}
+
 /// Up to `most` digits.
 fn digits(text: &str, most: usize) -> Option<(i64, &str)> {
     let end = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
@@ -110,8 +113,7 @@ impl Part {
                 )?;
                 match kind {
                     'Y' => fields.year = number,
-                    // POSIX: 69 to 99 are of the twentieth century.
-                    'y' => fields.year = number + if number < 69 { 2000 } else { 1900 },
+                    'y' => fields.year = year_of_two_digits(number),
                     'm' => fields.month = number,
                     'd' => fields.day = number,
                     'j' => fields.day_of_year = Some(number),
@@ -134,8 +136,7 @@ impl Part {
                 Some(&text[end..])
             }
             Self::Month => {
-                let name = text.get(..3)?.to_ascii_lowercase();
-                fields.month = MONTHS.iter().position(|m| *m == name)? as i64 + 1;
+                fields.month = Timestamp::month_named(text)?;
                 Some(&text[3..])
             }
             Self::Half => {

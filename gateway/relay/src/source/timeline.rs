@@ -105,22 +105,20 @@ impl TimeLine {
         if !(0.0..DAY_S).contains(&seconds) {
             return seconds;
         }
-        let known = self.clocks.get(vehicle).copied();
-        let clock = match known {
-            Some(before) => turned(before, seconds, is_clock),
-            None => ClockTime { days: self.first_day(seconds), seconds, falls: false },
+        let begins = ClockTime { days: self.first_day(seconds), seconds, falls: false };
+        let clock = if let Some(known) = self.clocks.get_mut(vehicle) {
+            *known = turned(*known, seconds, is_clock);
+            *known
+        } else {
+            if self.clocks.len() < MAX_FOLLOWED {
+                self.clocks.insert(vehicle.to_owned(), begins);
+            }
+            begins
         };
         if clock.days > 0 && self.midnight.is_none() {
             let of_day = seconds as u32;
             let cell = format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60);
             self.midnight = Some((line, cell));
-        }
-        if known.is_some() || self.clocks.len() < MAX_FOLLOWED {
-            // Only a new vehicle needs a name of its own.
-            match self.clocks.get_mut(vehicle) {
-                Some(slot) => *slot = clock,
-                None => drop(self.clocks.insert(vehicle.to_owned(), clock)),
-            }
         }
         if self.newest.is_none_or(|newest| (newest.days, newest.seconds) < (clock.days, clock.seconds)) {
             self.newest = Some(clock);

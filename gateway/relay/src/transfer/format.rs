@@ -2,6 +2,8 @@
 
 use std::{path::Path, str::FromStr};
 
+use crate::source;
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -28,13 +30,10 @@ impl Format {
 
     /// The format a file's name tells; `.gz` is looked through.
     pub fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        match name.rsplit_once('.')?.1 {
-            "csv" | "tsv" | "txt" => Some(Self::Csv),
-            "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
-            "parquet" | "pq" => Some(Self::Parquet),
-            _ => None,
+        match source::Format::of(path) {
+            Some(source::Format::Csv) => Some(Self::Csv),
+            Some(source::Format::JsonLines) => Some(Self::JsonLines),
+            None => matches!(&*source::ending(path)?, "parquet" | "pq").then_some(Self::Parquet),
         }
     }
 }
