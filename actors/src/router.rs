@@ -161,7 +161,7 @@ impl Router {
         if full {
             let max = self.registry.config.max_subscriptions;
             let message = format!("{max} subscriptions are the most one connection can hold");
-            subscriber.outbox.reply(&Reply::Error { id: request.id, seq: None, code: ErrorCode::ValidationError, message });
+            subscriber.outbox.reply(&Reply::Error { id: request.id, seq: None, index: None, code: ErrorCode::ValidationError, message });
             return;
         }
         let older = subscriber.subscriptions.lock().get(&channel).filter(|s| s.channel().target == Target::All).cloned();
@@ -192,7 +192,7 @@ impl Router {
     pub async fn unsubscribe(&self, subscriber: &Subscriber, channel: &Channel, id: Option<RequestId>) {
         let Some(subscription) = subscriber.subscriptions.lock().remove(channel) else {
             let message = format!("{channel} is not subscribed on this connection");
-            subscriber.outbox.reply(&Reply::Error { id, seq: None, code: ErrorCode::NotSubscribed, message });
+            subscriber.outbox.reply(&Reply::Error { id, seq: None, index: None, code: ErrorCode::NotSubscribed, message });
             return;
         };
         if channel.target == Target::All {
@@ -392,7 +392,7 @@ impl Router {
 /// The answer where the owner of a channel did not take a request.
 fn refusal(id: Option<RequestId>, error: Undelivered) -> Reply {
     let error = ProtocolError::from(error);
-    Reply::Error { id, seq: None, code: error.code, message: error.message }
+    Reply::Error { id, seq: None, index: None, code: error.code, message: error.message }
 }
 
 /// What the owner of a channel can be told.

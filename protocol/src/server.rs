@@ -121,6 +121,8 @@ pub enum Reply {
         id: Option<RequestId>,
         /// The refused sample's number.
         seq: Option<u64>,
+        /// The refused sample's place in its batch, from 0; absent where the frame held one sample or none.
+        index: Option<usize>,
         /// Which kind.
         code: ErrorCode,
         /// What was wrong and what to do.

@@ -317,6 +317,7 @@ async fn refused_samples_are_named_by_their_place_whatever_else_is_refused() {
         let error = client.message_of("error").await;
         let message = error["message"].as_str().unwrap();
         assert!(error["code"] == code && message.starts_with(&format!("batch[{place}]: ")), "{error}");
+        assert_eq!(error["index"], place, "{error}");
     }
     // Where they have numbers, those name them.
     let numbered = batch.replace(r#"{"driverId""#, r#"{"seq":0,"driverId""#);

@@ -195,7 +195,17 @@ fn check_classic(text: &str) {
 async fn a_request_of_http_1_1_names_its_host_once() {
     let gateway = Gateway::start().await;
     let ask = |head: &str| format!("GET /health HTTP/1.1\r\nconnection: close\r\n{head}\r\n");
-    for (head, status) in [("", "400"), ("host: a\r\nhost: b\r\n", "400"), ("host: a\r\n", "200")] {
+    for (head, status) in [
+        ("", "400"),
+        ("host: a\r\nhost: b\r\n", "400"),
+        ("host: a b\r\n", "400"),
+        ("host: a/b\r\n", "400"),
+        ("host: me@a\r\n", "400"),
+        ("host: a\r\n", "200"),
+        ("host: a.example:8080\r\n", "200"),
+        ("host: [::1]:8080\r\n", "200"),
+        ("host:\r\n", "200"),
+    ] {
         let answer = raw(&gateway, &ask(head)).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
     }
@@ -241,6 +251,11 @@ async fn epochs_and_lists_of_samples_are_taken() {
         let body = json!({"driverId": vehicle, "timestamp": time, "data": {"n": 1}});
         assert_eq!(post(body).await.unwrap().status(), StatusCode::CREATED, "{vehicle}");
     }
+    let marked = format!("\u{feff}{}", json!({"driverId": "bom", "data": {"n": 1}}));
+    let posting = Client::new().post(gateway.url("/api/telemetry")).bearer_auth(gateway.token(Role::Relay)).body(marked);
+    assert_eq!(posting.send().await.unwrap().status(), StatusCode::CREATED, "a mark of UTF-8 in front");
+    let all = call(&gateway, Method::GET, "/api/telemetry/s?from=0").await;
+    assert_eq!(all.status(), StatusCode::OK, "from 0 is all there is");
     let list = post(json!([{"driverId": "a", "data": {"n": 1}}, {"driverId": "b", "data": {}}])).await.unwrap();
     assert_eq!(list.status(), StatusCode::CREATED);
     let told: Value = list.json().await.unwrap();

@@ -196,7 +196,7 @@ mod tests {
                 let ack = encoder.reply(&Reply::Ack { seq: 7, level: AckLevel::Stored, unstored, lateness });
                 assert_eq!(decode(format, payload(&ack)), Incoming::Ack { seq: 7, unstored, lateness });
             }
-            let error = Reply::Error { id: None, seq: Some(3), code: ErrorCode::Forbidden, message: "no".into() };
+            let error = Reply::Error { id: None, seq: Some(3), index: None, code: ErrorCode::Forbidden, message: "no".into() };
             let told = decode(format, payload(&encoder.reply(&error)));
             assert_eq!(told, Incoming::Refused { seq: Some(3), code: "FORBIDDEN".into(), message: "no".into() });
         }

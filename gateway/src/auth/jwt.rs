@@ -48,11 +48,20 @@ pub(super) fn read(token: &str, key: &Key, audience: &str) -> Result<Jwt, String
 
 fn object(part: &str, what: &str) -> Result<Map<String, Value>, String> {
     let broken = |why: String| format!("the token's {what} cannot be read: {why}");
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|e| broken(format!("not base64url ({e})")))?;
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|e| broken(not_base64url(part, e)))?;
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(broken("not a JSON object".to_owned())),
         Err(error) => Err(broken(format!("not JSON ({error})"))),
+    }
+}
+
+fn not_base64url(part: &str, error: base64::DecodeError) -> String {
+    match error {
+        _ if part.contains('=') => "base64url in a JWT has no '=' at its end (RFC 7515, 2)".to_owned(),
+        _ if part.contains(['+', '/']) => "it is base64 with '+' and '/', a JWT has base64url with '-' and '_' (RFC 7515, 2)".to_owned(),
+        base64::DecodeError::InvalidPadding | base64::DecodeError::InvalidLength(_) => "it is cut short".to_owned(),
+        other => format!("not base64url ({other})"),
     }
 }
 

@@ -246,7 +246,7 @@ const SERVER: &[Message] = &[
     Message {
         name: "error",
         summary: "Something could not be done; the connection stays",
-        fields: &[("id?", "any"), ("seq?", "integer"), ("code", "code"), ("message", "string")],
+        fields: &[("id?", "any"), ("seq?", "integer"), ("index?", "integer"), ("code", "code"), ("message", "string")],
     },
     Message { name: "pong", summary: "The answer to ping", fields: &[("id?", "any")] },
 ];

@@ -101,8 +101,8 @@ async fn admitted<R>(services: &Services, mut routes: R, mut request: Request<In
 where
     R: Service<Request<Full<Bytes>>, Response = Response, Error = Infallible>,
 {
-    if has_no_host(&request) {
-        return Err(ApiError::new(ErrorCode::ValidationError, "HTTP/1.1 needs the header Host, once"));
+    if !names_its_host(&request) {
+        return Err(ApiError::new(ErrorCode::ValidationError, "HTTP/1.1 needs the header Host, once, with a host name or an address"));
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let address = ClientAddress::of(peer, Some(request.headers()), &services.config.rate.proxies);
@@ -122,7 +122,7 @@ where
     // Held until the answer is there: what is made of the body is about as large.
     let (body, _held) = whole_body(body, services, sender).await?;
     let packed = body.len();
-    let body = content_encoding::unpacked(&head.headers, body, max_body(services, sender))?;
+    let body = without_mark(content_encoding::unpacked(&head.headers, body, max_body(services, sender))?);
     let _grown = services.bodies.more(sender, body.len().saturating_sub(packed)).map_err(|why| why.refusal(max_body(services, sender)))?;
     match routes.call(Request::from_parts(head, Full::new(body))).await {
         Ok(response) => Ok(response),
@@ -130,9 +130,20 @@ where
     }
 }
 
-/// Whether a request of HTTP/1.1 does not name its host once (RFC 9112, 3.2).
-fn has_no_host<B>(request: &Request<B>) -> bool {
-    request.version() == http::Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1
+/// Whether a request names its host, as one of HTTP/1.1 must: once and well-formed (RFC 9112, 3.2).
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    if request.version() != http::Version::HTTP_11 {
+        return true;
+    }
+    let mut hosts = request.headers().get_all(http::header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    // Empty where the target's URI has no authority (RFC 9110, 7.2).
+    host.is_empty() || http::uri::Authority::try_from(host.as_bytes()).is_ok_and(|authority| !authority.as_str().contains('@'))
+}
+
+/// A body without the mark of UTF-8 that editors and PowerShell put in front of a text.
+fn without_mark(body: Bytes) -> Bytes {
+    if body.starts_with("\u{feff}".as_bytes()) { body.slice("\u{feff}".len()..) } else { body }
 }
 
 /// Largest body of such callers, bytes.

@@ -57,6 +57,10 @@ pub(super) fn parse(vehicle: VehicleId, query: &HashMap<String, String>, now: Ti
 
 /// A moment. A plus sign in a query string, that of a time zone too, arrives as a space.
 fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    // What clients ask for that want all there is; any other number so small has no certain unit.
+    if text == "0" {
+        return Some(Timestamp::default());
+    }
     let with_plus = || text.rsplit_once(' ').and_then(|(before, after)| moment::parse(&format!("{before}+{after}"), now));
     moment::parse(text, now).or_else(with_plus)
 }

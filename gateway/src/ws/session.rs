@@ -388,9 +388,14 @@ impl Session {
 
     /// Answers with an error frame; the connection stays.
     pub(super) fn refuse(&mut self, id: Option<RequestId>, seq: Option<u64>, error: &ProtocolError) {
+        self.refuse_at(id, seq, None, error);
+    }
+
+    /// Answers with an error frame that names a sample by its number and its place in the batch.
+    pub(super) fn refuse_at(&mut self, id: Option<RequestId>, seq: Option<u64>, index: Option<usize>, error: &ProtocolError) {
         self.refused_now = true;
         self.services.counters.refuse(error.code);
-        self.outbox.reply(&Reply::Error { id, seq, code: error.code, message: error.message.clone() });
+        self.outbox.reply(&Reply::Error { id, seq, index, code: error.code, message: error.message.clone() });
     }
 
     /// Acknowledges everything up to the number kept.

@@ -65,7 +65,7 @@ impl Session {
                 // Without a number its place is all that names it.
                 error.message = format!("batch[{index}]: {}", error.message);
             }
-            self.refuse(None, seq, &error);
+            self.refuse_at(None, seq, is_batch.then_some(index), &error);
         }
         let any_good = !frame.samples.is_empty();
         if !self.gathered.goes_with(&frame.samples, bytes) {

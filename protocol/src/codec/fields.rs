@@ -17,9 +17,13 @@ const MAX_UNKNOWN: usize = 16;
 
 /// The fields a sample can have, and those that stand beside a batch of them.
 const SAMPLE: [&str; 7] = ["driverId", "vehicleId", "sessionId", "fleetId", "seq", "timestamp", "data"];
+const SUBSCRIBE: [&str; 5] = ["channel", "id", "since", "delivery", "on_slow"];
+const UNSUBSCRIBE: [&str; 2] = ["channel", "id"];
 const VIDEO: [&str; 5] = ["driverId", "vehicleId", "sessionId", "timestamp", "frameData"];
 /// What others call the source time.
 const TIME: [&str; 6] = ["time", "ts", "datetime", "date_time", "utc", "epoch"];
+/// What stands inside a field of a subscription, not beside it.
+const INSIDE: [(&str, &str); 4] = [("max_rate", "delivery"), ("rate", "delivery"), ("epoch", "since"), ("offset", "since")];
 
 const TIME_EXPECTED: &str = "RFC 3339 text (2026-07-17T12:34:56.789Z) or the time since 1970 in s, ms, µs or ns is expected";
 
@@ -42,8 +46,14 @@ pub(super) struct RawFrame<'a> {
     pub(super) frame_data: Option<Cow<'a, str>>,
     /// What is wrong with fields, in words.
     faults: Vec<ProtocolError>,
-    /// Names that are no fields and whose value is no object: a misspelt field may be among them.
-    unknown: Vec<Cow<'a, str>>,
+    /// Names that are no fields: a misspelt field may be among them.
+    unknown: Vec<Unknown<'a>>,
+}
+
+struct Unknown<'a> {
+    name: Cow<'a, str>,
+    /// Its value is an object, as no field of a sample but `data` is: what clients add of their own.
+    is_object: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawFrame<'a> {
@@ -116,7 +126,7 @@ impl<'a> RawFrame<'a> {
                 put(&mut self.batch, &name, list, faults);
             }
             "frameData" => put(&mut self.frame_data, &name, text(&name, raw), faults),
-            _ if self.unknown.len() < MAX_UNKNOWN && !raw.get().starts_with('{') => self.unknown.push(name),
+            _ if self.unknown.len() < MAX_UNKNOWN => self.unknown.push(Unknown { name, is_object: raw.get().starts_with('{') }),
             _ => {}
         }
     }
@@ -146,14 +156,40 @@ impl<'a> RawFrame<'a> {
     }
 
     fn check_names(&self, known: &[&'static str]) -> Result<(), ProtocolError> {
-        let mut misspelt = Vec::new();
-        for name in &self.unknown {
-            let meant = if self.timestamp.is_none() && TIME.contains(&&**name) { Some("timestamp") } else { near::resembles(name, known) };
-            // Where the field is there as well, nothing is lost.
-            if let Some(meant) = meant.filter(|meant| !self.has(meant)) {
-                misspelt.push(format!("unknown field '{}', did you mean '{meant}'?", shown(name)));
+        self.refuse_misspelt(|unknown| {
+            let name = &*unknown.name;
+            if unknown.is_object {
+                None
+            } else if self.timestamp.is_none() && TIME.contains(&name) {
+                Some("timestamp")
+            } else {
+                near::resembles(name, known)
             }
-        }
+        })
+    }
+
+    /// Whether a subscription has no misspelt field: it would be served otherwise than was asked.
+    pub(super) fn check_subscribe_names(&self) -> Result<(), ProtocolError> {
+        self.refuse_misspelt(|unknown| {
+            let inside = INSIDE.iter().find(|(name, _)| *name == unknown.name).map(|(_, field)| *field);
+            inside.or_else(|| near::resembles(&unknown.name, &SUBSCRIBE))
+        })
+    }
+
+    /// As [`check_subscribe_names`](Self::check_subscribe_names), of the end of one.
+    pub(super) fn check_unsubscribe_names(&self) -> Result<(), ProtocolError> {
+        self.refuse_misspelt(|unknown| near::resembles(&unknown.name, &UNSUBSCRIBE))
+    }
+
+    /// Fails naming every unknown field that `meant` knows a field for, unless that field is there as well: then
+    /// nothing is lost.
+    fn refuse_misspelt(&self, meant: impl Fn(&Unknown<'_>) -> Option<&'static str>) -> Result<(), ProtocolError> {
+        let misspelt: Vec<String> = self
+            .unknown
+            .iter()
+            .filter_map(|unknown| Some((unknown, meant(unknown).filter(|meant| !self.has(meant))?)))
+            .map(|(unknown, meant)| format!("unknown field '{}', did you mean '{meant}'?", shown(&unknown.name)))
+            .collect();
         if misspelt.is_empty() { Ok(()) } else { Err(ProtocolError::new(ErrorCode::ValidationError, misspelt.join("; "))) }
     }
 
@@ -166,6 +202,11 @@ impl<'a> RawFrame<'a> {
             "timestamp" => self.timestamp.is_some(),
             "data" => self.data.is_some(),
             "frameData" => self.frame_data.is_some(),
+            "channel" => self.channel.is_some(),
+            "id" => self.id.is_some(),
+            "since" => self.since.is_some(),
+            "delivery" => self.delivery.is_some(),
+            "on_slow" => self.on_slow.is_some(),
             _ => false,
         }
     }

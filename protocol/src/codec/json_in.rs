@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{bare_words::BareWords, fields::RawFrame, flatten::flatten, flatten::json_error, intern::Interner};
+use super::{bare_words::BareWords, fields::RawFrame, flatten::flatten, flatten::json_error, intern::Interner, salvage::Salvaged};
 use crate::{
     channel::Channel,
     client::{ClientFrame, DecodeError, Delivery, OnSlow, Refusal, RequestId, Since, SubscribeRequest, TelemetryFrame, VideoUpload},
@@ -16,15 +16,6 @@ use crate::{
     storable,
     time::Timestamp,
 };
-
-/// Only what can still be read of a frame whose other fields are wrong.
-#[derive(Deserialize)]
-struct Salvage<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    seq: Option<&'a RawValue>,
-}
 
 /// What is said of a sample without signals.
 const NO_DATA: &str =
@@ -60,8 +51,11 @@ fn object<'a>(text: &'a str, expected: &str) -> Result<RawFrame<'a>, ProtocolErr
     serde_json::from_str(text).map_err(|error| if error.is_data() { invalid(expected) } else { json_error(&error) })
 }
 
+/// The payload as text, without the mark that some editors and libraries put in front of UTF-8 (RFC 8259, 8.1).
 fn utf8(payload: &[u8]) -> Result<&str, ProtocolError> {
-    std::str::from_utf8(payload).map_err(|e| ProtocolError::new(ErrorCode::InvalidUtf8, format!("not UTF-8 from byte {}", e.valid_up_to())))
+    let text = std::str::from_utf8(payload)
+        .map_err(|e| ProtocolError::new(ErrorCode::InvalidUtf8, format!("not UTF-8 from byte {}", e.valid_up_to())))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 fn decode_text(
@@ -73,10 +67,7 @@ fn decode_text(
     words: &BareWords,
     may_wrap: bool,
 ) -> Result<ClientFrame, DecodeError> {
-    let raw = object(text, "a frame is a JSON object with a 'type'").map_err(|error| {
-        let left = salvage(text);
-        DecodeError { id: left.as_ref().and_then(|left| request_id(left.id)), seq: left.and_then(|left| left.seq()), error }
-    })?;
+    let raw = object(text, "a frame is a JSON object with a 'type'").map_err(|error| Salvaged::of(text).refusal(error))?;
     let id = request_id(raw.id);
     // The faults of samples and video frames are told with their place; other kinds may hold anything.
     if matches!(raw.kind.as_deref(), None | Some("subscribe" | "unsubscribe" | "message"))
@@ -90,7 +81,9 @@ fn decode_text(
     let outcome = match &**kind {
         "telemetry" => telemetry(&raw, text, payload, now, limits, interner, words).map(ClientFrame::Telemetry),
         "subscribe" => subscribe(&raw, id.clone()).map(ClientFrame::Subscribe),
-        "unsubscribe" => channel(&raw).map(|channel| ClientFrame::Unsubscribe { channel, id: id.clone() }),
+        "unsubscribe" => {
+            raw.check_unsubscribe_names().and_then(|()| channel(&raw)).map(|channel| ClientFrame::Unsubscribe { channel, id: id.clone() })
+        }
         "video" => video(&raw, now, limits, interner).map(ClientFrame::Video),
         "ping" => Ok(ClientFrame::Ping { id: id.clone() }),
         "rl" => super::rl_in::command(text).map(|(agent, command)| ClientFrame::Rl { agent, command, id: id.clone() }),
@@ -115,6 +108,7 @@ fn channel(raw: &RawFrame<'_>) -> Result<Channel, ProtocolError> {
 }
 
 fn subscribe(raw: &RawFrame<'_>, id: Option<RequestId>) -> Result<SubscribeRequest, ProtocolError> {
+    raw.check_subscribe_names()?;
     let since = match raw.since {
         Some(since) => serde_json::from_str::<Option<Since>>(since.get())
             .map_err(|_| invalid("'since' must be {\"epoch\": number, \"offset\": number}"))?,
@@ -187,7 +181,7 @@ fn samples(
     for (index, item) in batch.iter().enumerate() {
         let (seq, outcome) = match object(item.get(), "a sample is a JSON object") {
             Ok(raw) => (raw.seq, sample(&raw, payload, now, limits, interner)),
-            Err(error) => (salvage(item.get()).and_then(|left| left.seq()), Err(error)),
+            Err(error) => (Salvaged::of(item.get()).seq, Err(error)),
         };
         match outcome {
             Ok(sample) => frame.samples.push(sample),
@@ -195,16 +189,6 @@ fn samples(
         }
     }
     Ok(frame)
-}
-
-impl Salvage<'_> {
-    fn seq(&self) -> Option<u64> {
-        self.seq?.get().parse().ok()
-    }
-}
-
-fn salvage(text: &str) -> Option<Salvage<'_>> {
-    serde_json::from_str(text).ok()
 }
 
 fn sample(raw: &RawFrame<'_>, payload: &Bytes, now: Timestamp, limits: &Limits, interner: &mut Interner) -> Result<Sample, ProtocolError> {

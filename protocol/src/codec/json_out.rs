@@ -214,15 +214,17 @@ pub(super) fn reply(out: &mut Vec<u8>, reply: &Reply) {
                 number(out, *value);
             }
         }
-        Reply::Error { id: request, seq, code, message } => {
+        Reply::Error { id: request, seq, index, code, message } => {
             out.extend_from_slice(b"{\"type\":\"error\",\"code\":");
             plain(out, code.as_str());
             out.extend_from_slice(b",\"message\":");
             text(out, message);
             id(out, request.as_ref());
-            if let Some(seq) = seq {
-                out.extend_from_slice(b",\"seq\":");
-                number(out, *seq);
+            for (name, value) in [(",\"seq\":", *seq), (",\"index\":", index.map(|index| index as u64))] {
+                if let Some(value) = value {
+                    out.extend_from_slice(name.as_bytes());
+                    number(out, value);
+                }
             }
         }
         Reply::RlDone { channel, id: request, agent } => {

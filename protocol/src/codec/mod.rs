@@ -14,6 +14,7 @@ mod numbering;
 mod publish;
 mod record;
 mod rl_in;
+mod salvage;
 
 use bytes::{Bytes, BytesMut};
 

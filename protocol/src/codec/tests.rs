@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Quality, SessionId, Signal, SignalValue, VehicleId,
-    client::{Delivery, OnSlow},
+    client::{Delivery, OnSlow, RequestId},
     server::Event,
 };
 
@@ -185,6 +185,38 @@ fn other_fields_beside_those_of_a_sample_are_passed_over() {
         let frame = body(&format!(r#"{{"driverId":"a",{extra},"data":{{"v":1}}}}"#)).unwrap();
         assert_eq!((frame.samples.len(), frame.refused.len()), (1, 0), "{extra}: {:?}", frame.refused);
     }
+}
+
+#[test]
+fn a_misspelt_field_of_a_subscription_is_refused_and_one_of_the_clients_own_is_not() {
+    for (field, meant) in [
+        (r#""delivry":"latest""#, "delivery"),
+        (r#""onSlow":"drop_oldest""#, "on_slow"),
+        (r#""sinse":{"epoch":1,"offset":2}"#, "since"),
+        (r#""max_rate":5"#, "delivery"),
+        (r#""epoch":1,"offset":2"#, "since"),
+    ] {
+        let refused = decode(&format!(r#"{{"type":"subscribe","channel":"telemetry:a","id":3,{field}}}"#)).unwrap_err();
+        assert!(refused.error.message.contains(&format!("did you mean '{meant}'?")), "{}", refused.error.message);
+        assert_eq!(refused.id, Some(RequestId::from_number(3)));
+    }
+    assert!(decode(r#"{"type":"unsubscribe","chanel":"telemetry:a"}"#).unwrap_err().error.message.contains("did you mean 'channel'?"));
+    decode(r#"{"type":"subscribe","channel":"telemetry:a","panel":4,"session":{"tab":1}}"#).unwrap();
+}
+
+#[test]
+fn a_frame_that_is_no_json_is_refused_by_its_number() {
+    let refused = decode(r#"{"type":"telemetry","seq":9,"driverId":"a","data":{"v":1}"#).unwrap_err();
+    assert_eq!((refused.error.code, refused.seq), (ErrorCode::InvalidJson, Some(9)));
+    assert_eq!(decode("[5]").unwrap_err().id, None);
+}
+
+#[test]
+fn of_a_name_given_twice_in_one_sample_both_values_arrive_in_their_order() {
+    let frame = body(r#"{"driverId":"a","data":{"a":{"b":1},"v":2,"a.b":3}}"#).unwrap();
+    let values: Vec<_> = frame.samples[0].signals.iter().map(|s| (&*s.name, s.value.clone())).collect();
+    let number = SignalValue::Number;
+    assert_eq!(values, [("a.b", number(1.0)), ("v", number(2.0)), ("a.b", number(3.0))]);
 }
 
 #[test]

@@ -120,6 +120,28 @@ async fn silent_connections_give_way_and_health_answers_when_all_others_are_at_w
 }
 
 #[tokio::test]
+async fn connections_kept_open_after_a_whole_request_do_not_keep_health_from_answering() {
+    let gateway = Gateway::start_with(|config| config.limits.max_connections = 8).await;
+    let mut kept = Vec::new();
+    for n in 0..200 {
+        let path = ["/api/status", "/health"][n % 2];
+        kept.push(connect(&gateway, format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await);
+        if n % 10 == 0 {
+            assert_eq!(status(&gateway, "/health").await, 200, "beside {n} connections that are kept open");
+        }
+    }
+    // Of the quiet ones one goes for each newcomer, so that other routes are open, too.
+    let again = async {
+        while status(&gateway, "/api/status").await != 401 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.expect("a quiet connection gives way");
+    assert!(metric(&gateway, "slipstream_tcp_ended_total{reason=\"gave_way\"}").await >= 1.0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn strangers_bodies_are_small_and_take_nothing_from_callers_with_a_token() {
     let gateway = Gateway::start_with(|config| config.limits.max_buffered_bytes = 300_000).await;
     let head = |length: usize| format!("POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");

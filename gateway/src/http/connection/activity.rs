@@ -77,10 +77,10 @@ impl Activity {
 }
 
 /// A request that is being handled.
-struct Handling(Arc<Activity>);
+pub(super) struct Handling(Arc<Activity>);
 
 impl Handling {
-    fn begin(activity: &Arc<Activity>) -> Self {
+    pub(super) fn begin(activity: &Arc<Activity>) -> Self {
         activity.requests.fetch_add(1, Ordering::Relaxed);
         activity.handling.fetch_add(1, Ordering::Relaxed);
         activity.note();
@@ -131,7 +131,7 @@ where
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if !self.activity.has_begun() {
-            self.open.has_begun();
+            self.open.has_begun(&self.activity);
         }
         let handling = Handling::begin(&self.activity);
         request.extensions_mut().insert(self.peer);

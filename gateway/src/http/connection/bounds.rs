@@ -1,7 +1,8 @@
 //! How many TCP connections may be open, of one address and altogether.
 //!
 //! The total stays below the limit of file descriptors, so that stores and journal have theirs. At the
-//! total the connection that has waited longest for its first request makes space, also one of those beyond the total.
+//! total the connection that has waited longest for its first request makes space, also one of those beyond the total;
+//! where all have sent one, a connection that is kept open between two requests, the quietest of those looked at.
 //! Where every connection is at work, a few more are let in, for `/health` alone. Where these are taken, too, a newcomer
 //! waits until one that was asked to has made space; it is closed at once only where all of them are at work.
 
@@ -23,6 +24,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use super::Activity;
 use crate::{config::LimitsConfig, rate::ClientAddress};
 
 /// Descriptors kept for everything else: this share of the limit, and at least so many.
@@ -30,6 +32,10 @@ const KEPT_SHARE: usize = 8;
 const KEPT_LEAST: usize = 64;
 /// Longest wait for a connection that was asked to give way.
 const LEAVING_FOR: Duration = Duration::from_millis(500);
+/// A connection that was busy more recently is not asked to give way between two requests.
+const LEAST_QUIET: Duration = Duration::from_millis(100);
+/// Most connections looked at for the quietest one: a flood must not make each newcomer cost more.
+const LOOKED_AT: usize = 256;
 /// Most connections where no number is configured, however many descriptors there are.
 const MOST_BY_DEFAULT: usize = 65_536;
 
@@ -137,17 +143,44 @@ struct State {
     next: u64,
     /// Connections that have sent no request yet, oldest first.
     waiting: BTreeMap<u64, Arc<Notify>>,
+    /// Connections that have sent one and speak HTTP still.
+    begun: BTreeMap<u64, Begun>,
+    /// The connection from which on the next quiet one is looked for.
+    cursor: u64,
     /// Those that were asked to give way and are still there.
     leaving: BTreeSet<u64>,
 }
 
+struct Begun {
+    activity: Arc<Activity>,
+    give_way: Arc<Notify>,
+}
+
 impl State {
-    /// Asks the connection that has waited longest to give way; returns whether there was one.
+    /// Asks a connection to give way: the one that has waited longest for its first request, or else one that is quiet
+    /// between two. Returns whether there was one.
     fn make_space(&mut self) -> bool {
-        let Some((number, oldest)) = self.waiting.pop_first() else { return false };
-        oldest.notify_one();
+        let waited_longest = self.waiting.pop_first();
+        let Some((number, give_way)) = waited_longest.or_else(|| self.take_quiet()) else { return false };
+        give_way.notify_one();
         self.leaving.insert(number);
         true
+    }
+
+    /// The quietest of the next [`LOOKED_AT`] connections, where one has been quiet for [`LEAST_QUIET`].
+    fn take_quiet(&mut self) -> Option<(u64, Arc<Notify>)> {
+        let from_cursor = self.begun.range(self.cursor..).chain(self.begun.range(..self.cursor));
+        let mut quietest = None;
+        let mut last = self.cursor;
+        for (number, begun) in from_cursor.take(LOOKED_AT) {
+            last = *number;
+            let quiet = begun.activity.quiet().filter(|quiet| *quiet >= LEAST_QUIET);
+            quietest = quietest.max(quiet.map(|quiet| (quiet, *number)));
+        }
+        self.cursor = last + 1;
+        let (_, number) = quietest?;
+        let begun = self.begun.remove(&number)?;
+        Some((number, begun.give_way))
     }
 }
 
@@ -280,11 +313,17 @@ impl OpenConnections {
 }
 
 impl OpenConnection {
-    /// Its first request has arrived: it gives way to no other.
-    pub(crate) fn has_begun(&self) {
+    /// A request has arrived, so it gives way to no other while that is under way.
+    pub(crate) fn has_begun(&self, activity: &Arc<Activity>) {
         let mut state = self.shared.state.lock();
         state.waiting.remove(&self.number);
         state.leaving.remove(&self.number);
+        state.begun.insert(self.number, Begun { activity: activity.clone(), give_way: self.give_way.clone() });
+    }
+
+    /// It speaks another protocol than HTTP from now on, or ends: nothing asks it to give way any more.
+    pub(super) fn leaves_http(&self) {
+        self.shared.state.lock().begun.remove(&self.number);
     }
 
     /// Counts bytes that were thrown away.
@@ -303,6 +342,7 @@ impl Drop for OpenConnection {
         let mut state = self.shared.state.lock();
         state.open -= 1;
         state.waiting.remove(&self.number);
+        state.begun.remove(&self.number);
         state.leaving.remove(&self.number);
         drop(state);
         self.shared.freed.notify_one();
@@ -313,7 +353,7 @@ impl Drop for OpenConnection {
 mod tests {
     use futures_util::FutureExt as _;
 
-    use super::*;
+    use super::{super::activity::Handling, *};
 
     fn bounds(total: usize, per_address: usize, descriptors: usize) -> Arc<OpenConnections> {
         let limits = crate::config::Config::default().limits;
@@ -342,17 +382,19 @@ mod tests {
     async fn the_oldest_connection_without_a_request_gives_way_and_one_at_work_does_not() {
         let open = bounds(3, 0, 1_024);
         let [first, second, third] = [0; 3].map(|_| enter(&open, "127.0.0.1").unwrap());
-        first.has_begun();
+        let working = Activity::new();
+        let _request = Handling::begin(&working);
+        first.has_begun(&working);
         let fourth = enter(&open, "127.0.0.1").unwrap();
         assert!(!fourth.crowded && second.give_way.notified().now_or_never().is_some(), "the oldest that waits");
         assert!(first.give_way.notified().now_or_never().is_none());
         drop(second);
-        third.has_begun();
-        fourth.has_begun();
+        third.has_begun(&working);
+        fourth.has_begun(&working);
         let last: Vec<_> = (0..open.spare)
             .map(|_| {
                 let crowded = enter(&open, "127.0.0.1").unwrap();
-                crowded.has_begun();
+                crowded.has_begun(&working);
                 crowded
             })
             .collect();
@@ -365,11 +407,33 @@ mod tests {
         assert_eq!((open.open(), open.waiting()), (0, 0));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn of_connections_kept_open_between_requests_the_quietest_gives_way_and_one_of_another_protocol_does_not() {
+        let open = bounds(3, 0, 1_024);
+        let kept: Vec<_> = (0..3).map(|_| (enter(&open, "127.0.0.1").unwrap(), Activity::new())).collect();
+        for (connection, activity) in &kept {
+            connection.has_begun(activity);
+        }
+        kept[0].0.leaves_http();
+        assert!(enter(&open, "127.0.0.1").unwrap().crowded, "all were busy a moment ago");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        kept[1].1.note();
+        tokio::time::advance(LEAST_QUIET).await;
+        let newcomer = enter(&open, "127.0.0.1").unwrap();
+        assert!(!newcomer.crowded);
+        let asked: Vec<_> = kept.iter().map(|(connection, _)| connection.give_way.notified().now_or_never().is_some()).collect();
+        assert_eq!(asked, [false, false, true]);
+    }
+
     #[tokio::test]
     async fn a_newcomer_waits_for_one_that_has_sent_nothing_also_beyond_the_total() {
         let open = bounds(3, 0, 1_024);
         let at_work: Vec<_> = (0..3).map(|_| enter(&open, "127.0.0.1").unwrap()).collect();
-        at_work.iter().for_each(OpenConnection::has_begun);
+        let working = Activity::new();
+        let _request = Handling::begin(&working);
+        for connection in &at_work {
+            connection.has_begun(&working);
+        }
         let mut silent = std::collections::VecDeque::new();
         while open.open() < 3 + open.spare {
             silent.push_back(enter(&open, "127.0.0.1").unwrap());

@@ -67,6 +67,15 @@ where
     C: GracefulConnection,
     C::Error: std::fmt::Display,
 {
+    speak_http(connection, &open, &activity, deadlines, endings).await;
+    open.leaves_http();
+}
+
+async fn speak_http<C>(connection: C, open: &OpenConnection, activity: &Arc<Activity>, deadlines: Deadlines, endings: Endings)
+where
+    C: GracefulConnection,
+    C::Error: std::fmt::Display,
+{
     let mut connection = pin!(connection);
     let head = if open.crowded { CROWDED_TIMEOUT.min(deadlines.head) } else { deadlines.head };
     let head = Instant::now() + head;
@@ -90,9 +99,17 @@ where
                 connection.as_mut().graceful_shutdown();
             }
             () = open.give_way.notified() => {
-                // Its request may have arrived while it was chosen.
                 if !activity.has_begun() {
                     return open.count(Ended::GaveWay);
+                }
+                // A request may have arrived while it was chosen.
+                if activity.quiet().is_none() {
+                    open.has_begun(activity);
+                } else {
+                    open.count(Ended::GaveWay);
+                    asked_to_close = true;
+                    connection.as_mut().graceful_shutdown();
+                    look.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
             }
             () = look.as_mut() => {
