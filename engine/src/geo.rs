@@ -50,6 +50,12 @@ impl LatLon {
         (real && fix).then_some(Self { lat_deg, lon_deg })
     }
 
+    /// Whether one of its coordinates is exactly zero, or it is a pole: what receivers tell that lack one. Such a place can be real,
+    /// so it is doubted only where nobody could have driven there.
+    pub fn may_lack_a_coordinate(self) -> bool {
+        self.lat_deg == 0.0 || self.lon_deg == 0.0 || self.lat_deg.abs() >= 90.0
+    }
+
     /// How far it is to `other` along the sphere (haversine), m.
     pub fn distance_m(self, other: Self) -> f64 {
         let (lat, other_lat) = (self.lat_deg.to_radians(), other.lat_deg.to_radians());
@@ -111,6 +117,11 @@ impl Position {
             (Self::Earth(a), Self::Earth(b)) => Some(a.distance_m(b)),
             _ => None,
         }
+    }
+
+    /// As [`LatLon::may_lack_a_coordinate`]; a plane's zero is a place like any other.
+    pub fn may_lack_a_coordinate(self) -> bool {
+        matches!(self, Self::Earth(place) if place.may_lack_a_coordinate())
     }
 }
 

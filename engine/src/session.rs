@@ -177,7 +177,8 @@ fn standing(i: usize, id: &VehicleId, m: &Member, leader: Option<f64>) -> Standi
         last_lap_s: m.last_s,
         gap_s: m.best_s.zip(leader).map(|(best, leader)| best - leader),
         speed_mps: m.distance.speed_mps(),
-        top_speed_mps: m.top_mps,
+        // Of a member that reports positions alone both are unknown.
+        top_speed_mps: (m.top_mps > 0.0 || m.distance.speed_mps().is_some()).then_some(m.top_mps),
         distance_m: m.distance.metres(),
     }
 }
@@ -242,6 +243,7 @@ mod tests {
         let metrics = session.metrics();
         assert!((metrics.distance_m - 2_400.0).abs() < 1.0, "{}", metrics.distance_m);
         assert!((metrics.leaderboard[0].distance_m - metrics.distance_m).abs() < 1e-9);
+        assert_eq!((metrics.leaderboard[0].speed_mps, metrics.leaderboard[0].top_speed_mps), (None, None));
     }
 
     proptest! {

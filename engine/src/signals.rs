@@ -21,6 +21,7 @@
 //! Upper and lower case, `_`, `-`, blanks and brackets make no difference: `speedKmh` is `speed_kmh`. Where a
 //! plain `speed` comes without a unit it is taken as m/s, the unit used inside. The whole table is in [`table`].
 
+pub mod cycle;
 pub mod direction;
 pub mod table;
 

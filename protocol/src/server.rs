@@ -192,8 +192,8 @@ pub struct Standing {
     pub gap_s: Option<f64>,
     /// Speed now, m/s.
     pub speed_mps: Option<f64>,
-    /// Top speed in the session, m/s.
-    pub top_speed_mps: f64,
+    /// Top speed in the session, m/s; absent where no speed was reported.
+    pub top_speed_mps: Option<f64>,
     /// Distance driven in the session, m.
     pub distance_m: f64,
 }

@@ -228,7 +228,7 @@ fn recording(name: &str) -> Option<PathBuf> {
 }
 
 async fn replay(gateway: &Gateway, path: &std::path::Path) -> Report {
-    let start = Start::Relative(Timestamp::from_millis(1_700_000_000_000));
+    let start = Start::at(Timestamp::from_millis(1_700_000_000_000));
     let source = Source::open(path, &ReadOptions::new(start), || Timestamp::from_millis(now_s() * 1_000)).unwrap();
     send(options(&gateway.url(""), gateway.token(Role::Relay), WireFormat::Rkyv, "replay"), source).await
 }
@@ -248,7 +248,7 @@ async fn a_recorded_session_of_six_cars_arrives_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dirty_long_recording_keeps_every_row_in_samples_by_its_own_clock() {
     let Some(path) = recording("race/grcup_barber_raw_long_dirty.csv.gz") else { return };
-    let source = Source::open(&path, &ReadOptions::new(Start::Relative(Timestamp::default())), Timestamp::default).unwrap();
+    let source = Source::open(&path, &ReadOptions::new(Start::at(Timestamp::default())), Timestamp::default).unwrap();
     let (mut rows, mut samples) = (0, 0);
     for item in source {
         let relay::source::Item::Sample(sample) = item.unwrap() else { panic!("nothing is skipped") };

@@ -277,7 +277,7 @@ async fn influx1_store(gateway: &Gateway) -> std::sync::Arc<dyn SeriesStore> {
 }
 
 fn race_options() -> ReadOptions {
-    ReadOptions::new(Start::Relative(START))
+    ReadOptions::new(Start::at(START))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

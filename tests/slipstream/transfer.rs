@@ -148,6 +148,27 @@ async fn bad_rows_are_told_with_their_lines_and_cost_the_good_ones_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_that_no_door_takes_are_not_imported_and_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = COLUMNS.join(",");
+    let files = [
+        (
+            "old.csv",
+            format!("{header}\n1970-01-01T00:00:01Z,a,,,x,1,,192\n1970-01-01T00:00:02Z,a,,,x,1,,192\n2026-01-01T00:00:00Z,a,,,x,1,,192\n"),
+        ),
+        ("old_wide.csv", "time,vehicle_id,x\n1970-01-01T00:00:01Z,a,1\n1970-01-01T00:00:02Z,a,1\n2026-01-01T00:00:00Z,a,1\n".to_owned()),
+    ];
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        let target = store(folder.path(), &format!("{name}.db")).await;
+        let report = import_file(&target, &file).await.unwrap();
+        assert_eq!((report.samples, report.points.written, report.skipped), (1, 1, 2), "{name}");
+        assert!(report.problems.len() == 1 && report.problems[0].reason.contains("too far in the past"), "{:?}", report.problems);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wide_tables_and_telemetry_frames_are_imported_as_the_relay_agent_reads_them() {
     let folder = tempfile::tempdir().unwrap();
     let target = store(folder.path(), "target.db").await;

@@ -14,6 +14,11 @@ pub const MIN_LAP_S: f64 = 5.0;
 /// Without `lap_time_s`, a crossing inside a longer silence is not timed, s.
 pub const TIMING_GAP_S: f64 = 5.0;
 
+/// A counter that jumped is believed after so many samples of the new count, over so long, s. Until then the lap it
+/// jumped from goes on: a stray row of another lap is no lap.
+const BELIEVED_AFTER_SAMPLES: u32 = 3;
+const BELIEVED_AFTER_S: f64 = 2.0;
+
 /// A first lap counts as seen from its beginning up to this time, s, and distance, m.
 const BEGINNING_S: f64 = 2.0;
 const BEGINNING_M: f64 = 150.0;
@@ -21,7 +26,7 @@ const BEGINNING_M: f64 = 150.0;
 /// What one sample meant for the lap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Step {
-    /// Late or repeated.
+    /// Late, repeated, or of a count that is not believed.
     Ignored,
     /// The same lap goes on.
     Within,
@@ -41,6 +46,28 @@ pub(super) struct LapTimer {
     seen: i64,
     /// When the running lap began, µs; `None` when it was not seen from its beginning.
     start: Option<i64>,
+    /// A count that the counter jumped to and that is not believed yet. Not kept over a restart: the next samples of
+    /// that count raise it anew.
+    #[serde(skip)]
+    doubted: Option<Box<Doubted>>,
+}
+
+/// A count that follows none before it.
+#[derive(Clone, Copy, Debug)]
+struct Doubted {
+    lap: u32,
+    /// When its lap began, µs, where that is known.
+    start: Option<i64>,
+    /// Source time of its first and its newest sample, µs.
+    first: i64,
+    newest: i64,
+    samples: u32,
+}
+
+impl Doubted {
+    fn is_believed(&self) -> bool {
+        self.samples >= BELIEVED_AFTER_SAMPLES && (self.newest - self.first) as f64 / 1e6 >= BELIEVED_AFTER_S
+    }
 }
 
 impl LapTimer {
@@ -59,23 +86,57 @@ impl LapTimer {
         if now < self.seen || (now == self.seen && lap < current) {
             return Step::Ignored;
         }
+        self.step_on(lap, now, reading)
+    }
+
+    /// Takes a count that is not late.
+    fn step_on(&mut self, lap: u32, now: i64, reading: &Reading) -> Step {
+        let Some(current) = self.lap else { return Step::Within };
         if lap == current {
-            self.seen = now;
+            (self.seen, self.doubted) = (now, None);
             return Step::Within;
         }
-        let crossing = self.crossing(now, reading);
         if lap == current + 1 {
+            let crossing = self.crossing(now, reading);
             let finished = self.finished(current, crossing);
-            (self.lap, self.seen, self.start) = (Some(lap), now, crossing);
+            (self.lap, self.seen, self.start, self.doubted) = (Some(lap), now, crossing, None);
             return match crossing {
                 Some(at) => Step::Crossed { at, finished },
                 None => Step::Restarted { start: None },
             };
         }
+        self.doubt(lap, now, reading)
+    }
+
+    /// Takes a count that follows neither the running lap nor itself.
+    fn doubt(&mut self, lap: u32, now: i64, reading: &Reading) -> Step {
+        let seen = self.seen;
         // A jump leaves open when the laps between ended; the one that runs now is known where
         // `lap_time_s` says it began within the jump.
-        self.start = from_lap_time(now, reading).filter(|at| *at >= self.seen);
-        self.restart(lap, now)
+        let first = || Doubted { lap, start: from_lap_time(now, reading).filter(|at| *at >= seen), first: now, newest: now, samples: 1 };
+        match &mut self.doubted {
+            Some(doubted) if doubted.lap == lap && now >= doubted.newest => {
+                doubted.newest = now;
+                doubted.samples += 1;
+                let doubted = **doubted;
+                if doubted.is_believed() { self.believe(doubted) } else { Step::Ignored }
+            }
+            // It counts on from the jump: a source that sends a row or two for each lap.
+            Some(doubted) if lap > doubted.lap && self.lap.is_some_and(|current| doubted.lap > current) => {
+                let doubted = **doubted;
+                self.believe(doubted);
+                self.step_on(lap, now, reading)
+            }
+            _ => {
+                self.doubted = Some(Box::new(first()));
+                Step::Ignored
+            }
+        }
+    }
+
+    fn believe(&mut self, doubted: Doubted) -> Step {
+        (self.start, self.doubted) = (doubted.start, None);
+        self.restart(doubted.lap, doubted.newest)
     }
 
     fn restart(&mut self, lap: u32, now: i64) -> Step {
@@ -125,4 +186,87 @@ fn from_lap_time(now: i64, reading: &Reading) -> Option<i64> {
 fn from_distance(now: i64, reading: &Reading) -> Option<i64> {
     let (dist, speed) = (reading.get(Role::LapDist)?, reading.get(Role::Speed)?);
     (dist >= 0.0 && speed > 1.0).then(|| now - (dist / speed * 1e6).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use slipstream_protocol::{Quality, Sample, Signal, SignalValue, VehicleId};
+
+    use super::*;
+    use crate::signals::Reader;
+
+    fn sample(time: Timestamp, lap: u32) -> Sample {
+        Sample {
+            vehicle: VehicleId::new("A").unwrap(),
+            session: None,
+            fleet: None,
+            seq: None,
+            source_time: time,
+            received_at: time,
+            quality: Quality::Good,
+            signals: vec![Signal { name: "lap".into(), value: SignalValue::Number(f64::from(lap)) }],
+            raw: None,
+        }
+    }
+
+    /// Laps that the rows `(time, lap)`, s, complete: their numbers and times.
+    fn laps(rows: &[(f64, u32)]) -> Vec<(u32, f64)> {
+        let (mut timer, mut reader) = (LapTimer::default(), Reader::default());
+        let mut completed = Vec::new();
+        for (time_s, lap) in rows {
+            let time = Timestamp::from_micros((time_s * 1e6) as i64);
+            if let Step::Crossed { finished: Some(lap), .. } = timer.step(time, &reader.read(&sample(time, *lap))) {
+                completed.push((lap.lap, lap.time_s));
+            }
+        }
+        completed
+    }
+
+    /// Two rows a second: each lap of 60 s, but for the strays `(row, lap)`.
+    fn drive(laps: u32, strays: &[(usize, u32)]) -> Vec<(f64, u32)> {
+        let mut rows: Vec<(f64, u32)> = (0..laps * 120).map(|row| (f64::from(row) / 2.0, 1 + row / 120)).collect();
+        for (row, lap) in strays {
+            rows[*row].1 = *lap;
+        }
+        rows
+    }
+
+    #[test]
+    fn stray_rows_of_another_lap_complete_none_and_spoil_none() {
+        let clean = laps(&drive(5, &[]));
+        assert_eq!(clean.len(), 3, "the first is not seen from its beginning: {clean:?}");
+        for strays in [
+            &[(300, 1)][..],
+            &[(300, 1), (301, 1)],
+            &[(300, 9)],
+            &[(300, 0), (310, 0), (320, 7)],
+            &[(300, 5), (301, 1)],
+            &[(300, 1), (301, 1), (302, 1)],
+            &[(240, 1)],
+            &[(359, 2), (361, 2)],
+        ] {
+            let told = laps(&drive(5, strays));
+            assert_eq!(told.iter().map(|(lap, _)| *lap).collect::<Vec<_>>(), [2, 3, 4], "{strays:?}: {told:?}");
+            for (lap, time_s) in told {
+                assert!((time_s - 60.0).abs() <= 1.0, "{strays:?}: lap {lap} in {time_s} s");
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_that_begins_anew_is_believed_and_its_whole_laps_are_timed() {
+        let mut rows = drive(3, &[]);
+        rows.extend(drive(3, &[]).into_iter().map(|(time_s, lap)| (time_s + 300.0, lap)));
+        assert_eq!(laps(&rows).iter().map(|(lap, _)| *lap).collect::<Vec<_>>(), [2, 2]);
+    }
+
+    #[test]
+    fn a_source_of_one_row_a_lap_that_skips_some_is_followed() {
+        let (mut timer, mut reader) = (LapTimer::default(), Reader::default());
+        for (n, lap) in [1, 3, 5, 8, 9].into_iter().enumerate() {
+            let time = Timestamp::from_millis(n as i64 * 60_000);
+            timer.step(time, &reader.read(&sample(time, lap)));
+        }
+        assert_eq!(timer.lap(), Some(9));
+    }
 }

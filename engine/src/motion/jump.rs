@@ -9,7 +9,7 @@ use crate::geo::Position;
 pub enum Verdict {
     /// It follows from the last believed one.
     Believed,
-    /// Too far: the next position decides. Nothing is counted yet.
+    /// Too far: the next position decides. Nothing is counted yet. A position that may lack a coordinate never decides.
     Held,
     /// The position held before was wrong and is dropped; this one follows from the last believed one.
     Outlier,
@@ -60,6 +60,9 @@ impl JumpFilter {
         if reach(believed) {
             return self.believe(now);
         }
+        if position.may_lack_a_coordinate() {
+            return Verdict::Held;
+        }
         match self.held.take().filter(|held| reach(*held)) {
             Some(held) => self.relocate(believed, held, now),
             None => self.hold(now),
@@ -72,6 +75,9 @@ impl JumpFilter {
         let now = (at, position);
         let reach = |from: (i64, Position)| way(from, now) <= reachable_m(from, at, max_speed_mps, slack_m);
         let Some(believed) = self.believed else { return self.believe(now) };
+        if position.may_lack_a_coordinate() && !reach(believed) {
+            return Verdict::Held;
+        }
         let nearer = |from: (i64, Position)| reach(from) && way(from, now) < way(believed, now);
         self.left = self.left.filter(|left| at - left.0 <= RETURN_WITHIN);
         if let Some(left) = self.left.filter(|left| nearer(*left)) {

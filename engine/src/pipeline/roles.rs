@@ -2,7 +2,7 @@
 
 use crate::{
     angle::Turn,
-    signals::{Meaning, Reading, direction::direction, meaning},
+    signals::{Meaning, Reading, cycle::Cycle, meaning},
 };
 
 use super::{Row, Scope, SignalId};
@@ -57,25 +57,25 @@ impl Roles {
 enum LookedTurn {
     /// Nobody has.
     NotYet,
-    /// A full turn, where it is a direction.
+    /// A full turn, where its numbers go round.
     Found(Option<Turn>),
 }
 
-/// Which signals are directions, looking each name up once.
+/// Which signals go round, looking each name up once.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     by_signal: Vec<LookedTurn>,
 }
 
 impl Turns {
-    /// How much a full turn of the signal is, where it is a direction.
+    /// How much a full turn of the signal is, where its numbers go round.
     pub(crate) fn of(&mut self, signal: SignalId, scope: &Scope) -> Option<Turn> {
         if self.by_signal.len() <= signal.index() {
             self.by_signal.resize(signal.index() + 1, LookedTurn::NotYet);
         }
         let looked = &mut self.by_signal[signal.index()];
         if let LookedTurn::NotYet = looked {
-            *looked = LookedTurn::Found(direction(scope.signals.name(signal)));
+            *looked = LookedTurn::Found(Cycle::of(scope.signals.name(signal)).map(Cycle::turn));
         }
         match looked {
             LookedTurn::Found(turn) => *turn,

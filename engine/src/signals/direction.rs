@@ -99,7 +99,7 @@ pub fn direction(name: &str) -> Option<Turn> {
 }
 
 /// Takes the unit away from the end of a name: a word of its own, or the end of a direction's (`yawdeg`).
-fn take_unit(words: &mut Vec<String>) -> Option<Turn> {
+pub(super) fn take_unit(words: &mut Vec<String>) -> Option<Turn> {
     let last = words.last_mut()?;
     if let Some(unit) = unit_of(last) {
         words.pop();
@@ -122,7 +122,7 @@ pub fn turn_of(name: &str) -> Turn {
 }
 
 /// The name without what it lies in, and without what a window made of it: `gps.heading_deg.mean` is `heading_deg`.
-fn own_name(name: &str) -> &str {
+pub(super) fn own_name(name: &str) -> &str {
     let whole = match name.rsplit_once('.') {
         Some((whole, "mean" | "circular_mean" | "time_mean" | "first" | "last" | "min" | "max" | "median")) => whole,
         _ => name,
@@ -139,7 +139,7 @@ fn unit_of(word: &str) -> Option<Turn> {
 }
 
 /// `windDir_deg` is wind, dir, deg.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
     let mut before_upper = true;

@@ -203,7 +203,7 @@ impl TripDetector {
         }
         let silent = before.filter(|b| at - b.at > micros(config.max_gap_s));
         if silent.is_some() {
-            self.fall_silent(told);
+            self.fall_silent(config, told);
             self.odometer.interrupt();
         }
         let bounds = Bounds { max_speed_mps: config.max_speed_mps, slack_m: config.radius_m };
@@ -240,24 +240,24 @@ impl TripDetector {
     /// Time has come to `now`, µs, without a sample: a trip whose vehicle has been silent for too long is over.
     pub fn pass(&mut self, config: &TripConfig, now: i64, told: &mut Vec<TripEvent>) {
         if self.deadline(config).is_some_and(|deadline| now > deadline) {
-            self.fall_silent(told);
+            self.fall_silent(config, told);
         }
     }
 
     /// There is no more: the trip or the stop that goes on is told as far as it has come.
-    pub fn finish(&mut self, told: &mut Vec<TripEvent>) {
-        self.fall_silent(told);
+    pub fn finish(&mut self, config: &TripConfig, told: &mut Vec<TripEvent>) {
+        self.fall_silent(config, told);
         if let State::Stopped { at, last, .. } = self.state {
             self.leave(&at, &last, told);
         }
         self.state = State::Unknown;
     }
 
-    fn fall_silent(&mut self, told: &mut Vec<TripEvent>) {
+    fn fall_silent(&mut self, config: &TripConfig, told: &mut Vec<TripEvent>) {
         if let State::Moving { began, max_speed_mps } = self.state
             && let Some(last) = self.odometer.last().copied()
         {
-            self.trip(&began, &last, max_speed_mps, Ended::Silence, told);
+            self.trip(config, &began, &last, max_speed_mps, Ended::Silence, told);
             self.state = State::Silent { last };
         }
     }
@@ -273,9 +273,9 @@ impl TripDetector {
     }
 
     /// The trip that goes on, as far as it has come.
-    pub fn running(&self) -> Option<Trip> {
+    pub fn running(&self, config: &TripConfig) -> Option<Trip> {
         let State::Moving { began, max_speed_mps } = &self.state else { return None };
-        Some(self.made(began, self.odometer.last()?, *max_speed_mps, Ended::Running))
+        Some(self.made(config, began, self.odometer.last()?, *max_speed_mps, Ended::Running))
     }
 
     /// Memory held beside the detector itself, bytes.
@@ -313,7 +313,7 @@ impl TripDetector {
                 let max_speed_mps = max_speed_mps.max(speed);
                 self.state = State::Moving { began, max_speed_mps };
                 if let Some(first) = arrived {
-                    self.trip(&began, &first, max_speed_mps, Ended::Stop, told);
+                    self.trip(config, &began, &first, max_speed_mps, Ended::Stop, told);
                     self.stop_at(first, *fix, told);
                 }
             }
@@ -401,21 +401,26 @@ impl TripDetector {
         told.push(TripEvent::SetOff { from: began.at, place: began.place });
     }
 
-    fn trip(&mut self, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended, told: &mut Vec<TripEvent>) {
-        told.push(TripEvent::Trip(self.made(began, end, max_speed_mps, ended)));
+    fn trip(&mut self, config: &TripConfig, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended, told: &mut Vec<TripEvent>) {
+        told.push(TripEvent::Trip(self.made(config, began, end, max_speed_mps, ended)));
         self.trips += 1;
     }
 
-    fn made(&self, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended) -> Trip {
+    fn made(&self, config: &TripConfig, began: &Fix, end: &Fix, max_speed_mps: f64, ended: Ended) -> Trip {
+        let distance_m = (end.odometer_m - began.odometer_m).max(0.0);
+        let idle_s = (end.idle - began.idle).max(0) as f64 / 1e6;
+        // Where the limit of speed is below what was driven no speed is believed, and the way says that the limit was reached.
+        let moved_s = (end.at - began.at) as f64 / 1e6 - idle_s;
+        let mean_mps = if moved_s > 0.0 { distance_m / moved_s } else { 0.0 };
         Trip {
             number: self.trips + 1,
             from: began.at,
             to: end.at,
             from_place: began.place,
             to_place: end.place,
-            distance_m: (end.odometer_m - began.odometer_m).max(0.0),
-            idle_s: (end.idle - began.idle).max(0) as f64 / 1e6,
-            max_speed_mps,
+            distance_m,
+            idle_s,
+            max_speed_mps: max_speed_mps.max(mean_mps.min(config.max_speed_mps)),
             ended,
         }
     }

@@ -55,7 +55,7 @@ fn a_parked_vehicle_has_no_trip_and_one_stop_whatever_strays_there_are() {
                 let (events, mut detector) = found(&samples);
                 assert_eq!(events.len(), 1, "each {every} s, {count} strays by {by} m: {events:#?}");
                 let mut rest = Vec::new();
-                detector.finish(&mut rest);
+                detector.finish(&TripConfig::default(), &mut rest);
                 assert!(matches!(rest[..], [TripEvent::Stop(Stop { number: 1, .. })]), "{rest:?}");
             }
         }
@@ -154,4 +154,41 @@ fn a_speed_that_always_reports_zero_hides_no_trip() {
     let trips = trips(&events);
     assert_eq!(trips.len(), 1, "{events:#?}");
     assert!((trips[0].distance_m - 13_500.0).abs() < 500.0, "{trips:?}");
+}
+
+#[test]
+fn a_limit_of_speed_below_what_is_driven_makes_no_trip_of_standing() {
+    for (spoken, every, limit) in [(true, 1, 5.0), (false, 1, 5.0), (true, 5, 9.0), (false, 5, 2.0), (false, 10, 5.0)] {
+        let config = TripConfig { max_speed_mps: limit, ..TripConfig::default() };
+        let (mut detector, mut events) = (TripDetector::default(), Vec::new());
+        for (time, position, speed) in drive(&[(600, 0.0), (900, 10.0), (600, 0.0)], every, spoken) {
+            detector.apply(&config, time, position, speed, &mut events);
+        }
+        detector.finish(&config, &mut events);
+        for trip in trips(&events) {
+            let mean = trip.distance_m / ((trip.to - trip.from) as f64 / 1e6);
+            assert!(trip.max_speed_mps >= mean.min(limit) - 1e-9 && mean > 1.0, "each {every} s, limit {limit}: {trip:?}");
+        }
+    }
+}
+
+#[test]
+fn a_coordinate_that_is_missing_for_a_while_splits_no_stop() {
+    let place = |lat_deg, lon_deg| Some(Position::Earth(crate::geo::LatLon { lat_deg, lon_deg }));
+    for (spoken, every) in [(true, 1), (false, 1), (true, 10), (false, 10)] {
+        // A longer silence forgets where the vehicle was.
+        for count in [1, 5, 20, 50] {
+            for (lat, lon) in [(0.0, 8.0), (48.0, 0.0), (90.0, 0.0)] {
+                let moment = |n: i64| n * every * 1_000_000;
+                let mut samples: Vec<Sample> = (0..3_600).map(|n| (moment(n), place(48.0, 8.0), spoken.then_some(0.0))).collect();
+                samples[1_800..1_800 + count].iter_mut().for_each(|sample| sample.1 = place(lat, lon));
+                let (events, _) = found(&samples);
+                assert_eq!(events.len(), 1, "{count} times {lat}/{lon} each {every} s: {events:?}");
+            }
+        }
+    }
+    // Through Greenwich, and over the equator.
+    let along: Vec<Sample> = (0..1_200).map(|n| (n * 1_000_000, place(51.5, -0.1 + n as f64 * 0.000_2), None)).collect();
+    let (events, detector) = found(&along);
+    assert!(events.len() == 1 && detector.outliers() == 0, "{events:?}");
 }

@@ -114,10 +114,10 @@ fn what_goes_on_at_the_end_is_told_as_far_as_it_has_come() {
         for (at, position, speed) in drive(&legs, 5) {
             detector.apply(&config, at, position, speed, &mut told);
         }
-        detector.finish(&mut told);
+        detector.finish(&config, &mut told);
         assert_eq!((trips(&told).len(), stops(&told).len()), expected, "{legs:?}: {told:?}");
         let before = told.len();
-        detector.finish(&mut told);
+        detector.finish(&config, &mut told);
         assert_eq!(told.len(), before, "once");
     }
 }
@@ -257,7 +257,7 @@ proptest! {
         for (at, position, speed) in &samples {
             detector.apply(&config, *at, *position, *speed, &mut told);
         }
-        for trip in trips(&told).into_iter().chain(detector.running().as_ref()) {
+        for trip in trips(&told).into_iter().chain(detector.running(&config).as_ref()) {
             prop_assert!(trip.max_speed_mps <= limit, "{:?}", trip);
         }
     }

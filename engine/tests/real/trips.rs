@@ -32,7 +32,7 @@ fn follow(data: &Table, vehicle: &str, speed: Option<&str>) -> Found {
             _ => {}
         }
     }
-    trips.extend(detector.running());
+    trips.extend(detector.running(&config));
     Found { trips, stops, outliers: detector.outliers() }
 }
 

@@ -45,7 +45,8 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "WHAT=COLUMN,...", default_value = "")]
     map: ColumnMap,
 
-    /// Where relative times (t_s) count from, RFC 3339 [default: 24 hours ago]
+    /// When the recording begins, RFC 3339: t_s counts from it, times of day keep their clock on its day, dates stay
+    /// [default: 24 hours ago]
     #[arg(long, value_name = "TIME")]
     start: Option<Timestamp>,
 
@@ -122,7 +123,10 @@ fn print(store: &str, report: &ImportReport) {
         out!("  {} skipped (bad rows or cells)", report.skipped);
     }
     for problem in &report.problems {
-        out!("  line {}: {}", problem.line, problem.reason);
+        match problem.line {
+            0 => out!("  {}", problem.reason),
+            line => out!("  line {line}: {}", problem.reason),
+        }
     }
     for remark in &report.remarks {
         out!("  {remark}");

@@ -86,7 +86,7 @@ struct TryArgs {
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
 
-    /// Where relative times (t_s) count from, RFC 3339
+    /// When the recording begins, RFC 3339: t_s counts from it, times of day keep their clock on its day, dates stay
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
     start: Timestamp,
 
@@ -160,7 +160,7 @@ fn try_out(args: &TryArgs) -> Outcome {
         vehicle: args.vehicle.clone(),
         session: args.session.clone(),
         sort: !args.file_order,
-        ..ReadOptions::new(Start::Relative(args.start))
+        ..ReadOptions::new(Start::at(args.start))
     };
     let read = args.table.told(read).map_err(Usage)?;
     let mut account = Account::default();

@@ -30,10 +30,11 @@ Examples:
   slipstream relay --simulate 20 --rate 60           simulated cars
   can2json | slipstream relay - --spool ./spool      nothing is lost while the server is away
 
-Times: a column t_s (or tod_s) counts seconds from the start; unix_s, unix_ms and RFC 3339 columns
-are absolute and stay as they are unless --start is given. Without --start, relative times begin now
-at real pace or slower, and 24 hours ago when faster, so that the server does not refuse the end of
-the recording as lying in the future. The report says from when to when. Times ahead of the server's clock by more than its
+Times: a column t_s counts seconds from --start. Times of day (tod_s, 09:00:05) keep their clock, on the
+day of --start, in UTC; a clock that begins at 00:00:00 counts from --start. Dates and unix
+times stay as they are, unless --start is given: then the first of them is put there. Without --start,
+t_s and times of day begin now at real pace or slower, and count from 24 hours ago when faster, so that
+the server does not refuse the end of the recording as lying in the future. The report says from when to when. Times ahead of the server's clock by more than its
 limits.max_clock_skew are stored and shown, and make no newest state, laps or results of pipelines; beyond limits.max_future they
 are refused.
 
@@ -140,6 +141,7 @@ struct SimulationArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::doc_markdown, reason = "shown as it is by --help")]
 struct PaceArgs {
     /// So many times as fast as recorded
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = positive)]
@@ -149,7 +151,8 @@ struct PaceArgs {
     #[arg(long, conflicts_with = "speed")]
     flat_out: bool,
 
-    /// When the recording begins: RFC 3339, or now; also moves absolute times
+    /// When the recording begins, RFC 3339, or now: t_s counts from it, times of day keep their clock on its day,
+    /// dates move there
     #[arg(long, value_name = "TIME", value_parser = start)]
     start: Option<StartAt>,
 
@@ -277,10 +280,10 @@ impl RelayArgs {
 
     fn start(&self, now: Timestamp) -> Start {
         match self.pace.start {
-            Some(StartAt::Now) => Start::Shifted(now),
-            Some(StartAt::At(time)) => Start::Shifted(time),
-            None if matches!(self.pace(), Pace::Times(speed) if speed <= 1.0) => Start::Relative(now),
-            None => Start::Relative(now.minus(Duration::from_secs(86_400))),
+            Some(StartAt::Now) => Start::shifted(now).moving_clocks(),
+            Some(StartAt::At(time)) => Start::shifted(time),
+            None if matches!(self.pace(), Pace::Times(speed) if speed <= 1.0) => Start::at(now).moving_clocks(),
+            None => Start::at(now.minus(Duration::from_secs(86_400))),
         }
     }
 
@@ -316,9 +319,7 @@ impl RelayArgs {
             None => SessionId::new("simulation")?,
         };
         let rate_hz = self.simulation.rate;
-        let start = match self.start(now) {
-            Start::Relative(start) | Start::Shifted(start) => start,
-        };
+        let start = self.start(now).at;
         let steps = self.simulation.length.map(|length| (length.as_secs_f64() * rate_hz).round() as u64);
         Ok(Simulation { seed: self.simulation.seed, cars, rate_hz, session, start, steps })
     }

@@ -154,7 +154,7 @@ impl Recording {
             }
             Self::File(name) => {
                 let path = Self::file(name, data_dir)?;
-                let options = ReadOptions { sort: true, sort_bytes: SORT_BYTES, stop, ..ReadOptions::new(Start::Relative(start)) };
+                let options = ReadOptions { sort: true, sort_bytes: SORT_BYTES, stop, ..ReadOptions::new(Start::at(start)) };
                 let source = Source::open(&path, &options, move || start)?;
                 let (problems, name) = (problems.clone(), name.clone());
                 Ok(Box::new(source.filter_map(move |item| match item {

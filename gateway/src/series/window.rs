@@ -1,8 +1,8 @@
 //! Windows that are added up here, point by point.
 
 use slipstream_engine::{
-    angle::{Directions, Turn},
-    signals::direction::{direction, turn_of},
+    angle::Directions,
+    signals::{cycle::Cycle, direction::turn_of},
 };
 use slipstream_ports::Aggregate;
 
@@ -11,16 +11,16 @@ use slipstream_ports::Aggregate;
 pub(super) enum Averaging {
     /// Not, or as numbers.
     Plain,
-    /// As directions, with this as a full turn.
-    Directions(Turn),
+    /// As what goes round.
+    Round(Cycle),
 }
 
 impl Averaging {
     /// How windows of the signal `name` are averaged for `aggregate`.
     pub(super) fn of(aggregate: Aggregate, name: &str) -> Self {
         match aggregate {
-            Aggregate::CircularMean => Self::Directions(turn_of(name)),
-            Aggregate::Mean => direction(name).map_or(Self::Plain, Self::Directions),
+            Aggregate::CircularMean => Self::Round(Cycle::Direction(turn_of(name))),
+            Aggregate::Mean => Cycle::of(name).map_or(Self::Plain, Self::Round),
             _ => Self::Plain,
         }
     }
@@ -52,8 +52,8 @@ impl Window {
         self.min = self.min.min(number);
         self.max = self.max.max(number);
         self.last = number;
-        if let Averaging::Directions(turn) = averaging {
-            self.directions.get_or_insert_default().add(turn, number, 1.0);
+        if let Averaging::Round(cycle) = averaging {
+            self.directions.get_or_insert_default().add(cycle.turn(), number, 1.0);
         }
     }
 
@@ -66,8 +66,10 @@ impl Window {
             return None;
         }
         match (aggregate, averaging) {
-            (Aggregate::Mean | Aggregate::CircularMean, Averaging::Directions(turn)) => self.directions.as_ref()?.mean(turn),
-            (Aggregate::Mean | Aggregate::CircularMean, Averaging::Plain) => Some(self.sum / self.numbers as f64),
+            (Aggregate::Mean | Aggregate::CircularMean, Averaging::Round(cycle)) if cycle.averages_as_vectors(self.min, self.max) => {
+                self.directions.as_ref()?.mean(cycle.turn())
+            }
+            (Aggregate::Mean | Aggregate::CircularMean, _) => Some(self.sum / self.numbers as f64),
             (Aggregate::Min, _) => Some(self.min),
             (Aggregate::Max, _) => Some(self.max),
             (Aggregate::Sum, _) => Some(self.sum),
@@ -94,6 +96,8 @@ mod tests {
     fn directions_are_averaged_by_name_or_where_somebody_says_so() {
         assert_eq!(value(Aggregate::Mean, "heading_deg", &[350.0, 10.0]), Some(0.0));
         assert_eq!(value(Aggregate::Mean, "speed_mps", &[350.0, 10.0]), Some(180.0));
+        assert_eq!(value(Aggregate::Mean, "lon_deg", &[179.9, -179.9]), Some(180.0), "across the date line");
+        assert_eq!(value(Aggregate::Mean, "lon_deg", &[10.25, 10.75]), Some(10.5));
         assert_eq!(value(Aggregate::CircularMean, "vane", &[350.0, 10.0]), Some(0.0));
         assert_eq!(value(Aggregate::Max, "heading_deg", &[350.0, 10.0]), Some(350.0));
         assert_eq!(value(Aggregate::Mean, "course_deg", &[0.0, 180.0]), None);

@@ -227,19 +227,27 @@ fn source_time(raw: &RawFrame<'_>, now: Timestamp, limits: &Limits) -> Result<Ti
 ///
 /// Fails with [`ErrorCode::TimestampOutOfRange`].
 pub fn check_source_time(time: Timestamp, now: Timestamp, limits: &Limits) -> Result<(), ProtocolError> {
-    if time.micros() < limits.min_source_micros {
-        let least = Timestamp::from_micros(limits.min_source_micros);
-        return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, format!("{time} is too far in the past; from {least} on is taken")));
-    }
-    if let Some(flaw) = storable::time_flaw(time) {
-        return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, flaw));
-    }
+    check_past_time(time, limits)?;
     if time > now.plus(limits.max_future) {
         let ahead = limits.max_future.as_secs();
         return Err(ProtocolError::new(
             ErrorCode::TimestampOutOfRange,
             format!("{time} is in the future; at most {ahead} s ahead of the server's {now} is taken"),
         ));
+    }
+    Ok(())
+}
+
+/// Whether a source time is one that stores take, however far ahead: what recordings are checked by.
+///
+/// Fails with [`ErrorCode::TimestampOutOfRange`].
+pub fn check_past_time(time: Timestamp, limits: &Limits) -> Result<(), ProtocolError> {
+    if time.micros() < limits.min_source_micros {
+        let least = Timestamp::from_micros(limits.min_source_micros);
+        return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, format!("{time} is too far in the past; from {least} on is taken")));
+    }
+    if let Some(flaw) = storable::time_flaw(time) {
+        return Err(ProtocolError::new(ErrorCode::TimestampOutOfRange, flaw));
     }
     Ok(())
 }

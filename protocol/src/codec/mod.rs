@@ -19,7 +19,7 @@ mod salvage;
 use bytes::{Bytes, BytesMut};
 
 pub use archive::{WireClient, WireSample, WireServer, WireSignal, WireValue};
-pub use json_in::{check_source_time, image_bytes};
+pub use json_in::{check_past_time, check_source_time, image_bytes};
 pub use numbering::Numbering;
 pub use publish::encode_telemetry;
 pub use record::{RecordDecoder, RecordHead, encode_numbered_record, encode_record};

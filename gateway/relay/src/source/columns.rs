@@ -23,7 +23,7 @@ const MAX_LISTED: usize = 40;
 /// Long tables: one row per signal. These pairs are always meant so.
 const LONG_COLUMNS: [(&str, &str); 3] = [("telemetry_name", "telemetry_value"), ("signal", "value"), ("signal_name", "signal_value")];
 /// What the column of a signal's name is called elsewhere, the most telling first. In a wide table these may be signals.
-const LONG_NAMES: [&str; 23] = [
+const LONG_NAMES: [&str; 33] = [
     "signal",
     "signal_name",
     "telemetry_name",
@@ -46,10 +46,20 @@ const LONG_NAMES: [&str; 23] = [
     "tag_name",
     "sensor",
     "sensor_name",
+    "kanal",
+    "messkanal",
+    "messgröße",
+    "messgroesse",
+    "größe",
+    "canal",
+    "canale",
+    "grandeur",
+    "parametro",
+    "parámetro",
     "name",
 ];
 /// The same of its value.
-const LONG_VALUES: [&str; 12] = [
+const LONG_VALUES: [&str; 17] = [
     "value",
     "signal_value",
     "telemetry_value",
@@ -62,9 +72,17 @@ const LONG_VALUES: [&str; 12] = [
     "sensor_value",
     "val",
     "reading",
+    "wert",
+    "messwert",
+    "valor",
+    "valeur",
+    "valore",
 ];
 /// Columns of long tables that hold the unit of each row's value.
 const UNITS: [&str; 5] = ["unit", "units", "uom", "signal_unit", "unit_of_measurement"];
+
+/// The words of a map that name no signal.
+const WORDS: [&str; 6] = ["vehicle", "time", "session", "fleet", "name", "value"];
 
 /// What people say about columns: `vehicle=car,time=unix_s,speed_mps=Speed`.
 ///
@@ -88,8 +106,14 @@ impl FromStr for ColumnMap {
 }
 
 impl ColumnMap {
-    fn get(&self, what: &str) -> Option<&str> {
+    pub(super) fn get(&self, what: &str) -> Option<&str> {
         self.0.get(what).map(String::as_str)
+    }
+
+    /// Signals and the columns they are in.
+    pub(super) fn signals(&self) -> impl Iterator<Item = (&str, &str)> {
+        let signals = self.0.iter().filter(|(what, _)| !WORDS.contains(&what.as_str()));
+        signals.map(|(what, column)| (what.as_str(), column.as_str()))
     }
 }
 
@@ -123,6 +147,8 @@ pub(super) struct Layout {
     pub(super) shape: Shape,
     /// Columns that are signals themselves.
     pub(super) signals: Vec<(usize, SignalName)>,
+    /// Columns without a name, which are not read.
+    pub(super) unnamed: Vec<usize>,
     /// What was decided that the header does not say by itself, and how to decide otherwise.
     pub(super) notes: Vec<String>,
 }
@@ -243,16 +269,27 @@ impl Layout {
         let quality = exported.then(|| header.place("quality")).flatten();
         used.extend(quality);
         let date = names.iter().position(|n| n.eq_ignore_ascii_case("date")).filter(|date| *date != time);
-        let signals = names
-            .iter()
-            .enumerate()
-            .filter(|(place, name)| !used.contains(place) && !name.is_empty())
-            // A second clock is not a measurement.
-            .filter(|(place, name)| renamed.contains_key(place) || !times[..CLOCKS].contains(&name.as_str()))
+        let unused = || names.iter().enumerate().filter(|(place, _)| !used.contains(place));
+        let unnamed = unused().filter(|(_, name)| name.is_empty()).map(|(place, _)| place).collect();
+        // A second clock is not a measurement.
+        let is_clock = |place: usize, name: &str| !renamed.contains_key(&place) && times[..CLOCKS].contains(&name);
+        notes.extend(unused().filter(|(place, name)| is_clock(*place, name)).map(|(_, name)| other_clock(&names[time], name)));
+        let signals = unused()
+            .filter(|(place, name)| !name.is_empty() && !is_clock(*place, name))
             .map(|(place, name)| (place, Arc::from(renamed.get(&place).map_or(name.as_str(), String::as_str))))
             .collect();
-        Ok(Self { vehicle, time: (time, time::form_of(&names[time])), session, fleet, date, quality, shape, signals, notes })
+        let time = (time, time::form_of(&names[time]));
+        Ok(Self { vehicle, time, session, fleet, date, quality, shape, signals, unnamed, notes })
     }
+}
+
+/// Says that `other` is a clock beside that of `time`, and how to read it.
+fn other_clock(time: &str, other: &str) -> String {
+    let (time, other) = (shown(time), shown(other));
+    format!(
+        "the times are those of the column '{time}'; '{other}' has times, too, and is not read: --map time={other} takes them instead, and \
+         --map {other}_={other} makes a signal of them"
+    )
 }
 
 fn shape(header: &Header<'_>, taken: &[usize], notes: &mut Vec<String>) -> Result<Shape, String> {
@@ -285,11 +322,10 @@ fn shape(header: &Header<'_>, taken: &[usize], notes: &mut Vec<String>) -> Resul
 
 /// Signal names told for columns, by place.
 fn renames(header: &Header<'_>) -> Result<BTreeMap<usize, String>, String> {
-    let words = ["vehicle", "time", "session", "fleet", "name", "value"];
     let mut renamed = BTreeMap::new();
-    for signal in header.map.0.keys().filter(|what| !words.contains(&what.as_str())) {
+    for (signal, _) in header.map.signals() {
         if let Some(place) = header.column(signal, &[])? {
-            renamed.insert(place, signal.clone());
+            renamed.insert(place, signal.to_owned());
         }
     }
     Ok(renamed)
@@ -321,6 +357,11 @@ mod tests {
         assert_eq!(layout.time, (1, TimeForm::Text));
         assert_eq!(layout.shape, Shape::Long { name: 4, value: 5, text: None });
         assert_eq!(signals(&layout), ["lap"]);
+        assert!(
+            layout.notes.iter().any(|note| note.contains("'meta_time'") && note.contains("--map time=meta_time")),
+            "{:?}",
+            layout.notes
+        );
     }
 
     #[test]
@@ -339,6 +380,8 @@ mod tests {
             "time,vehicle_id,parameter,reading",
             "time,vehicle_id,Channel Name,Channel Value",
             "time,vehicle_id,key,val",
+            "time,vehicle_id,Kanal,Wert",
+            "time,vehicle_id,canal,valeur",
         ] {
             let layout = layout(header, "").unwrap();
             assert_eq!(layout.shape, Shape::Long { name: 2, value: 3, text: None }, "{header}");

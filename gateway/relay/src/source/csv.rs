@@ -11,6 +11,7 @@ use slipstream_protocol::SignalValue;
 use super::{
     Item, ReadOptions, Remark, Skipped, SourceError, TimeFormat,
     charset::Charset,
+    codes::Codes,
     columns, heading,
     numbers::{Numbers, Style},
     records::{Outcome, Record, Records},
@@ -61,6 +62,11 @@ pub(super) struct CsvRows<R> {
     /// Rows right below the header that are no measurements.
     below: Vec<Skipped>,
     seen: Seen,
+    /// Lines that have the header again: how many, and the first.
+    headers: (u64, u64),
+    /// Cells in columns without a name: how many, and line and column of the first.
+    unnamed: (u64, u64, usize),
+    codes: Codes,
     live: bool,
     charset: Charset,
     ready: VecDeque<Item>,
@@ -116,6 +122,9 @@ impl<R: BufRead> CsvRows<R> {
             needed,
             below: Vec::new(),
             seen: Seen::Nothing,
+            headers: (0, 0),
+            unnamed: (0, 0, 0),
+            codes: Codes::default(),
             live,
             charset,
             ready,
@@ -206,7 +215,11 @@ impl<R: BufRead> CsvRows<R> {
 
     fn use_row(&mut self) {
         let (line, columns) = (self.record.line(), self.rows.columns.len());
-        if self.record.is_blank() || self.is_comment() || self.is_header() {
+        if self.record.is_blank() || self.is_comment() {
+            return;
+        }
+        if self.is_header() {
+            self.headers = (self.headers.0 + 1, if self.headers.0 == 0 { line } else { self.headers.1 });
             return;
         }
         self.seen = self.seen.max(Seen::Rows);
@@ -222,9 +235,11 @@ impl<R: BufRead> CsvRows<R> {
             self.ready.push_back(Item::Skipped(Skipped::new(line, &reason)));
             return;
         }
+        self.count_unnamed(line);
         let mut cells = TextCells {
             record: &self.record,
             numbers: &mut self.numbers,
+            codes: &mut self.codes,
             format: self.time_format.as_ref(),
             date: self.rows.layout.date,
             time: self.rows.layout.time.0,
@@ -246,9 +261,38 @@ impl<R: BufRead> CsvRows<R> {
         self.below.clear();
     }
 
+    fn count_unnamed(&mut self, line: u64) {
+        for column in &self.rows.layout.unnamed {
+            let text = self.record.get(*column).and_then(|cell| std::str::from_utf8(cell).ok()).map(trimmed);
+            if text.is_some_and(|text| !EMPTY.contains(&text)) {
+                if self.unnamed.0 == 0 {
+                    self.unnamed = (0, line, *column + 1);
+                }
+                self.unnamed.0 += 1;
+            }
+        }
+    }
+
+    /// What was left out or taken for a number, and is in the file.
+    fn left_out(&self) -> impl Iterator<Item = Remark> {
+        let (headers, line) = self.headers;
+        let headers = (headers > 0).then(|| {
+            let text = format!("the header is there again, {headers} times; these lines are not read");
+            Remark::new(line, &text)
+        });
+        let (cells, line, column) = self.unnamed;
+        let unnamed = (cells > 0).then(|| {
+            let text = format!("{cells} cells are in columns without a name, the first in column {column}; they are not read");
+            Remark::new(line, &text)
+        });
+        headers.into_iter().chain(unnamed).chain(self.codes.remarks(&self.rows))
+    }
+
     fn end(&mut self) {
         self.ready.extend(self.below.drain(..).map(Item::Skipped));
         self.rows.end(&mut self.ready);
+        let left_out: Vec<Remark> = self.left_out().collect();
+        self.ready.extend(left_out.into_iter().map(Item::Remark));
         self.ready.extend(self.charset.remark().map(Item::Remark));
         if self.seen == Seen::Nothing {
             // What comes live may not have come yet, and an export may be of nothing.
@@ -344,6 +388,7 @@ impl<R: BufRead> Steps for CsvRows<R> {
 struct TextCells<'a> {
     record: &'a Record,
     numbers: &'a mut Numbers,
+    codes: &'a mut Codes,
     format: Option<&'a TimeFormat>,
     date: Option<usize>,
     time: usize,
@@ -383,7 +428,10 @@ impl Cells for TextCells<'_> {
             return Ok(None);
         }
         Ok(Some(match self.numbers.number(column, text, self.record.line()) {
-            Some(n) if n.is_finite() => SignalValue::Number(n),
+            Some(n) if n.is_finite() => {
+                self.codes.look(column, text, self.record.line());
+                SignalValue::Number(n)
+            }
             Some(_) => return Err(format!("'{}' is not a finite number", shown(text))),
             None => match text {
                 "true" | "True" | "TRUE" => SignalValue::Bool(true),

@@ -23,7 +23,7 @@ pub fn relay_sources(data: &[u8]) {
 }
 
 fn options(how: u8) -> ReadOptions {
-    let start = if how & 1 == 0 { Start::Relative(NOW) } else { Start::Shifted(NOW) };
+    let start = if how & 1 == 0 { Start::at(NOW) } else { Start::shifted(NOW) };
     ReadOptions {
         format: [None, Some(Format::Csv), Some(Format::JsonLines), None][usize::from(how >> 1 & 3)],
         vehicle: (how & 8 != 0).then(|| VehicleId::new("told").expect("letters are an id")),
@@ -59,7 +59,7 @@ fn check(sample: &Sample) {
 
 /// Bad lines cost the lines around them nothing.
 fn between_good_lines(bytes: &[u8]) {
-    let options = ReadOptions::new(Start::Relative(NOW));
+    let options = ReadOptions::new(Start::at(NOW));
     let json = br#"{"driverId":"good","data":{"v":1}}"#;
     let read = samples(&[json.as_slice(), b"\n", bytes, b"\n", json].concat(), Some(Format::JsonLines), &options);
     assert_good(&read);

@@ -179,7 +179,7 @@ mod tests {
     use slipstream_protocol::Timestamp;
 
     fn options() -> ReadOptions {
-        ReadOptions::new(Start::Relative(Timestamp::default()))
+        ReadOptions::new(Start::at(Timestamp::default()))
     }
 
     fn found(text: &str, vehicle: bool) -> (char, u64) {

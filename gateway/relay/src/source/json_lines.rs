@@ -14,6 +14,7 @@ use slipstream_protocol::{Limits, ProtocolError, Sample, SignalValue, Timestamp,
 
 use super::{
     Item, ReadOptions, Remark, Skipped, SourceError, Start,
+    json_map::mapped,
     json_names::repeats_a_name,
     json_values::{Text, Values},
     numbers::Style,
@@ -78,9 +79,7 @@ impl<R: BufRead> JsonLines<R> {
             decoder: Decoder::new(Limits::default()),
             options: options.clone(),
             timeline: TimeLine::new(options.start),
-            plain_times: TimeLine::new(Start::Relative(match options.start {
-                Start::Relative(start) | Start::Shifted(start) => start,
-            })),
+            plain_times: TimeLine::new(Start::at(options.start.at)),
             doubts: TimeDoubts::default(),
             now,
             ready: VecDeque::new(),
@@ -104,6 +103,8 @@ impl<R: BufRead> JsonLines<R> {
         }
         self.any = true;
         let now = (self.now)();
+        let mapped = mapped(bytes, &self.options.map);
+        let bytes = mapped.as_deref().unwrap_or(bytes);
         let body = bytes::Bytes::copy_from_slice(bytes);
         let decoded = match self.decoder.decode_telemetry_body(&body, now) {
             // A time that no wire carries may be one that files do.
@@ -273,8 +274,7 @@ mod tests {
     #[test]
     fn good_lines_become_samples_and_bad_ones_are_told() {
         let now = Timestamp::from_secs_f64(1.7e9);
-        let options =
-            ReadOptions { session: Some(SessionId::new("q1").unwrap()), ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+        let options = ReadOptions { session: Some(SessionId::new("q1").unwrap()), ..ReadOptions::new(Start::at(Timestamp::default())) };
         let text = "{\"driverId\":\"a\",\"timestamp\":\"2023-07-17T12:34:56Z\",\"data\":{\"v\":1,\"g\":[0.1,2]}}\n\
             not json\n\n{\"vehicleId\":\"b\",\"data\":{\"v\":2}}\n{\"data\":{}}\n";
         let (samples, skipped) = drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(move || now)).unwrap());
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
-        let options = ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)));
+        let options = ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9)));
         let now = || Timestamp::from_secs_f64(1.8e9);
         drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(now)).unwrap())
     }
@@ -338,7 +338,7 @@ mod tests {
     fn text_that_looks_like_numbers_is_noted_and_read_as_told() {
         let text = "{\"driverId\":\"a\",\"data\":{\"speed\":\"101,5\",\"note\":\"ok\"}}\n";
         let read = |decimal| {
-            let options = ReadOptions { decimal, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+            let options = ReadOptions { decimal, ..ReadOptions::new(Start::at(Timestamp::default())) };
             drain_all(JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap())
         };
         let (samples, _, remarks) = read(None);
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_signal_that_is_nowhere_is_named() {
-        let options = ReadOptions { signals: vec!["sped".into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+        let options = ReadOptions { signals: vec!["sped".into()], ..ReadOptions::new(Start::at(Timestamp::default())) };
         let text = "{\"driverId\":\"a\",\"data\":{\"speed\":1}}\n";
         let lines = JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap();
         let (samples, _, remarks) = drain_all(lines);

@@ -1,12 +1,14 @@
 //! Where samples come from: CSV files, JSON lines, standard input, the simulator.
 
 mod charset;
+mod codes;
 mod columns;
 pub(crate) mod csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod heading;
 mod json_lines;
+mod json_map;
 mod json_names;
 mod json_values;
 mod likeness;

@@ -220,7 +220,7 @@ mod tests {
     use std::io::Write;
 
     fn options() -> ReadOptions {
-        ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)))
+        ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9)))
     }
 
     #[test]

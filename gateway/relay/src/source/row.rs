@@ -58,6 +58,45 @@ pub(crate) struct RowReader {
     max_signals: usize,
     /// Of a long table: the sample that following rows may still add to.
     open: Option<Sample>,
+    /// Of a wide one: whether it looks as if it were long.
+    repeats: Repeats,
+}
+
+/// How often rows have the vehicle and the time of the row before, as those of long tables do.
+#[derive(Debug, Default)]
+struct Repeats {
+    before: Option<(VehicleId, Timestamp)>,
+    rows: u64,
+    repeated: u64,
+    first_line: u64,
+}
+
+impl Repeats {
+    fn look(&mut self, sample: &Sample, line: u64) {
+        self.rows += 1;
+        let is_same = self.before.as_ref().is_some_and(|(vehicle, time)| *vehicle == sample.vehicle && *time == sample.source_time);
+        if is_same {
+            self.repeated += 1;
+            if self.repeated == 1 {
+                self.first_line = line;
+            }
+        } else {
+            self.before = Some((sample.vehicle.clone(), sample.source_time));
+        }
+    }
+
+    /// What is to be said where half of the rows repeat and the table has a column of text, `name`, and one of numbers, `value`.
+    fn remark(&self, name: &str, value: &str) -> Option<Remark> {
+        let text = format!(
+            "{} of {} rows have the vehicle and the time of the row before, and '{}' is text: where it names what '{}' holds, give --map \
+             name=<column>,value=<column>",
+            self.repeated,
+            self.rows,
+            shown(name),
+            shown(value)
+        );
+        (self.repeated > 0 && self.repeated * 2 >= self.rows).then(|| Remark::partial(self.first_line, &text))
+    }
 }
 
 impl RowReader {
@@ -85,6 +124,7 @@ impl RowReader {
             beside: if long { layout.signals.iter().map(|(_, n)| n.clone()).collect() } else { Vec::new() },
             max_signals: Limits::default().max_signals,
             open: None,
+            repeats: Repeats::default(),
             layout,
         })
     }
@@ -104,6 +144,9 @@ impl RowReader {
     pub(crate) fn take(&mut self, row: &mut impl Cells, line: u64, ready: &mut VecDeque<Item>) -> bool {
         match self.read(row, line, ready) {
             Ok(Some(sample)) => {
+                if self.layout.shape == Shape::Wide {
+                    self.repeats.look(&sample, line);
+                }
                 ready.extend(self.put(sample).map(Item::Sample));
                 true
             }
@@ -121,6 +164,9 @@ impl RowReader {
         ready.extend(self.timeline.remarks().map(Item::Remark));
         ready.extend(self.doubts.remark(&self.columns[self.layout.time.0]).map(Item::Remark));
         ready.extend(self.tallies.remarks().into_iter().map(Item::Remark));
+        if let (Some(name), Some(value)) = (self.tallies.first_of_text(), self.tallies.first_of_numbers()) {
+            ready.extend(self.repeats.remark(name, value).map(Item::Remark));
+        }
         if self.layout.shape != Shape::Wide {
             let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
             for missing in self.only.iter().filter(|name| !self.found.contains(*name) && !self.beside.iter().any(|b| **b == ***name)) {

@@ -41,15 +41,31 @@ struct Tally {
     likeness: Option<Likeness>,
     /// The first text, and where; one that looks like something else before others.
     first: Option<(u64, String)>,
+    /// Whole numbers that a float cannot hold exactly, and the line of the first.
+    rounded: u64,
+    first_rounded: u64,
     /// Whether the file itself calls these cells text.
     is_typed: bool,
 }
+
+/// Whole numbers from here on are rounded to what a float can hold: 2^53.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+/// No whole number of a file is beyond this: 2^64.
+const WHOLE_BELOW: f64 = 18_446_744_073_709_551_616.0;
+/// A column of text with at least this share of numbers in it is reported as mixed.
+const MIXED_SHARE: u64 = 20;
 
 impl Tally {
     /// Counts a value, and yields what becomes of it.
     fn take(&mut self, value: SignalValue, line: u64) -> SignalValue {
         let SignalValue::Text(text) = value else {
             self.numbers += 1;
+            if value.as_number().is_some_and(|number| (EXACT_BELOW..WHOLE_BELOW).contains(&number.abs())) {
+                self.rounded += 1;
+                if self.rounded == 1 {
+                    self.first_rounded = line;
+                }
+            }
             return value;
         };
         if !self.is_typed
@@ -93,10 +109,32 @@ impl Tally {
             );
             remarks.push(Remark::new(*line, &text));
         }
+        if self.rounded > 0 {
+            let text = format!(
+                "column {}: {} numbers of 2^53 and more are rounded to the nearest that can be held; where they are ids, write them as text",
+                shown(name),
+                self.rounded
+            );
+            remarks.push(Remark::partial(self.first_rounded, &text));
+        }
         if self.is_suspect() {
             remarks.push(self.suspicion(name));
+        } else if self.is_mixed() {
+            let (line, example) = self.first.clone().unwrap_or_default();
+            let (numbers, all) = (self.numbers, self.texts + self.numbers);
+            let text = format!(
+                "column {}: {numbers} of {all} cells are numbers and the others text, as '{}'; each stays what it is",
+                shown(name),
+                shown(&example)
+            );
+            remarks.push(Remark::new(line, &text));
         }
         remarks
+    }
+
+    /// Whether the cells of a column of text are numbers more often than by chance.
+    const fn is_mixed(&self) -> bool {
+        !self.is_typed && self.texts > 0 && self.numbers > 0 && self.numbers * MIXED_SHARE >= self.texts + self.numbers
     }
 
     fn suspicion(&self, name: &str) -> Remark {
@@ -177,6 +215,16 @@ impl Tallies {
         if is_typed { self.take_typed(origin, name, value, line) } else { self.take(origin, name, value, line) }
     }
 
+    /// The first column of a wide table that holds text alone.
+    pub(super) fn first_of_text(&self) -> Option<&SignalName> {
+        self.by_place.iter().find(|(_, tally)| tally.texts > 0 && tally.numbers == 0).map(|(name, _)| name)
+    }
+
+    /// The first column of a wide table that holds numbers.
+    pub(super) fn first_of_numbers(&self) -> Option<&SignalName> {
+        self.by_place.iter().find(|(_, tally)| tally.numbers > 0).map(|(name, _)| name)
+    }
+
     fn tally(&mut self, origin: Origin, name: &SignalName) -> Option<&mut Tally> {
         match origin {
             Origin::Place(place) => {
@@ -241,11 +289,19 @@ mod tests {
         assert!(told[0].text.contains("v: 2 of 5 cells") && told[0].text.contains("'fast'"), "{told:?}");
         let told = remarks(&["a", "b", "101,5"]);
         assert!(told[0].text.contains("'101,5'") && told[0].text.contains("--decimal"), "{told:?}");
-        assert!(remarks(&["on", "off", "7"]).is_empty(), "a column of text may hold a number");
+        for mixed in [&["on", "off", "7"][..], &["ERR", "ERR", "7", "8", "ERR"], &["5-", "- 5", "7"]] {
+            let told = remarks(mixed);
+            assert!(told.len() == 1 && !told[0].partial || told[0].text.contains("--decimal"), "{mixed:?}: {told:?}");
+        }
+        let mut notes = vec!["a note"; 99];
+        notes.push("7");
+        assert!(remarks(&notes).is_empty(), "a note may be a number");
         let told = remarks(&["-583.206.639", "-583.206.640"]);
         assert!(told[0].partial && told[0].text.contains("--thousands"), "{told:?}");
         assert!(names_things("route_id") && names_things("tripId") && !names_things("grid") && !names_things("speed"));
-        assert!(remarks(&["1", "2"]).is_empty());
+        assert!(remarks(&["1", "2", "9007199254740991"]).is_empty());
+        let told = remarks(&["1", "9007199254740993"]);
+        assert!(told.len() == 1 && told[0].partial && told[0].line == 3 && told[0].text.contains("rounded"), "{told:?}");
     }
 
     #[test]

@@ -15,7 +15,8 @@ const FIRST_WORDS: usize = 32;
 /// U+FEFF in UTF-8.
 const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 /// What to do with text that is in no encoding that is known.
-pub(crate) const CONVERT: &str = "convert the file first, as by iconv -f WINDOWS-1252 -t UTF-8";
+pub(crate) const CONVERT: &str =
+    "convert the file first, as by iconv -f ENCODING -t UTF-8 (WINDOWS-1252 in the west, CP1251 in Cyrillic, SHIFT-JIS in Japanese)";
 
 /// The bytes without byte order marks before them.
 pub(crate) fn unmarked(mut bytes: &[u8]) -> &[u8] {

@@ -4,13 +4,36 @@ use slipstream_protocol::Timestamp;
 
 use super::{text::shown, time_format::year_of_two_digits};
 
-/// Where a stream with relative times begins.
+/// Where a recording begins: one rule for every door that reads recordings.
+///
+/// Seconds since the start (`t_s`) count from [`Start::at`]. Times of day without a date keep their clock, on the day
+/// of it, in UTC; a clock that begins at zero counts from it as seconds do. Moments stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Absolute times stay; relative times count from this moment.
-    Relative(Timestamp),
-    /// The first sample is put at this moment and all others keep their distance to it.
-    Shifted(Timestamp),
+pub struct Start {
+    /// When.
+    pub at: Timestamp,
+    /// Moments move, too: the first is put there and the others keep their distance to it.
+    pub moves_moments: bool,
+    /// Times of day move instead of keeping their clock: the first is put there.
+    pub moves_clocks: bool,
+}
+
+impl Start {
+    /// At `at`, and moments stay.
+    pub const fn at(at: Timestamp) -> Self {
+        Self { at, moves_moments: false, moves_clocks: false }
+    }
+
+    /// At `at`, and moments move there.
+    pub const fn shifted(at: Timestamp) -> Self {
+        Self { at, moves_moments: true, moves_clocks: false }
+    }
+
+    /// As this, and times of day move there.
+    #[must_use]
+    pub const fn moving_clocks(self) -> Self {
+        Self { moves_clocks: true, ..self }
+    }
 }
 
 /// How a time column is written.
@@ -201,10 +224,11 @@ fn clock(text: &str) -> Option<f64> {
     if let Some((clock, millis)) = text.rsplit_once(':').filter(|(clock, millis)| millis.len() == 3 && clock.matches(':').count() == 2) {
         return self::clock(&format!("{clock}.{millis}"));
     }
-    if let Some(half) =
-        text.get(text.len().saturating_sub(2)..).filter(|half| half.eq_ignore_ascii_case("am") || half.eq_ignore_ascii_case("pm"))
-    {
-        return half_day_clock(text[..text.len() - 2].trim_end(), half.eq_ignore_ascii_case("pm"));
+    for (half, is_afternoon) in [("a.m.", false), ("p.m.", true), ("am", false), ("pm", true)] {
+        let before = text.len().checked_sub(half.len()).filter(|at| text.get(*at..).is_some_and(|end| end.eq_ignore_ascii_case(half)));
+        if let Some(before) = before {
+            return half_day_clock(text[..before].trim_end(), is_afternoon);
+        }
     }
     let (rest, seconds) = text.rsplit_once(':')?;
     let (whole, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, ""));

@@ -27,7 +27,7 @@ pub fn exported_rows(data: &[u8]) {
 
 /// A Parquet file.
 pub fn parquet_files(data: &[u8]) {
-    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    let options = ReadOptions::new(Start::at(Timestamp::default()));
     let told = ReadOptions { vehicle: Some(VehicleId::new("told").expect("letters are an id")), ..options.clone() };
     for options in [options, told] {
         let Ok(rows) = parquet_table::read(bytes::Bytes::copy_from_slice(data), &options) else { continue };

@@ -15,7 +15,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use slipstream_engine::pipeline::fields::meant;
 use slipstream_ports::{SeriesStore, WriteReport};
-use slipstream_protocol::{Sample, Timestamp};
+use slipstream_protocol::{Limits, ProtocolError, Sample, Timestamp, codec::check_past_time};
 
 use super::{
     Format, OnProgress, Progress, TransferError, csv_rows, json_rows,
@@ -49,7 +49,7 @@ impl ImportOptions {
     /// The defaults. Relative times (`t_s`) count from `start`, so a file imported twice with the
     /// same start overwrites itself.
     pub fn new(start: Timestamp) -> Self {
-        Self { format: None, read: ReadOptions::new(Start::Relative(start)) }
+        Self { format: None, read: ReadOptions::new(Start::at(start)) }
     }
 }
 
@@ -87,11 +87,14 @@ pub async fn import(
     let items = open(file, options, now, &read)?;
     let mut report = ImportReport::default();
     let mut batch = Vec::with_capacity(BATCH);
-    let mut told = Instant::now();
+    let (mut told, limits) = (Instant::now(), Limits::default());
     let (mut found, mut others) = (BTreeSet::new(), BTreeSet::new());
     for item in items {
         match item? {
-            Item::Sample(sample) => batch.extend(chosen(sample, &options.read, &mut found, &mut others)),
+            Item::Sample(sample) => match check_past_time(sample.source_time, &limits) {
+                Ok(()) => batch.extend(chosen(sample, &options.read, &mut found, &mut others)),
+                Err(error) => refuse(&mut report, &error),
+            },
             Item::Skipped(skipped) => {
                 report.skipped += 1;
                 if report.problems.len() < MAX_TOLD {
@@ -127,6 +130,15 @@ pub async fn import(
     }
     on_progress(Progress { points: report.points.written, fraction: Some(1.0) });
     Ok(report)
+}
+
+/// Counts a sample that no door takes. All of a file are refused for the same reason, mostly: the first is told.
+fn refuse(report: &mut ImportReport, error: &ProtocolError) {
+    report.skipped += 1;
+    let is_told = report.problems.iter().any(|problem| problem.line == 0);
+    if !is_told && report.problems.len() < MAX_TOLD {
+        report.problems.push(Skipped::new(0, &error.message));
+    }
 }
 
 fn chosen(mut sample: Sample, options: &ReadOptions, found: &mut BTreeSet<String>, others: &mut BTreeSet<String>) -> Option<Sample> {

@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn options() -> ReadOptions {
-        ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9)))
+        ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9)))
     }
 
     fn read_with(file: bytes::Bytes, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {

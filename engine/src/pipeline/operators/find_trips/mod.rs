@@ -82,7 +82,7 @@ impl FindTrips {
     fn finish(&mut self, out: &mut Output) {
         for key in self.vehicles.in_order(&out.scope.keys) {
             let Some(vehicle) = self.vehicles.get_mut(key) else { continue };
-            vehicle.finish(&mut self.told);
+            vehicle.finish(&self.config, &mut self.told);
             self.tell(key, self.newest, out);
         }
         (self.timers, self.awaited) = (Timers::default(), Keyed::default());

@@ -31,6 +31,9 @@ fn directions_go_the_shorter_way_round() {
     let rows: [SampleOf<'static>; 2] = [("v", 0.5, &[("yaw_deg", -175.0)]), ("v", 2.5, &[("yaw_deg", 175.0)])];
     let mut p = pipeline("0s", json!([{"op": "resample", "every": "1s"}]));
     assert_eq!(run(&mut p, &rows), ["v 1 yaw_deg=-177.5", "v 2 yaw_deg=177.5"]);
+    let rows: [SampleOf<'static>; 2] = [("v", 0.5, &[("lon_deg", 179.5)]), ("v", 2.5, &[("lon_deg", -179.5)])];
+    let mut p = pipeline("0s", json!([{"op": "resample", "every": "1s"}]));
+    assert_eq!(run(&mut p, &rows), ["v 1 lon_deg=179.75", "v 2 lon_deg=-179.75"], "longitudes across the date line");
 }
 
 #[test]

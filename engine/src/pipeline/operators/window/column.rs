@@ -202,7 +202,7 @@ impl Column {
             let extra = self.extra.as_ref()?;
             Some((extra.first?, extra.last?))
         };
-        let number = match aggregate {
+        let number = match plan.aggregate_of(aggregate, self.min, self.max) {
             Aggregate::Count => Some(self.count as f64),
             Aggregate::Sum => Some(self.sum.value()),
             _ if self.count == 0 => None,

@@ -95,7 +95,11 @@ impl Window {
         let until = if matches!(self.shape, Shape::Time { .. }) { window.end } else { window.end + 1 };
         // What led to a session is no part of it.
         let from = if matches!(self.shape, Shape::Session { .. }) { window.start + 1 } else { window.start };
-        if aggregate == Aggregate::TimeMean && plan.directions {
+        let goes_round = || {
+            let (min, max) = track.extremes(from, until);
+            plan.cycle.is_some_and(|cycle| cycle.averages_as_vectors(min, max))
+        };
+        if aggregate == Aggregate::TimeMean && goes_round() {
             let mean = track.directions(plan.turn, from, until, self.plan.max_gap).mean(plan.turn);
             return mean.map_or(Value::Null, Value::finite);
         }

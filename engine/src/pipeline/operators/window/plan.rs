@@ -6,7 +6,7 @@ use super::column::{Aggregate, Needs};
 use crate::{
     angle::Turn,
     pipeline::{Output, Row, SignalId, Symbols, source::matches},
-    signals::direction::{direction, turn_of},
+    signals::{cycle::Cycle, direction::turn_of},
 };
 
 /// One signal and what is told about it.
@@ -14,8 +14,8 @@ use crate::{
 pub(super) struct ColumnPlan {
     pub(super) signal: SignalId,
     pub(super) needs: Needs,
-    /// Its values are directions.
-    pub(super) directions: bool,
+    /// How its values go round, where they do.
+    pub(super) cycle: Option<Cycle>,
     /// How much a full turn is, where they are, or somebody asks for them as such.
     pub(super) turn: Turn,
     /// Where its samples are kept in order, if anywhere: one track per signal integrated over, and one over time.
@@ -24,9 +24,14 @@ pub(super) struct ColumnPlan {
 }
 
 impl ColumnPlan {
-    /// From one value to another: the shorter way round, where they are directions.
+    /// From one value to another: the shorter way round, where they go round.
     pub(super) fn way(&self, from: f64, to: f64) -> f64 {
-        if self.directions { self.turn.difference(from, to) } else { to - from }
+        if self.cycle.is_some() { self.turn.difference(from, to) } else { to - from }
+    }
+
+    /// What is told for `aggregate` of values from `min` to `max`.
+    pub(super) fn aggregate_of(&self, aggregate: Aggregate, min: f64, max: f64) -> Aggregate {
+        if self.cycle.is_some_and(|cycle| cycle.averages_as_vectors(min, max)) { aggregate.of_directions() } else { aggregate }
     }
 }
 
@@ -111,8 +116,13 @@ impl Plan {
     }
 
     fn add_column(&mut self, signal: SignalId, name: &str, aggregates: &[(Aggregate, String)], signals: &mut Symbols<SignalId>) {
-        let directions = direction(name).is_some();
-        let of_name = |aggregate: Aggregate| if directions { aggregate.of_directions() } else { aggregate };
+        let cycle = Cycle::of(name);
+        // Which of the two is told for a longitude is known when its values are.
+        let of_cycle = |aggregate: Aggregate| match cycle {
+            None => aggregate.needs(),
+            Some(Cycle::Direction(_)) => aggregate.of_directions().needs(),
+            Some(Cycle::Longitude(_)) => aggregate.needs().and(aggregate.of_directions().needs()),
+        };
         let mut tracks: Vec<TrackPlan> = Vec::new();
         for (aggregate, _) in aggregates.iter().filter(|(a, _)| a.needs().track) {
             let over = if let Aggregate::IntegralOver(over) = aggregate { Some(*over) } else { None };
@@ -123,11 +133,11 @@ impl Plan {
         }
         self.columns.push(ColumnPlan {
             signal,
-            needs: aggregates.iter().fold(Needs::default(), |needs, (a, _)| needs.and(of_name(*a).needs())),
-            directions,
+            needs: aggregates.iter().fold(Needs::default(), |needs, (a, _)| needs.and(of_cycle(*a))),
+            cycle,
             turn: turn_of(name),
             tracks,
-            aggregates: aggregates.iter().map(|(a, suffix)| (of_name(*a), signals.intern(&format!("{name}.{suffix}")))).collect(),
+            aggregates: aggregates.iter().map(|(a, suffix)| (*a, signals.intern(&format!("{name}.{suffix}")))).collect(),
         });
     }
 

@@ -49,6 +49,27 @@ fn directions_are_averaged_as_directions() {
 }
 
 #[test]
+fn longitudes_are_averaged_across_the_date_line_and_as_numbers_elsewhere() {
+    let of = json!({"lon_deg": ["mean", "stddev", "rate", "time_mean"]});
+    let told = |lons: [f64; 3]| -> Vec<f64> {
+        let mut p = pipeline("0s", json!([{"op": "window", "kind": "count", "rows": 3, "of": of.clone()}]));
+        let rows: Vec<_> = lons.iter().enumerate().map(|(t, lon)| (t as f64, [("lon_deg", *lon)])).collect();
+        let samples: Vec<SampleOf<'_>> = rows.iter().map(|(t, signals)| ("v", *t, &signals[..])).collect();
+        let told = run(&mut p, &samples);
+        let number = |name: &str| told[0].split(&format!("lon_deg.{name}=")).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        ["mean", "stddev", "rate", "time_mean"].map(number).to_vec()
+    };
+    let (across, elsewhere) = (told([179.8, 180.0, -179.8]), told([9.8, 10.0, 10.2]));
+    assert!(across[0].abs() > 179.999 && across[3].abs() > 179.999, "{across:?}");
+    // The spread of directions is that of all there are, not of a sample of them.
+    assert!(
+        (across[1] * 1.5_f64.sqrt() - elsewhere[1]).abs() < 1e-6 && (across[2] - elsewhere[2]).abs() < 1e-9,
+        "{across:?} {elsewhere:?}"
+    );
+    assert!((elsewhere[0] - 10.0).abs() < 1e-12 && (elsewhere[1] - 0.2).abs() < 1e-12, "{elsewhere:?}");
+}
+
+#[test]
 fn opposite_directions_have_no_mean() {
     let mut p = pipeline("0s", json!([{"op": "window", "kind": "count", "rows": 2, "of": {"bearing": "mean"}}]));
     assert_eq!(

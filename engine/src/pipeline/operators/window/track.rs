@@ -56,6 +56,13 @@ impl Track {
         sum
     }
 
+    /// The least and the greatest value of the segments over `[from, until)` in microseconds.
+    pub(super) fn extremes(&self, from: i64, until: i64) -> (f64, f64) {
+        let begin = self.0.partition_point(|s| s.0 < from).saturating_sub(1);
+        let within = self.0[begin..].iter().take_while(|s| s.0 < until);
+        within.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), (_, value, _)| (min.min(*value), max.max(*value)))
+    }
+
     /// Directions over `[from, until)` in microseconds: of each segment the middle of its arc, for as long as it lasts.
     pub(super) fn directions(&self, turn: Turn, from: i64, until: i64, max_gap: i64) -> Directions {
         let begin = self.0.partition_point(|s| s.0 < from);

@@ -13,7 +13,7 @@ fn told_with(text: &str, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, V
 }
 
 fn told(text: &str) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
-    told_with(text, &ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9))))
+    told_with(text, &ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9))))
 }
 
 fn numbers(samples: &[Sample], signal: &str) -> Vec<f64> {
@@ -21,7 +21,7 @@ fn numbers(samples: &[Sample], signal: &str) -> Vec<f64> {
 }
 
 fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
-    read_with(text, &ReadOptions::new(Start::Relative(Timestamp::from_secs_f64(1e9))))
+    read_with(text, &ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9))))
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn rows_of_a_long_table_with_the_same_time_make_one_sample_and_repeats_another()
     assert!(skipped.is_empty());
     let counts: Vec<_> = samples.iter().map(|s| s.signals.len()).collect();
     assert_eq!(counts, [3, 2, 2], "aps+lap+gear, the repeated gear+lap, the earlier aps+lap");
-    let apart = read_with(text, &ReadOptions { merge: false, ..ReadOptions::new(Start::Relative(Timestamp::default())) });
+    let apart = read_with(text, &ReadOptions { merge: false, ..ReadOptions::new(Start::at(Timestamp::default())) });
     assert_eq!(apart.0.len(), 4);
 }
 
 fn bytes_read(bytes: &'static [u8]) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
-    drain_all(CsvRows::open(bytes, "x", &ReadOptions::new(Start::Relative(Timestamp::default())), false).unwrap())
+    drain_all(CsvRows::open(bytes, "x", &ReadOptions::new(Start::at(Timestamp::default())), false).unwrap())
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_table_in_windows_1252_is_read_as_it_and_said_to_be() {
     let (samples, skipped, remarks) = bytes_read("unix_s;vehicle_id;note;v\n1700000000;a;caf\u{e9};1\n".as_bytes());
     assert_eq!((samples.len(), skipped.len(), remarks.len()), (1, 0, 0));
     let cyrillic = b"unix_s;vehicle_id;\xf1\xea\xee\xf0\xee\xf1\xf2\xfc\n1700000000;a;1\n";
-    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    let options = ReadOptions::new(Start::at(Timestamp::default()));
     let refused = CsvRows::open(&cyrillic[..], "x", &options, false).err().unwrap().to_string();
     assert!(refused.contains("line 1 is not UTF-8") && refused.contains("iconv"), "{refused}");
     // Among UTF-8, other bytes are damage.
@@ -97,7 +97,8 @@ fn a_header_alone_is_reported() {
 fn byte_order_marks_within_files_that_were_put_together_cost_nothing() {
     let part = "\u{feff}\"t_s\",vehicle_id,\u{feff}v\n0,\u{feff}a,1\n";
     let (samples, skipped, remarks) = told(&format!("\u{feff}{part}{part}"));
-    assert_eq!((numbers(&samples, "v"), skipped.len(), remarks.len()), (vec![1.0, 1.0], 0, 0), "{skipped:?} {remarks:?}");
+    assert_eq!((numbers(&samples, "v"), skipped.len(), remarks.len()), (vec![1.0, 1.0], 0, 1), "{skipped:?} {remarks:?}");
+    assert!(!remarks[0].partial && remarks[0].text.contains("the header is there again"), "{remarks:?}");
     assert_eq!(samples[1].vehicle.as_str(), "a");
 }
 
@@ -154,7 +155,7 @@ fn a_logger_with_a_preamble_units_and_sources_is_read() {
         timestamp,lap_number,elapsed_time,speed,speed\nunix time,,s,m/s,m/s\n,,,100: gps,calc\n\
         1760000000.000,1,0.000,20.1,20.4\n1760000000.100,1,0.100,20.2,20.5\n";
     let vehicle = Some(slipstream_protocol::VehicleId::new("gt3").unwrap());
-    let options = ReadOptions { vehicle, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let options = ReadOptions { vehicle, ..ReadOptions::new(Start::at(Timestamp::default())) };
     let (samples, skipped, remarks) = told_with(racechrono, &options);
     assert!(skipped.is_empty(), "{skipped:?}");
     assert_eq!((numbers(&samples, "speed"), numbers(&samples, "speed_2")), (vec![20.1, 20.2], vec![20.4, 20.5]));
@@ -171,7 +172,7 @@ fn a_day_beside_its_time_makes_a_moment() {
     assert_eq!(samples[0].source_time, "2025-10-09T08:53:20.500Z".parse().unwrap());
     assert_eq!(samples[0].signals.len(), 1);
     let format = Some("%d/%m/%Y %T".parse().unwrap());
-    let options = ReadOptions { time_format: format, ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let options = ReadOptions { time_format: format, ..ReadOptions::new(Start::at(Timestamp::default())) };
     let (samples, _) = read_with("Date,Time,vehicle_id,v\n09/10/2025,08:53:20,a,1\n", &options);
     assert_eq!(samples[0].source_time, "2025-10-09T08:53:20Z".parse().unwrap());
 }
@@ -195,7 +196,7 @@ fn an_exported_table_saved_anew_is_read_as_one() {
 #[test]
 fn rows_that_come_live_are_not_waited_for() {
     let text = "t_s;vehicle_id;v\n0;a;1,5\n1;a;2,5\n";
-    let options = ReadOptions::new(Start::Relative(Timestamp::default()));
+    let options = ReadOptions::new(Start::at(Timestamp::default()));
     // Small reads: the header comes in pieces.
     let input = std::io::BufReader::with_capacity(5, text.as_bytes());
     let (samples, _) = drain(CsvRows::open(input, "x", &options, true).unwrap());
@@ -204,7 +205,7 @@ fn rows_that_come_live_are_not_waited_for() {
 
 #[test]
 fn signals_that_were_asked_for_and_are_not_there_are_named() {
-    let options = |name: &str| ReadOptions { signals: vec![name.into()], ..ReadOptions::new(Start::Relative(Timestamp::default())) };
+    let options = |name: &str| ReadOptions { signals: vec![name.into()], ..ReadOptions::new(Start::at(Timestamp::default())) };
     let wide = CsvRows::open(&b"t_s,vehicle_id,speed\n0,a,1\n"[..], "x", &options("sped"), false).err().unwrap();
     assert!(wide.to_string().contains("did you mean 'speed'"), "{wide}");
     let (_, _, remarks) = told_with("t_s,vehicle_id,signal,value\n0,a,speed,1\n", &options("sped"));
@@ -248,4 +249,35 @@ fn rows_that_are_parted_otherwise_than_their_header_say_so() {
         skipped[0].line == 2 && skipped[0].reason.contains("the header has 3") && skipped[0].reason.contains("parted by ','"),
         "{skipped:?}"
     );
+}
+
+#[test]
+fn what_is_in_the_file_and_is_not_read_is_said() {
+    let (samples, skipped, remarks) = told("t_s,vehicle_id,v,,unix_s\n0,a,1,5,1771408800\n1,a,2,,1771408801\n");
+    assert_eq!((numbers(&samples, "v"), skipped.len(), samples[0].signals.len()), (vec![1.0, 2.0], 0, 1));
+    let said = |words: &str| remarks.iter().any(|remark| !remark.partial && remark.text.contains(words));
+    assert!(said("1 cells are in columns without a name, the first in column 4") && said("--map time=unix_s"), "{remarks:?}");
+    assert!(told("t_s,vehicle_id,v,\n0,a,1,\n1,a,2,\n").2.is_empty(), "an empty column at the end is none");
+}
+
+#[test]
+fn codes_that_are_read_as_numbers_are_reported() {
+    let (samples, _, remarks) = told("t_s,vehicle_id,door,phone,v\n00,a,01,+49123456,1.5\n01,a,02,+49123457,2\n");
+    assert_eq!(numbers(&samples, "door"), [1.0, 2.0]);
+    assert_eq!(
+        remarks.iter().filter(|r| r.text.contains("2 cells are written as")).count(),
+        2,
+        "door and phone, not the time: {remarks:?}"
+    );
+}
+
+#[test]
+fn a_table_that_may_have_one_row_per_signal_is_doubted() {
+    let (_, _, remarks) = told("t_s,vehicle_id,Spur,Zahl\n0,a,speed,1\n0,a,rpm,2\n1,a,speed,3\n1,a,rpm,4\n");
+    assert!(
+        remarks.iter().any(|r| r.partial && r.text.contains("--map name=<column>,value=<column>") && r.text.contains("'Spur'")),
+        "{remarks:?}"
+    );
+    let wide = "t_s,vehicle_id,mode,v\n0,a,x,1\n1,a,x,2\n2,a,y,3\n2,a,y,4\n";
+    assert!(!told(wide).2.iter().any(|r| r.partial), "{:?}", told(wide).2);
 }
