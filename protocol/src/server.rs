@@ -193,9 +193,27 @@ pub struct Standing {
     /// Speed now, m/s.
     pub speed_mps: Option<f64>,
     /// Top speed in the session, m/s; absent where no speed was reported.
+    #[serde(with = "number_or_nan")]
     pub top_speed_mps: Option<f64>,
     /// Distance driven in the session, m.
     pub distance_m: f64,
+}
+
+/// A number that may be absent: null in text, NaN in snapshots, where it was always there.
+mod number_or_nan {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { value.serialize(serializer) } else { value.unwrap_or(f64::NAN).serialize(serializer) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        if deserializer.is_human_readable() {
+            return Option::deserialize(deserializer);
+        }
+        f64::deserialize(deserializer).map(|number| (!number.is_nan()).then_some(number))
+    }
 }
 
 /// A session's numbers.
