@@ -19,6 +19,9 @@ pub const TIMING_GAP_S: f64 = 5.0;
 const BELIEVED_AFTER_SAMPLES: u32 = 3;
 const BELIEVED_AFTER_S: f64 = 2.0;
 
+/// A counter that is back at the lap it jumped from within so long, s, never left it, unless the lap between had a clock of its own.
+const BACK_WITHIN_S: f64 = 30.0;
+
 /// A first lap counts as seen from its beginning up to this time, s, and distance, m.
 const BEGINNING_S: f64 = 2.0;
 const BEGINNING_M: f64 = 150.0;
@@ -50,9 +53,31 @@ pub(super) struct LapTimer {
     /// that count raise it anew.
     #[serde(skip)]
     doubted: Option<Box<Doubted>>,
+    /// The lap that the last believed jump left, to which the counter may come back.
+    #[serde(skip)]
+    left: Option<Box<Left>>,
 }
 
-/// A count that follows none before it.
+/// A lap that the counter jumped away from.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    lap: u32,
+    /// When it began, µs, where that is known.
+    start: Option<i64>,
+    /// Source time of its last sample, µs.
+    seen: i64,
+}
+
+/// When the line was crossed.
+#[derive(Clone, Copy, Debug)]
+struct Crossing {
+    /// µs.
+    at: i64,
+    /// The source's clock or distance began anew there; otherwise the counter alone reports it.
+    confirmed: bool,
+}
+
+/// A count that is not believed yet.
 #[derive(Clone, Copy, Debug)]
 struct Doubted {
     lap: u32,
@@ -96,16 +121,60 @@ impl LapTimer {
             (self.seen, self.doubted) = (now, None);
             return Step::Within;
         }
+        if self.came_back(lap, now) {
+            return Step::Within;
+        }
         if lap == current + 1 {
-            let crossing = self.crossing(now, reading);
-            let finished = self.finished(current, crossing);
-            (self.lap, self.seen, self.start, self.doubted) = (Some(lap), now, crossing, None);
-            return match crossing {
-                Some(at) => Step::Crossed { at, finished },
-                None => Step::Restarted { start: None },
-            };
+            return self.advance(current, now, reading);
+        }
+        // The row behind the line was no stray: the count did not fall back to the lap before.
+        if let Some(next) = self.doubted.take_if(|doubted| doubted.lap == current + 1) {
+            let step = self.cross(current, next.start, next.newest);
+            self.doubt(lap, now, reading);
+            return step;
         }
         self.doubt(lap, now, reading)
+    }
+
+    /// Takes the count of the next lap. Where neither clock nor distance begins anew the next sample decides: a single row ahead of
+    /// the line completes no lap. A clock that contradicts has to be overruled as a jump has.
+    fn advance(&mut self, current: u32, now: i64, reading: &Reading) -> Step {
+        let lap = current + 1;
+        let crossing = self.crossing(now, reading);
+        let Some(Crossing { confirmed: false, .. }) = crossing.or_else(|| self.expected(lap)) else {
+            return self.cross(current, crossing.map(|crossing| crossing.at), now);
+        };
+        if let Some(doubted) = self.doubted.as_mut().filter(|doubted| doubted.lap == lap) {
+            doubted.newest = now.max(doubted.newest);
+            doubted.samples += 1;
+            let doubted = **doubted;
+            let contradicted = from_lap_time(now, reading).is_some_and(|at| at < doubted.first - (TIMING_GAP_S * 1e6) as i64);
+            return if contradicted && !doubted.is_believed() { Step::Ignored } else { self.cross(current, doubted.start, now) };
+        }
+        let start = crossing.map(|crossing| crossing.at);
+        self.doubted = Some(Box::new(Doubted { lap, start, first: now, newest: now, samples: 1 }));
+        Step::Ignored
+    }
+
+    /// The crossing that the first sample behind the line reported, where the next one comes too late to report it.
+    fn expected(&self, lap: u32) -> Option<Crossing> {
+        let doubted = self.doubted.as_ref().filter(|doubted| doubted.lap == lap)?;
+        Some(Crossing { at: doubted.start?, confirmed: false })
+    }
+
+    /// The next lap began at `crossing`, µs, where that is known.
+    fn cross(&mut self, current: u32, crossing: Option<i64>, now: i64) -> Step {
+        let finished = self.finished(current, crossing);
+        (self.lap, self.seen, self.start, self.doubted) = (Some(current + 1), now, crossing, None);
+        crossing.map_or(Step::Restarted { start: None }, |at| Step::Crossed { at, finished })
+    }
+
+    /// Whether the counter is back at the lap it jumped from; that lap goes on.
+    fn came_back(&mut self, lap: u32, now: i64) -> bool {
+        self.left.take_if(|left| (now - left.seen) as f64 / 1e6 > BACK_WITHIN_S);
+        let Some(left) = self.left.take_if(|left| left.lap == lap) else { return false };
+        (self.lap, self.start, self.seen, self.doubted) = (Some(lap), left.start, now, None);
+        true
     }
 
     /// Takes a count that follows neither the running lap nor itself.
@@ -135,6 +204,11 @@ impl LapTimer {
     }
 
     fn believe(&mut self, doubted: Doubted) -> Step {
+        if doubted.start.is_some() {
+            self.left = None;
+        } else if self.left.is_none() {
+            self.left = self.lap.map(|lap| Box::new(Left { lap, start: self.start, seen: self.seen }));
+        }
         (self.start, self.doubted) = (doubted.start, None);
         self.restart(doubted.lap, doubted.newest)
     }
@@ -160,18 +234,19 @@ impl LapTimer {
     }
 
     /// When the line was crossed between the last sample and this one.
-    fn crossing(&self, now: i64, reading: &Reading) -> Option<i64> {
+    fn crossing(&self, now: i64, reading: &Reading) -> Option<Crossing> {
         let fits = |at: &i64| *at >= self.seen - SLACK_US && *at <= now;
+        let confirmed = |at: i64| Some(Crossing { at: at.max(self.seen), confirmed: true });
         if let Some(at) = from_lap_time(now, reading).filter(fits) {
-            return Some(at.max(self.seen));
+            return confirmed(at);
         }
         if now - self.seen > (TIMING_GAP_S * 1e6) as i64 {
             return None;
         }
         if let Some(at) = from_distance(now, reading).filter(fits) {
-            return Some(at.max(self.seen));
+            return confirmed(at);
         }
-        Some(i64::midpoint(self.seen, now))
+        Some(Crossing { at: i64::midpoint(self.seen, now), confirmed: false })
     }
 }
 
@@ -250,6 +325,41 @@ mod tests {
             for (lap, time_s) in told {
                 assert!((time_s - 60.0).abs() <= 1.0, "{strays:?}: lap {lap} in {time_s} s");
             }
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_next_lap_ahead_of_the_line_completes_none() {
+        let clean = laps(&drive(5, &[]));
+        for row in [125, 200, 300, 358, 400] {
+            let told = laps(&drive(5, &[(row, 2 + row as u32 / 120)]));
+            assert_eq!(told.len(), clean.len(), "{row}: {told:?}");
+            assert!(told.iter().all(|(_, time_s)| (time_s - 60.0).abs() <= 1.0), "{row}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_the_next_lap_that_the_clock_contradicts_complete_none() {
+        let (mut timer, mut reader, mut completed) = (LapTimer::default(), Reader::default(), Vec::new());
+        for (row, (time_s, lap)) in drive(5, &[(300, 4), (301, 4), (302, 4), (370, 5), (358, 4), (359, 4)]).into_iter().enumerate() {
+            let mut sample = sample(Timestamp::from_micros((time_s * 1e6) as i64), lap);
+            let clock = f64::from(row as u32 % 120) / 2.0;
+            sample.signals.push(Signal { name: "lap_time_s".into(), value: SignalValue::Number(clock) });
+            if let Step::Crossed { finished: Some(lap), .. } = timer.step(sample.source_time, &reader.read(&sample)) {
+                completed.push((lap.lap, lap.time_s));
+            }
+        }
+        assert_eq!(completed, [(1, 60.0), (2, 60.0), (3, 60.0), (4, 60.0)]);
+    }
+
+    #[test]
+    fn a_counter_that_is_back_after_some_seconds_never_left() {
+        let clean = laps(&drive(5, &[]));
+        for (wrong, rows) in [(2, 300..308), (1, 300..330), (9, 300..310), (2, 356..364)] {
+            let strays: Vec<_> = rows.clone().map(|row| (row, wrong)).collect();
+            let told = laps(&drive(5, &strays));
+            let right = |lap: &(u32, f64)| clean.iter().any(|known| known.0 == lap.0 && lap.1 >= known.1 - 1.0);
+            assert!(told.iter().all(right), "{wrong} in {rows:?}: {told:?}");
         }
     }
 
