@@ -43,6 +43,52 @@ const QUALIFIERS: &[&str] = &[
     "travel", "motion", "movement", "current", "last", "vehicle", "car", "imu", "ins", "raw", "filtered", "smoothed",
 ];
 
+/// What turns, shifts or shows one way or the other: its direction is a switch (left and right, up and down), unless a unit says that it
+/// is an angle.
+const SWITCHES: &[&str] = &[
+    "switch",
+    "selector",
+    "lever",
+    "knob",
+    "button",
+    "stick",
+    "turn",
+    "turning",
+    "signal",
+    "indicator",
+    "blinker",
+    "lane",
+    "shift",
+    "gear",
+    "drive",
+    "motor",
+    "engine",
+    "fan",
+    "pump",
+    "winch",
+    "door",
+    "wiper",
+    "rotation",
+    "spin",
+    "scroll",
+    "sort",
+    "route",
+    "trip",
+    "line",
+    "steer",
+    "steering",
+    "wheel",
+    "screen",
+    "display",
+    "page",
+];
+
+/// The words for which of its ways a switch stands.
+const SWITCHED: &[&str] = &["dir", "direction", "directions", "orientation"];
+
+/// Directions only with their unit: `awd` alone is all-wheel drive as often as the apparent wind.
+const NEEDS_UNIT: &[&str] = &["awd"];
+
 /// Angles in radians that are no directions: wheels turn more than once, and the others stay near zero.
 const NO_DIRECTIONS: &[&str] = &[
     "steer",
@@ -90,12 +136,24 @@ pub fn direction(name: &str) -> Option<Turn> {
     }
     let last = words.last()?;
     let only_qualified = words[..words.len() - 1].iter().all(|word| QUALIFIERS.contains(&word.as_str()));
+    if unit.is_none() && is_switch(&words) {
+        return None;
+    }
     let is_direction = DIRECTIONS.contains(&last.as_str()) || ENDINGS.iter().any(|ending| last.ends_with(ending));
     if is_direction || (only_qualified && ALONE.contains(&last.as_str())) {
         return Some(unit.unwrap_or(Turn::Degrees));
     }
     let other = words.iter().any(|w| NO_DIRECTIONS.contains(&w.as_str()));
     (unit == Some(Turn::Radians) && !other).then_some(Turn::Radians)
+}
+
+/// Whether a name without a unit, in `words`, is that of a switch: `turn_direction`, `shiftdir`.
+fn is_switch(words: &[String]) -> bool {
+    let Some((last, others)) = words.split_last() else { return false };
+    let of_switch = |word: &str| SWITCHES.contains(&word);
+    let is_one_word = SWITCHED.iter().any(|ending| last.strip_suffix(ending).is_some_and(of_switch));
+    let is_switched = SWITCHED.contains(&last.as_str()) && others.iter().any(|word| of_switch(word));
+    is_one_word || is_switched || (others.is_empty() && NEEDS_UNIT.contains(&last.as_str()))
 }
 
 /// Takes the unit away from the end of a name: a word of its own, or the end of a direction's (`yawdeg`).
@@ -218,6 +276,12 @@ mod tests {
             "azimuth",
             "yawdeg",
             "wind.direction",
+            "travel_direction",
+            "current_direction",
+            "swell_dir",
+            "direction",
+            "turn_direction_deg",
+            "awd_deg",
         ] {
             assert_eq!(direction(name), Some(Turn::Degrees), "{name}");
         }
@@ -279,6 +343,24 @@ mod tests {
             "grad",
             "rad",
             "",
+            "direction_switch",
+            "switch_direction",
+            "turn_direction",
+            "turnDirection",
+            "turndirection",
+            "turn_signal_direction",
+            "shift_dir",
+            "gear.shift_direction",
+            "drive_direction",
+            "motor_direction_of_rotation",
+            "fan_direction",
+            "blinker_direction",
+            "route_direction",
+            "steering_direction",
+            "heading_mode",
+            "direction_state",
+            "screen_orientation",
+            "awd",
         ] {
             assert_eq!(direction(name), None, "{name}");
         }
