@@ -7,8 +7,7 @@ mod kpi;
 mod smooth;
 mod tracker;
 
-pub(crate) use jump::RETURN_WITHIN;
-pub use jump::{JumpFilter, Verdict};
+pub use jump::{JumpFilter, Reach, Verdict};
 pub use kpi::{MotionKpis, OverThreshold};
 pub use smooth::Smoother;
 pub use tracker::{MotionConfig, MotionStep, MotionTracker, SpeedSource};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    jump::{JumpFilter, Verdict},
+    jump::{JumpFilter, Reach, Verdict},
     kpi::{MotionKpis, OverThreshold},
     smooth::Smoother,
 };
@@ -132,11 +132,11 @@ impl MotionTracker {
 
     fn by_position(&mut self, config: &MotionConfig, at: i64, position: Position, steps: &mut Vec<MotionStep>) {
         let Some(kpis) = &mut self.kpis else { return };
-        match self.filter.judge(at, position, config.max_speed_mps, config.slack_m) {
+        match self.filter.judge(at, position, &Reach::often_sampled(config.max_speed_mps, config.slack_m)) {
             Verdict::Believed => {}
             Verdict::Held => return,
             Verdict::Outlier => kpis.outliers += 1,
-            Verdict::Relocated { from, way_m } => {
+            Verdict::Relocated { from, way_m, .. } => {
                 kpis.jumps += 1;
                 kpis.jumped_m += way_m;
                 self.break_track(config, steps);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     geo::Position,
-    motion::{JumpFilter, Verdict},
+    motion::{JumpFilter, Reach, Verdict},
 };
 
 /// Speeds farther apart tell little of what was between, µs: positions tell more.
@@ -93,7 +93,7 @@ impl Distance {
         if self.place.is_some_and(|(before, _)| at <= before) {
             return;
         }
-        match self.filter.judge_within(at, position, max_speed_mps, NOISE_M, f64::INFINITY) {
+        match self.filter.judge(at, position, &Reach::with_clusters(max_speed_mps, NOISE_M)) {
             Verdict::Held => return,
             // The way to where the track goes on was not driven.
             Verdict::Relocated { from, .. } => self.place = Some(from),

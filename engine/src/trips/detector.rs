@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-use super::fix::{Bounds, Fix, Jump, Odometer, STANDING_MPS, Taken};
+use super::{
+    away::{Away, is_supported},
+    fix::{Bounds, Fix, Jump, Odometer, Taken, is_drivable},
+};
 use crate::geo::Position;
 
 /// What is a stop, and what is not.
@@ -173,23 +176,6 @@ enum State {
     },
 }
 
-/// Farther away than a stop reaches: it may be a stray position, and the vehicle be back at once.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Away {
-    /// Where it was first.
-    first: Fix,
-    /// Nobody could have driven there.
-    relocated: bool,
-}
-
-/// A vehicle that is away for so long has set off, µs; in a third of it, where it has gone on. Where a stop takes less than three
-/// times as long, a third of a stop.
-const AWAY_FOR: i64 = 60_000_000;
-
-/// A reported speed, kept up since the vehicle was last in its place, has to lead so far along the way: between two samples it
-/// may have been higher.
-const SUPPORTING_SHARE: f64 = 0.25;
-
 /// Fixes nearer in time are not kept beside each other, µs.
 const KEPT_EVERY: i64 = 1_000_000;
 
@@ -215,7 +201,7 @@ impl TripDetector {
             Jump::None => {}
             Jump::Away if self.left_near.is_empty() => self.left_near = std::mem::take(&mut self.near),
             Jump::Away => self.near.clear(),
-            Jump::Back => {
+            Jump::Back { .. } => {
                 self.near = std::mem::take(&mut self.left_near);
                 if let State::Seen { .. } = self.state {
                     self.state = seen(*self.near.front().unwrap_or(&fix));
@@ -301,7 +287,7 @@ impl TripDetector {
                     return self.stop_at(first, *fix, told);
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
-                let away = (first.distance_m(fix) > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
+                let away = (first.distance_m(fix) > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated, hopped: false }));
                 // The first position may have been the stray one: it has to go on from where it is now.
                 let supported = is_supported(reported_mps, first.distance_m(fix), fix.at - first.at);
                 if away.is_some_and(|a| a.is_sure(config, fix, supported) && a.first.distance_m(fix) > config.radius_m) {
@@ -328,14 +314,16 @@ impl TripDetector {
                     return;
                 }
                 let max_speed_mps = max_speed_mps.max(speed);
-                let away = (way > config.leave_m).then(|| away.unwrap_or(Away { first: *fix, relocated }));
+                // The speeds that are reported tell more than what vehicles can do.
+                let hopped = || reported_mps.is_none() && !is_drivable(anchor.distance_m(&last), &last, fix, config.radius_m);
+                let away = (way > config.leave_m).then(|| away.unwrap_or_else(|| Away { first: *fix, relocated, hopped: hopped() }));
                 self.state = State::Stopped { at, anchor, last, max_speed_mps, reported_mps, away };
                 let supported = is_supported(reported_mps, way, fix.at - last.at);
                 let Some(away) = away.filter(|a| a.is_sure(config, fix, supported)) else { return };
                 self.leave(&at, &last, told);
                 // It stands elsewhere, and no way leads there: its positions have moved, not the vehicle.
                 let no_way = arrived.is_some_and(|first| first.odometer_m - last.odometer_m < config.radius_m);
-                if away.relocated || no_way {
+                if away.relocated || no_way || (away.hopped && !away.has_gone_on(config, fix)) {
                     self.state = seen(away.first);
                 } else {
                     self.set_off(last, max_speed_mps, told);
@@ -434,24 +422,6 @@ impl TripDetector {
     }
 }
 
-impl Away {
-    /// Whether it has been away for so long, or gone on so far, that it is no stray position. Where nobody could have driven there, or
-    /// the speeds that were reported lead nowhere, positions have to last as long as a stop.
-    fn is_sure(&self, config: &TripConfig, now: &Fix, supported: bool) -> bool {
-        let stop = micros(config.stop_after_s);
-        let (elapsed, enough) = (now.at - self.first.at, AWAY_FOR.min(stop / 3));
-        if self.relocated || !supported {
-            return elapsed >= stop;
-        }
-        elapsed >= enough || (elapsed >= enough / 3 && self.first.distance_m(now) > config.leave_m)
-    }
-}
-
-/// Whether the highest speed that was reported within `elapsed`, µs, may lead `way_m` far; where none was, the positions decide.
-fn is_supported(reported_mps: Option<f64>, way_m: f64, elapsed: i64) -> bool {
-    reported_mps.is_none_or(|reported| reported >= STANDING_MPS && reported * (elapsed as f64 / 1e6) >= way_m * SUPPORTING_SHARE)
-}
-
 const fn stopped(at: Fix, anchor: Fix, last: Fix) -> State {
     State::Stopped { at, anchor, last, max_speed_mps: 0.0, reported_mps: None, away: None }
 }
@@ -461,6 +431,6 @@ const fn seen(first: Fix) -> State {
     State::Seen { first, max_speed_mps: 0.0, reported_mps: None, away: None }
 }
 
-fn micros(s: f64) -> i64 {
+pub(super) fn micros(s: f64) -> i64 {
     (s * 1e6).round() as i64
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     geo::Position,
-    motion::{JumpFilter, RETURN_WITHIN, Verdict},
+    motion::{JumpFilter, Reach, Verdict},
 };
 
 /// A moment of a vehicle.
@@ -25,6 +25,14 @@ impl Fix {
     pub(super) fn distance_m(&self, other: &Self) -> f64 {
         (self.place.zip(other.place)).and_then(|(a, b)| a.distance_m(b)).unwrap_or_else(|| (other.odometer_m - self.odometer_m).abs())
     }
+}
+
+/// Whether a vehicle that came `rolled_m` from where it stood to `from` can stand again at `to`, by how hard vehicles gain and lose
+/// speed; places are wrong by up to `slack_m`, m. Without both places nothing speaks against it.
+pub(super) fn is_drivable(rolled_m: f64, from: &Fix, to: &Fix, slack_m: f64) -> bool {
+    let elapsed_s = (to.at - from.at) as f64 / 1e6;
+    let most_m = (2.0 * HARDEST_MPS2 * rolled_m).sqrt() * elapsed_s + HARDEST_MPS2 * elapsed_s * elapsed_s / 4.0 + slack_m;
+    from.place.is_none() || to.place.is_none() || from.distance_m(to) <= most_m
 }
 
 /// A speed by positions is measured over at least this long, µs: over less it is a receiver's noise.
@@ -60,12 +68,9 @@ pub(super) struct Odometer {
     outliers: u64,
 }
 
-/// Where the last way ended before the positions jumped away.
+/// What the odometer says of where the positions jumped away from; the filter knows where and when that was.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Left {
-    /// µs.
-    at: i64,
-    place: Position,
     /// The odometer there, m.
     odometer_m: f64,
     /// Driven by speed since, m.
@@ -116,14 +121,17 @@ pub(super) struct Taken {
 }
 
 /// How a place follows from the ones before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Jump {
     /// The vehicle drove there, or there is no place.
     None,
     /// It lies where nobody could have driven to: the vehicle was brought there, or the places before were wrong.
     Away,
     /// It is back from a jump: the places since were wrong.
-    Back,
+    Back {
+        /// From the last place before the jump, m.
+        way_m: f64,
+    },
 }
 
 /// What cannot be, at most.
@@ -160,11 +168,11 @@ impl Odometer {
         if let Some(left) = &mut self.left {
             left.by_speed_m += by_speed;
         }
-        if jump == Jump::Back
-            && let Some((place, left)) = position.zip(self.left.take())
+        if let Jump::Back { way_m } = jump
+            && let Some(left) = self.left.take()
         {
             // The way among the strays was none.
-            odometer_m = left.odometer_m + left.by_speed_m.max(left.place.distance_m(place).unwrap_or(0.0));
+            odometer_m = left.odometer_m + left.by_speed_m.max(way_m);
         } else if let Some((place, (from, then))) = position.zip(self.placed) {
             // Since the last place: straight, or by speed where that tells more (there were no places between).
             let straight = then + from.distance_m(place).unwrap_or(0.0);
@@ -223,22 +231,22 @@ impl Odometer {
     }
 
     fn believes(&mut self, at: i64, position: Position, speed: Option<f64>, bounds: &Bounds, jump: &mut Jump) -> bool {
-        self.left = self.left.filter(|left| at - left.at <= RETURN_WITHIN);
         let most_m = self.reported.most_m(at, speed, bounds.slack_m);
-        match self.filter.judge_within(at, position, bounds.max_speed_mps, bounds.slack_m, most_m) {
+        let reach = Reach { most_m, ..Reach::with_clusters(bounds.max_speed_mps, bounds.slack_m) };
+        match self.filter.judge(at, position, &reach) {
             Verdict::Believed => {}
             Verdict::Held => return false,
             Verdict::Outlier => self.outliers += 1,
-            Verdict::Relocated { .. } => {
+            Verdict::Relocated { again, .. } => {
                 // The way to the new place was not driven.
-                self.left = self.left.or_else(|| self.leave());
+                self.left = self.left.filter(|_| again).or_else(|| self.leave());
                 (self.placed, self.pace) = (None, None);
                 self.reported.doubt();
                 *jump = Jump::Away;
             }
-            Verdict::Returned { .. } => {
+            Verdict::Returned { left: (_, left) } => {
                 (self.placed, self.pace) = (None, None);
-                *jump = Jump::Back;
+                *jump = Jump::Back { way_m: left.distance_m(position).unwrap_or(0.0) };
             }
         }
         true
@@ -246,7 +254,7 @@ impl Odometer {
 
     /// The positions jump away from the last place.
     fn leave(&self) -> Option<Left> {
-        let ((place, odometer_m), (at, _)) = self.placed.zip(self.reported.placed)?;
-        Some(Left { at, place, odometer_m, by_speed_m: self.last.map_or(0.0, |last| (last.odometer_m - odometer_m).max(0.0)) })
+        let (_, odometer_m) = self.placed?;
+        Some(Left { odometer_m, by_speed_m: self.last.map_or(0.0, |last| (last.odometer_m - odometer_m).max(0.0)) })
     }
 }

@@ -3,6 +3,7 @@
 //! Everything is decided from the stream's beginning on and never revised: a trip that was told stays as it was
 //! told. A report over any range of time selects from the trips that were found; it does not find other ones.
 
+mod away;
 mod detector;
 mod fix;
 #[cfg(test)]

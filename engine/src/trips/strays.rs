@@ -192,3 +192,37 @@ fn a_coordinate_that_is_missing_for_a_while_splits_no_stop() {
     let (events, detector) = found(&along);
     assert!(events.len() == 1 && detector.outliers() == 0, "{events:?}");
 }
+
+#[test]
+fn a_long_cluster_of_strays_that_is_jumped_into_and_out_of_makes_no_trip() {
+    for spoken in [true, false] {
+        for (every, count, least_m) in [
+            (1, 30, 300.0),
+            (1, 120, 300.0),
+            (2, 60, 300.0),
+            (5, 24, 300.0),
+            (10, 12, 300.0),
+            (10, 17, 300.0),
+            (20, 8, 1_000.0),
+            (30, 5, 2_000.0),
+        ] {
+            // What is nearer could have been driven in the time.
+            for by in [300.0, 600.0, 1_400.0, 9_000.0].into_iter().filter(|by| *by >= least_m || spoken) {
+                let mut samples = drive(&[(3_600, 0.0)], every, spoken);
+                let middle = samples.len() / 2;
+                stray(&mut samples, middle, count, by);
+                let (events, _) = found(&samples);
+                assert_eq!(events.len(), 1, "{spoken}, each {every} s, {count} strays by {by} m: {events:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_short_drive_between_two_positions_is_a_trip() {
+    // Stands, drives 350 m in half a minute, stands: as real as sparse positions can show it.
+    for every in [1, 2, 5, 10, 30] {
+        let (events, _) = found(&drive(&[(600, 0.0), (30, 12.0), (900, 0.0)], every, false));
+        assert_eq!(trips(&events).len(), 1, "each {every} s: {events:#?}");
+    }
+}

@@ -194,7 +194,7 @@ impl Operator for FindTrips {
     }
 
     fn state_version(&self) -> u16 {
-        3
+        4
     }
 
     fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<(), StateError> {
