@@ -264,6 +264,8 @@ fn what_goes_wrong_is_said_once_and_in_the_users_words() {
 #[test]
 fn a_misspelt_log_level_is_refused_and_an_empty_variable_is_an_unset_one() {
     let data = tempfile::tempdir().unwrap();
+    let piped = run(data.path(), &["export", "-"]);
+    assert!(String::from_utf8_lossy(&piped.stdout).starts_with("time,vehicle_id,") && !std::path::Path::new("-").exists(), "{piped:?}");
     let export = |name: &str, value: &str| slipstream(data.path()).env(name, value).args(["export", "x.csv"]).output().unwrap();
     let loud = export("LOG_LEVEL", "loud");
     assert_eq!(loud.status.code(), Some(2));

@@ -1,6 +1,9 @@
 //! `slipstream export`
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use slipstream_ports::Aggregate;
@@ -33,7 +36,7 @@ appears when it is whole.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// Where to: .csv, .jsonl (both also .gz) or .parquet
+    /// Where to: .csv, .jsonl (both also .gz) or .parquet; - is standard output, as CSV unless --format says otherwise
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -77,6 +80,46 @@ pub(super) struct ExportArgs {
     flags: Flags,
 }
 
+/// Where an export goes.
+enum Output<'a> {
+    File(&'a Path),
+    /// Standard output, once the export is whole.
+    Stdout(Passing),
+}
+
+impl<'a> Output<'a> {
+    fn of(file: &'a Path) -> Self {
+        if file.as_os_str() == "-" { Self::Stdout(Passing::new()) } else { Self::File(file) }
+    }
+
+    fn file(&self) -> &Path {
+        match self {
+            Self::File(file) => file,
+            Self::Stdout(passing) => &passing.0,
+        }
+    }
+}
+
+/// A file that goes when it has been sent.
+struct Passing(PathBuf);
+
+impl Passing {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("slipstream-export-{}", uuid::Uuid::new_v4())))
+    }
+
+    fn send(&self) -> std::io::Result<()> {
+        std::io::copy(&mut std::fs::File::open(&self.0)?, &mut std::io::stdout().lock()).map(drop)
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // Where the export failed there is none.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 fn aggregate(text: &str) -> Result<Aggregate, String> {
     let words = Aggregate::ALL.map(Aggregate::as_str).join(", ");
     Aggregate::ALL.into_iter().find(|a| a.as_str() == text).ok_or_else(|| format!("one of {words} is expected"))
@@ -85,9 +128,10 @@ fn aggregate(text: &str) -> Result<Aggregate, String> {
 pub(super) fn run(args: &ExportArgs) -> Outcome {
     let config = config::resolve(&args.flags)?;
     super::logging::start(&config)?;
+    let is_stdout = args.file.as_os_str() == "-";
     let defaults = ExportOptions::default();
     let options = ExportOptions {
-        format: args.format,
+        format: args.format.or(is_stdout.then_some(Format::Csv)),
         vehicles: args.vehicles.clone(),
         session: args.session.clone(),
         signals: args.signals.clone(),
@@ -109,19 +153,29 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
             influx1: config.influx1.clone(),
         })
         .await?;
-        // The store's files are its owner's alone; the exported one is as the user's others.
-        crate::app::restore_mask(mask);
+        // The store's files are its owner's alone; the exported one is as the user's others, unless it only passes through.
+        if !is_stdout {
+            crate::app::restore_mask(mask);
+        }
         let store = stores.first().ok_or_else(|| anyhow::anyhow!("no time-series store is configured"))?;
         let mut progress = Progress::new(&format!("export from {}", store.name()), false);
         let mut told = |p: transfer::Progress| progress.update(p.fraction, || format!("{} points", p.points));
-        let report = transfer::export(&**store, &args.file, &options, &mut told).await;
+        let output = Output::of(&args.file);
+        let report = transfer::export(&**store, output.file(), &options, &mut told).await;
         progress.finish();
         store.close().await;
         let report = report?;
-        out!("{} points of {} vehicles written to {}", report.points, report.vehicles, args.file.display());
+        let written = format!("{} points of {} vehicles written", report.points, report.vehicles);
+        match &output {
+            Output::File(file) => out!("{written} to {}", file.display()),
+            Output::Stdout(file) => {
+                file.send()?;
+                err!("{written}");
+            }
+        }
         match report.formulas {
             0 => {}
-            cells if args.escape_formulas => out!("{cells} cells begin as a formula and are written with ' in front"),
+            cells if args.escape_formulas => err!("{cells} cells begin as a formula and are written with ' in front"),
             cells => err!("{cells} cells begin as a formula: for a spreadsheet use --escape-formulas"),
         }
         if report.points == 0 {
