@@ -7,9 +7,9 @@ use slipstream_protocol::{Channel, ChannelKind, Id, VehicleId, token::Claims};
 
 use super::{
     fields::{Fields, text},
+    operation::{Access, NUMBER, Operation, SIZE},
     paging::{id_in, listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{app::Services, percent};
 
@@ -17,12 +17,37 @@ use crate::{app::Services, percent};
 const MAX_NOTE: usize = 1_000;
 
 /// `GET /api/alarms`, `GET /api/alarms/<id>` and `POST /api/alarms/<id>/acknowledge`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/alarms", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::get("/api/alarms/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::post("/api/alarms/{id}/acknowledge", |r| {
-        Box::pin(async move { acknowledge(&r.services, r.claims()?, r.parameter(0), &r.body).await })
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get(
+        "/api/alarms",
+        "pipelines",
+        Access::Token,
+        "Alarms that pipelines raised, the newest first",
+        &[
+            ("open?", "boolean", "those still raised, or those cleared"),
+            ("acknowledged?", "boolean", "those somebody has seen, or nobody"),
+            ("vehicle?", "name", "of this vehicle"),
+            ("pipeline?", "id", "of this pipeline"),
+            ("severity?", "one of info|warning|critical", "of this severity"),
+            NUMBER,
+            SIZE,
+        ],
+        |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await }),
+    )
+    .list(),
+    Operation::get("/api/alarms/{id}", "pipelines", Access::Token, "An alarm and its life", &[], |r| {
+        Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })
     }),
+    Operation::post(
+        "/api/alarms/{id}/acknowledge",
+        "pipelines",
+        Access::Token,
+        "Say that the alarm has been seen: it escalates no further; for managers and who may publish for the vehicle",
+        &[("note?", "text 1000", "what is done about it")],
+        |r| Box::pin(async move { acknowledge(&r.services, r.claims()?, r.parameter(0), &r.body).await }),
+    )
+    .bare()
+    .answering_200(),
 ];
 
 /// Who may hear a vehicle's alerts may read its alarms.

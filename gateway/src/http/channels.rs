@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use slipstream_protocol::{Channel, client::Since, token::Claims};
 
 use super::{
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{app::Services, percent};
 
@@ -16,9 +16,17 @@ use crate::{app::Services, percent};
 const MOST: usize = 10_000;
 
 /// `GET /api/channels/<channel>/history?since=epoch:offset&limit`.
-pub(super) const ROUTES: &[Route] = &[Route::get("/api/channels/{channel}/history", |r| {
-    Box::pin(async move { history(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await })
-})];
+pub(super) const OPERATIONS: &[Operation] = &[Operation::get(
+    "/api/channels/{channel}/history",
+    "telemetry",
+    Access::Token,
+    "What a channel remembers",
+    &[
+        ("since?", "string", "epoch:offset last heard"),
+        ("limit?", "integer 1..10000", "most publications in the answer; 1000 where absent"),
+    ],
+    |r| Box::pin(async move { history(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await }),
+)];
 
 /// What a channel remembers.
 #[derive(Serialize)]

@@ -11,19 +11,27 @@ use slipstream_protocol::{ChannelKind, CloseCode, ErrorCode};
 
 use super::{
     asyncapi, openapi,
-    operation::{Access, Field, Operation},
-    operations::OPERATIONS,
+    operation::{Access, Field, JSON, Operation},
+    operations,
     reply::{self, Response},
     routing::Route,
 };
 use crate::app::Services;
 
 /// `GET /openapi.json`, `GET /asyncapi.json`, `GET /docs`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/openapi.json", |_| Box::pin(async { Ok(reply::body(StatusCode::OK, "application/json", REST.clone())) })),
-    Route::get("/asyncapi.json", |r| Box::pin(async move { Ok(reply::body(StatusCode::OK, "application/json", live(&r.services))) })),
-    Route::page("/docs", |_| Box::pin(async { Ok(docs()) })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/openapi.json", "server", Access::Open, "This document", &[], |_| {
+        Box::pin(async { Ok(reply::body(StatusCode::OK, "application/json", REST.clone())) })
+    })
+    .content(JSON),
+    Operation::get("/asyncapi.json", "server", Access::Open, "The contract of the WebSocket at /ws", &[], |r| {
+        Box::pin(async move { Ok(reply::body(StatusCode::OK, "application/json", live(&r.services))) })
+    })
+    .content(JSON),
 ];
+
+/// Its pages.
+pub(super) const PAGES: &[Route] = &[Route::page("/docs", |_| Box::pin(async { Ok(docs()) }))];
 
 static REST: LazyLock<Bytes> = LazyLock::new(|| openapi::document().to_pretty_json().unwrap_or_default().into());
 
@@ -58,7 +66,7 @@ fn page() -> String {
         env!("CARGO_PKG_VERSION")
     );
     let mut tag = "";
-    for operation in OPERATIONS {
+    for operation in by_tag() {
         if operation.tag != tag {
             tag = operation.tag;
             let _ = write!(html, "<h2>{tag}</h2>");
@@ -79,17 +87,27 @@ fn page() -> String {
     html
 }
 
+/// The operations, those of a tag together, in the order of the first of each.
+fn by_tag() -> Vec<&'static Operation> {
+    let mut tags: Vec<&str> = Vec::new();
+    for operation in operations() {
+        if !tags.contains(&operation.tag) {
+            tags.push(operation.tag);
+        }
+    }
+    let mut all: Vec<_> = operations().collect();
+    all.sort_by_key(|operation| tags.iter().position(|tag| *tag == operation.tag));
+    all
+}
+
 fn section(html: &mut String, operation: &Operation) {
-    let access = match operation.access {
-        Access::Open => "open",
-        Access::Token => "token",
-        Access::Manager => "token of an admin or engineer",
-        Access::Admin => "token of an admin",
-    };
+    let access = operation.access.holders();
     let _ = write!(
         html,
         "<section><h3><b>{}</b><code>{}</code> <small>{access}</small></h3>{}",
-        operation.method, operation.path, operation.summary
+        operation.method.as_str().to_lowercase(),
+        operation.path,
+        operation.summary
     );
     table(html, "query", operation.query);
     table(html, "body", operation.body);

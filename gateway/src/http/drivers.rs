@@ -6,9 +6,9 @@ use slipstream_protocol::{Id, VehicleId, token::Claims};
 
 use super::{
     fields::{Fields, id as id_field, text},
+    operation::{Access, Operation, PAGE},
     paging::{listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::app::Services;
 
@@ -16,12 +16,27 @@ use crate::app::Services;
 const MAX_NAME: usize = 200;
 
 /// `GET /api/drivers`, `GET` and `PUT /api/drivers/<id>`, `GET /api/teams`, `PUT /api/teams/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/drivers", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::get("/api/drivers/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::put("/api/drivers/{id}", |r| Box::pin(async move { put(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
-    Route::get("/api/teams", |r| Box::pin(async move { teams(&r.services, &r.query).await })),
-    Route::put("/api/teams/{id}", |r| Box::pin(async move { put_team(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/drivers", "drivers", Access::Token, "Drivers", PAGE, |r| {
+        Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })
+    })
+    .list(),
+    Operation::get("/api/drivers/{id}", "drivers", Access::Token, "A driver", &[], |r| {
+        Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })
+    }),
+    Operation::put(
+        "/api/drivers/{id}",
+        "drivers",
+        Access::Manager,
+        "Write a driver down",
+        &[("name", "text 200", "for people"), ("teamId?", "id", "for whom")],
+        |r| Box::pin(async move { put(&r.services, r.parameter(0), &r.body).await }),
+    ),
+    Operation::get("/api/teams", "drivers", Access::Token, "Teams", PAGE, |r| Box::pin(async move { teams(&r.services, &r.query).await }))
+        .list(),
+    Operation::put("/api/teams/{id}", "drivers", Access::Manager, "Write a team down", &[("name", "text 200", "for people")], |r| {
+        Box::pin(async move { put_team(&r.services, r.parameter(0), &r.body).await })
+    }),
 ];
 
 async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
@@ -58,11 +73,8 @@ async fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), shown, "driver"))
 }
 
-async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+async fn put(services: &Services, id: &str, body: &[u8]) -> ApiResult {
     let id: VehicleId = path_id("id", id)?;
-    if !claims.may_manage() {
-        return Err(ApiError::forbidden("change drivers"));
-    }
     let mut fields = Fields::of(body)?;
     let name = fields.required("name", text(MAX_NAME));
     let team = fields.optional("teamId", id_field::<Id>);
@@ -80,11 +92,8 @@ async fn teams(services: &Services, query: &str) -> ApiResult {
     Ok(listed(services.clock.now(), page, listing, "teams", |team| team_view(&team)))
 }
 
-async fn put_team(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
+async fn put_team(services: &Services, id: &str, body: &[u8]) -> ApiResult {
     let id: Id = path_id("id", id)?;
-    if !claims.may_manage() {
-        return Err(ApiError::forbidden("change teams"));
-    }
     let mut fields = Fields::of(body)?;
     let Some(name) = fields.required("name", text(MAX_NAME)) else {
         return Err(fields.refusal());

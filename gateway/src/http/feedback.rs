@@ -6,16 +6,36 @@ use slipstream_protocol::{Channel, ChannelKind, ProtocolError, SessionId, Vehicl
 
 use super::{
     fields::{Fields, id, object},
+    operation::{Access, NUMBER, Operation, SIZE},
     paging::{id_in, listed, page_of},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{app::Services, coach::CoachRequest};
 
 /// `POST /api/ai/feedback` and `GET /api/ai/feedback?driverId`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/ai/feedback", |r| Box::pin(async move { give(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/ai/feedback", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/ai/feedback",
+        "coaching",
+        Access::Token,
+        "Ask the coach; the answer is stored and broadcast on ai:<driverId>",
+        &[
+            ("driverId", "name", "whom to coach"),
+            ("sessionId", "name", "in which session"),
+            ("telemetryData", "object", "what the AI agent is told"),
+        ],
+        |r| Box::pin(async move { give(&r.services, r.claims()?, &r.body).await }),
+    )
+    .answering_200(),
+    Operation::get(
+        "/api/ai/feedback",
+        "coaching",
+        Access::Token,
+        "Feedback given before",
+        &[("driverId", "name", "to whom"), ("sessionId?", "name", "of this session"), NUMBER, SIZE],
+        |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await }),
+    )
+    .list(),
 ];
 
 async fn give(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {

@@ -7,8 +7,8 @@ use slipstream_protocol::{Timestamp, token::Claims};
 use tokio::time::timeout;
 
 use super::{
+    operation::{Access, Operation},
     reply::{self, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -21,10 +21,14 @@ use crate::{
 const PING: Duration = Duration::from_secs(2);
 
 /// `GET /health`, `GET /api/health`, `GET /api/status`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/health", |r| Box::pin(async move { health(&r.services).await })),
-    Route::get("/api/health", |r| Box::pin(async move { health(&r.services).await })),
-    Route::get("/api/status", |r| {
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/health", "server", Access::Open, "Health: what restarted and why, stores, journal", &[], |r| {
+        Box::pin(async move { health(&r.services).await })
+    }),
+    Operation::get("/api/health", "server", Access::Open, "The same as /health", &[], |r| {
+        Box::pin(async move { health(&r.services).await })
+    }),
+    Operation::get("/api/status", "server", Access::Token, "The server's state and who the caller is", &[], |r| {
         Box::pin(async move { Ok(reply::ok(r.services.clock.now(), Overview::of(&r.services, r.claims()?), "status")) })
     }),
 ];

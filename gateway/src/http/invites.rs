@@ -11,11 +11,11 @@ use slipstream_protocol::{
 
 use super::{
     fields::{Fields, id as id_field, string},
+    operation::{Access, Operation, PAGE, ROLE},
     paging::{listed, page_of, path_id},
     registration::takes_invites,
     reply::{self, ApiError, ApiResult},
-    routing::Route,
-    users::{NewUser, admin_only, role},
+    users::{NewUser, role},
 };
 use crate::{
     app::Services,
@@ -30,14 +30,29 @@ const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MAX_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// `POST /api/invites`, `GET /api/invites` and `DELETE /api/invites/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/invites", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/invites", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::delete("/api/invites/{id}", |r| Box::pin(async move { delete(&r.services, r.claims()?, r.parameter(0)).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/invites",
+        "people",
+        Access::Admin,
+        "Make a one-time code by which someone registers",
+        &[
+            ("role?", ROLE, "what the user will be; viewer where absent"),
+            ("driverId?", "name", "the id a driver drives as"),
+            ("ttl?", "string", "how long it works, as in 12h; 7d where absent"),
+        ],
+        |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get("/api/invites", "people", Access::Admin, "Invitations not used yet", PAGE, |r| {
+        Box::pin(async move { list(&r.services, &r.query).await })
+    })
+    .list(),
+    Operation::delete("/api/invites/{id}", "people", Access::Admin, "Take an invitation back", |r| {
+        Box::pin(async move { delete(&r.services, r.parameter(0)).await })
+    }),
 ];
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    admin_only(claims)?;
     if !takes_invites(&services.config) {
         let message = "nobody registers here, not with a code either: set auth.registration = invite, or make the user by POST /api/users";
         return Err(ApiError::new(ErrorCode::Conflict, message));
@@ -68,15 +83,13 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     Ok(reply::created(now, shown, "invitation made; its code is shown this once"))
 }
 
-async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
-    admin_only(claims)?;
+async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let listing = services.records.invites(page).await?;
     Ok(listed(services.clock.now(), page, listing, "invitations not used yet", |invite| view(&invite)))
 }
 
-async fn delete(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    admin_only(claims)?;
+async fn delete(services: &Services, id: &str) -> ApiResult {
     let id: Id = path_id("id", id)?;
     if services.records.delete_invite(&id).await? {
         Ok(reply::ok(services.clock.now(), json!({ "id": id }), "invitation taken back"))

@@ -10,9 +10,9 @@ use slipstream_protocol::{
 
 use super::{
     fields::{Fields, text, time},
+    operation::{Access, Operation, PAGE, ROLE},
     paging::{listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
     users::role,
 };
 use crate::{
@@ -28,14 +28,31 @@ const MAX_NAME: usize = 200;
 const MAX_PUBLISH: usize = 1_000;
 
 /// `POST /api/keys`, `GET /api/keys` and `DELETE /api/keys/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/keys", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/keys", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::delete("/api/keys/{id}", |r| Box::pin(async move { delete(&r.services, r.claims()?, r.parameter(0)).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/keys",
+        "people",
+        Access::Manager,
+        "Make an API key, of at most one's own rights and life",
+        &[
+            ("name", "text 200", "what it is for"),
+            ("role", ROLE, "what it may"),
+            ("channels?", "ids", "channels it may hear; all where absent"),
+            ("publish?", "ids", "ids it may publish for"),
+            ("expiresAt?", "time", "when it ends; where absent never for an admin's, with the own token for an engineer's"),
+        ],
+        |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get("/api/keys", "people", Access::Manager, "API keys: an admin's sees all, others their own", PAGE, |r| {
+        Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })
+    })
+    .list(),
+    Operation::delete("/api/keys/{id}", "people", Access::Manager, "Take an API key back; its connections are closed", |r| {
+        Box::pin(async move { delete(&r.services, r.claims()?, r.parameter(0)).await })
+    }),
 ];
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    managers_only(claims)?;
     let mut fields = Fields::of(body)?;
     let name = fields.required("name", text(MAX_NAME));
     let role = fields.required("role", role);
@@ -65,14 +82,12 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
 }
 
 async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
-    managers_only(claims)?;
     let page = page_of(query)?;
     let listing = services.records.api_keys(owner(claims), page).await?;
     Ok(listed(services.clock.now(), page, listing, "keys", |key| view(&key)))
 }
 
 async fn delete(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    managers_only(claims)?;
     let id: Id = path_id("id", id)?;
     if services.records.delete_api_key(&id, owner(claims)).await? {
         // The key is gone; this ends the connections that are open with it, on other servers of the database too.
@@ -81,10 +96,6 @@ async fn delete(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     } else {
         Err(ApiError::not_found(format_args!("the key '{id}'")))
     }
-}
-
-fn managers_only(claims: &Claims) -> Result<(), ApiError> {
-    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("manage keys")) }
 }
 
 /// Whose keys a caller sees: an admin everyone's, others their own.

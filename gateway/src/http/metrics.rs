@@ -13,8 +13,8 @@ use prometheus_client::{
 use super::{
     bodies::Sender,
     negotiate::{MetricsText, metrics_text},
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use slipstream_engine::pipeline::flow::StepStats;
 use slipstream_protocol::token::Claims;
@@ -30,7 +30,10 @@ const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
-pub(super) const ROUTES: &[Route] = &[Route::get("/metrics", |r| Box::pin(async move { scrape(&r.services, r.claims()?, &r.headers) }))];
+pub(super) const OPERATIONS: &[Operation] = &[Operation::get("/metrics", "server", Access::Token, "Metrics for Prometheus", &[], |r| {
+    Box::pin(async move { scrape(&r.services, r.claims()?, &r.headers) })
+})
+.content("application/openmetrics-text")];
 
 fn scrape(services: &Services, claims: &Claims, headers: &HeaderMap) -> ApiResult {
     // They name every pipeline, store and table.

@@ -26,13 +26,14 @@ mod names;
 mod negotiate;
 mod openapi;
 mod operation;
-mod operations;
 mod paging;
 mod pipelines;
 mod registration;
 mod replays;
 pub mod reply;
 mod request_id;
+#[cfg(test)]
+mod rights;
 mod rl;
 mod route_label;
 mod routing;
@@ -71,46 +72,50 @@ pub use serve::{Listening, Peer, serve};
 pub(crate) use video::video_frame;
 
 use crate::{app::Services, console, rate::ClientAddress, ws};
+use operation::Operation;
 use reply::{ApiError, Response};
 use routing::{Parts, Routes};
 
-/// The routes of every resource, each listed in the resource's own file.
-fn tables() -> [&'static [Route]; 28] {
-    [
-        telemetry::ROUTES,
-        video::ROUTES,
-        vehicles::ROUTES,
-        channels::ROUTES,
-        sessions::ROUTES,
-        pipelines::ROUTES,
-        alarms::ROUTES,
-        health::ROUTES,
-        metrics::ROUTES,
-        docs::ROUTES,
-        feedback::ROUTES,
-        voice::ROUTES,
-        replays::ROUTES,
-        what_ifs::ROUTES,
-        tracks::ROUTES,
-        drivers::ROUTES,
-        users::ROUTES,
-        registration::ROUTES,
-        invites::ROUTES,
-        tokens::ROUTES,
-        keys::ROUTES,
-        rl::BUS,
-        rl::AGENTS,
-        rl::TRAININGS,
-        rl::EVALUATIONS,
-        ws::ROUTES,
-        console::PAGES,
-        console::FILES,
-    ]
+/// The operations of every resource, each listed in the resource's own file, in the order that documents show them.
+const RESOURCES: [&[Operation]; 25] = [
+    health::OPERATIONS,
+    metrics::OPERATIONS,
+    docs::OPERATIONS,
+    telemetry::OPERATIONS,
+    vehicles::OPERATIONS,
+    channels::OPERATIONS,
+    pipelines::OPERATIONS,
+    alarms::OPERATIONS,
+    video::OPERATIONS,
+    feedback::OPERATIONS,
+    voice::OPERATIONS,
+    sessions::OPERATIONS,
+    registration::OPERATIONS,
+    invites::OPERATIONS,
+    tokens::OPERATIONS,
+    users::OPERATIONS,
+    keys::OPERATIONS,
+    replays::OPERATIONS,
+    what_ifs::OPERATIONS,
+    drivers::OPERATIONS,
+    tracks::OPERATIONS,
+    rl::BUS,
+    rl::AGENTS,
+    rl::TRAININGS,
+    rl::EVALUATIONS,
+];
+
+/// Pages, their files, and the doors of other protocols.
+const PAGES: [&[Route]; 4] = [docs::PAGES, ws::ROUTES, console::PAGES, console::FILES];
+
+/// Every operation there is.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    RESOURCES.into_iter().flatten()
 }
 
 /// The table of routes, compiled on first use.
 fn compiled() -> &'static Routes {
-    static COMPILED: LazyLock<Routes> = LazyLock::new(|| Routes::of(&tables()));
+    static COMPILED: LazyLock<Routes> = LazyLock::new(|| Routes::of(operations(), PAGES.into_iter().flatten()));
     &COMPILED
 }
 

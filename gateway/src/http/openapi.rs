@@ -13,7 +13,7 @@ use utoipa::openapi::{
 use super::{
     field_schema::{described, schema},
     operation::{Access, Data, Field, Operation},
-    operations::OPERATIONS,
+    operations,
 };
 
 const BEARER: &str = "bearer";
@@ -21,8 +21,8 @@ const BEARER: &str = "bearer";
 /// The OpenAPI 3.1 document.
 pub(super) fn document() -> OpenApi {
     let mut paths = Paths::new();
-    for operation in OPERATIONS {
-        paths.add_path_operation(operation.path, vec![method(operation.method)], describe(operation));
+    for operation in operations() {
+        paths.add_path_operation(operation.path, vec![method(&operation.method)], describe(operation));
     }
     let mut info = Info::new("Slipstream", env!("CARGO_PKG_VERSION"));
     info.description = Some(
@@ -35,11 +35,11 @@ pub(super) fn document() -> OpenApi {
     OpenApiBuilder::new().info(info).servers(Some([server])).paths(paths).components(Some(components())).build()
 }
 
-fn method(name: &str) -> HttpMethod {
-    match name {
-        "post" => HttpMethod::Post,
-        "put" => HttpMethod::Put,
-        "delete" => HttpMethod::Delete,
+fn method(method: &http::Method) -> HttpMethod {
+    match *method {
+        http::Method::POST => HttpMethod::Post,
+        http::Method::PUT => HttpMethod::Put,
+        http::Method::DELETE => HttpMethod::Delete,
         _ => HttpMethod::Get,
     }
 }
@@ -47,7 +47,7 @@ fn method(name: &str) -> HttpMethod {
 fn describe(operation: &Operation) -> ApiOperation {
     let right = match operation.access {
         Access::Open | Access::Token => None,
-        Access::Manager => Some("For the roles admin and engineer."),
+        Access::Manager | Access::Operator => Some("For the roles admin and engineer."),
         Access::Admin => Some("For the role admin."),
     };
     let refusal = || Ref::from_response_name("Failure");
@@ -59,7 +59,7 @@ fn describe(operation: &Operation) -> ApiOperation {
         .response(operation.status, answer(operation))
         .response("4XX", refusal())
         .response("default", refusal());
-    if operation.path == "/api/pipelines/{name}" && operation.method == "put" {
+    if operation.path == "/api/pipelines/{name}" && operation.method == http::Method::PUT {
         builder = builder.response("201", answer(operation));
     }
     for part in parameters(operation.path) {
@@ -94,7 +94,7 @@ fn describe(operation: &Operation) -> ApiOperation {
 /// `getTelemetryByIdLatest` for `GET /api/telemetry/{id}/latest`: how generated clients call it.
 fn operation_id(operation: &Operation) -> String {
     let parts = operation.path.split(['/', '-', '.']).filter(|part| !part.is_empty() && *part != "api");
-    let mut id = operation.method.to_owned();
+    let mut id = operation.method.as_str().to_lowercase();
     if operation.path == "/api/health" {
         id.push_str("Api");
     }
@@ -200,7 +200,7 @@ fn components() -> Components {
         .description("What could not be done, and why")
         .content("application/json", Content::new(Some(Ref::from_schema_name("Failure"))))
         .build();
-    let telemetry = OPERATIONS.iter().find(|operation| operation.path == "/api/telemetry").map_or(&[][..], |operation| operation.body);
+    let telemetry = operations().find(|operation| operation.path == "/api/telemetry").map_or(&[][..], |operation| operation.body);
     let sample = telemetry
         .iter()
         .filter(|(name, ..)| *name != "batch?")
@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    fn operations() -> Vec<(String, Value)> {
+    fn described() -> Vec<(String, Value)> {
         let document = serde_json::to_value(document()).unwrap();
         let paths = document["paths"].as_object().unwrap().clone();
         let each = |(path, item): (String, Value)| {
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_name_of_its_own_its_rights_and_its_refusals() {
-        let all = operations();
-        assert_eq!(all.len(), OPERATIONS.len());
+        let all = described();
+        assert_eq!(all.len(), operations().count());
         let names: HashSet<&str> = all.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
         assert_eq!(names.len(), all.len());
         assert!(names.contains("getTelemetryByIdLatest"), "{names:?}");
@@ -251,7 +251,7 @@ mod tests {
             assert!(operation["responses"]["4XX"].is_object(), "{which}");
         }
         let open = all.iter().filter(|(_, operation)| operation["security"] == json!([])).count();
-        assert_eq!(open, OPERATIONS.iter().filter(|operation| operation.access == Access::Open).count());
+        assert_eq!(open, operations().filter(|operation| operation.access == Access::Open).count());
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(schemas["SuccessList"]["properties"]["data"]["type"], "array");
         assert!(schemas["SuccessAny"]["properties"]["data"].get("type").is_none(), "{}", schemas["SuccessAny"]["properties"]["data"]);
         assert_eq!(document["servers"][0]["url"], ".");
-        let all = operations();
+        let all = described();
         let of = |which: &str| &all.iter().find(|(name, _)| name == which).unwrap().1;
         let page = &of("get /api/drivers")["parameters"][0]["schema"];
         assert_eq!((&page["type"], &page["minimum"]), (&json!("integer"), &json!(1)), "{page}");

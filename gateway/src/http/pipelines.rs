@@ -6,8 +6,8 @@ use slipstream_protocol::{Channel, ChannelKind, ErrorCode, Id, token::Claims};
 
 use super::{
     extract::parse,
+    operation::{Access, Field, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -41,23 +41,70 @@ fn refusal(error: &DocumentError) -> ApiError {
 }
 
 /// Every route below `/api/pipelines`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/pipelines", |r| Box::pin(async move { list(&r.services, r.claims()?).await })),
-    Route::post("/api/pipelines", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/pipelines/{name}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::put("/api/pipelines/{name}", |r| Box::pin(async move { replace(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
-    Route::delete("/api/pipelines/{name}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::get("/api/pipelines/{name}/stats", |r| Box::pin(async move { stats(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::post("/api/pipelines/{name}/pause", |r| Box::pin(async move { pause(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::post("/api/pipelines/{name}/resume", |r| Box::pin(async move { resume(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::post("/api/pipelines/{name}/steps/{step}/commands", |r| {
-        Box::pin(async move { command(&r.services, r.claims()?, r.parameter(0), r.parameter(1), &r.body).await })
-    }),
+/// Fields of a description.
+const PIPELINE: &[Field] = &[
+    ("name", "id", "what it is called; its channel is pipeline:<name>"),
+    ("description?", "string", "what it is for"),
+    ("source?", "object", "vehicles, fleet, session, signals, key"),
+    ("time?", "object", "delay, idle, every, allowed_lateness"),
+    ("steps?", "array", "operators with their fields, in order"),
+    ("outputs?", "object", "channel, per_key, early, late, series, alerts"),
 ];
 
-fn manager(claims: &Claims) -> Result<(), ApiError> {
-    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("change pipelines")) }
-}
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/pipelines", "pipelines", Access::Token, "Declared pipelines and what they do", &[], |r| {
+        Box::pin(async move { list(&r.services, r.claims()?).await })
+    })
+    .list(),
+    Operation::post("/api/pipelines", "pipelines", Access::Manager, "Declare a pipeline, in JSON or TOML, and start it", PIPELINE, |r| {
+        Box::pin(async move { create(&r.services, &r.body).await })
+    }),
+    Operation::get("/api/pipelines/{name}", "pipelines", Access::Token, "A pipeline and its description", &[], |r| {
+        Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)).await })
+    }),
+    Operation::put(
+        "/api/pipelines/{name}",
+        "pipelines",
+        Access::Manager,
+        "Declare a pipeline in place of the one of this name",
+        PIPELINE,
+        |r| Box::pin(async move { replace(&r.services, r.parameter(0), &r.body).await }),
+    ),
+    Operation::delete("/api/pipelines/{name}", "pipelines", Access::Manager, "Remove a pipeline; what it stored stays", |r| {
+        Box::pin(async move { remove(&r.services, r.parameter(0)).await })
+    }),
+    Operation::get(
+        "/api/pipelines/{name}/stats",
+        "pipelines",
+        Access::Token,
+        "Rows in and out, late, dropped, state, times and lag, per step",
+        &[],
+        |r| Box::pin(async move { stats(&r.services, r.claims()?, r.parameter(0)).await }),
+    ),
+    Operation::post(
+        "/api/pipelines/{name}/pause",
+        "pipelines",
+        Access::Manager,
+        "Let a pipeline stand still; what comes meanwhile waits",
+        &[],
+        |r| Box::pin(async move { pause(&r.services, r.parameter(0)).await }),
+    )
+    .answering_200(),
+    Operation::post("/api/pipelines/{name}/resume", "pipelines", Access::Manager, "Let it go on from where it stood", &[], |r| {
+        Box::pin(async move { resume(&r.services, r.parameter(0)).await })
+    })
+    .answering_200(),
+    Operation::post(
+        "/api/pipelines/{name}/steps/{step}/commands",
+        "pipelines",
+        Access::Manager,
+        "Tell a running step something, as an alarm that it is acknowledged",
+        &[("command", "string", "what to do; the step says which there are")],
+        |r| Box::pin(async move { command(&r.services, r.parameter(0), r.parameter(1), &r.body).await }),
+    )
+    .answering_200()
+    .either(),
+];
 
 fn text(body: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(body).map_err(|_| ApiError::new(ErrorCode::InvalidUtf8, "the body is not UTF-8"))
@@ -76,8 +123,7 @@ async fn list(services: &Services, claims: &Claims) -> ApiResult {
     Ok(reply::ok(services.clock.now(), all, "pipelines"))
 }
 
-async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    manager(claims)?;
+async fn create(services: &Services, body: &[u8]) -> ApiResult {
     let name = services.pipelines.create(text(body)?).await?;
     let view = services.pipelines.read(&name).await?;
     Ok(reply::created(services.clock.now(), whole(&view), "the pipeline runs"))
@@ -97,36 +143,31 @@ async fn stats(services: &Services, claims: &Claims, name: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), shown, "what the pipeline does"))
 }
 
-async fn replace(services: &Services, claims: &Claims, name: &str, body: &[u8]) -> ApiResult {
-    manager(claims)?;
+async fn replace(services: &Services, name: &str, body: &[u8]) -> ApiResult {
     let new = services.pipelines.replace(name, text(body)?).await?;
     let view = services.pipelines.read(name).await?;
     let now = services.clock.now();
     Ok(if new { reply::created(now, whole(&view), "the pipeline runs") } else { reply::ok(now, whole(&view), "the pipeline is replaced") })
 }
 
-async fn remove(services: &Services, claims: &Claims, name: &str) -> ApiResult {
-    manager(claims)?;
+async fn remove(services: &Services, name: &str) -> ApiResult {
     services.pipelines.remove(name).await?;
     Ok(reply::ok(services.clock.now(), json!({"name": name}), "the pipeline is removed; what it stored stays"))
 }
 
-async fn pause(services: &Services, claims: &Claims, name: &str) -> ApiResult {
-    manager(claims)?;
+async fn pause(services: &Services, name: &str) -> ApiResult {
     services.pipelines.pause(name).await?;
     let view = services.pipelines.read(name).await?;
     Ok(reply::ok(services.clock.now(), brief(&view), "the pipeline stands still; what comes meanwhile waits in the journal"))
 }
 
-async fn resume(services: &Services, claims: &Claims, name: &str) -> ApiResult {
-    manager(claims)?;
+async fn resume(services: &Services, name: &str) -> ApiResult {
     services.pipelines.resume(name).await?;
     let view = services.pipelines.read(name).await?;
     Ok(reply::ok(services.clock.now(), brief(&view), "the pipeline goes on"))
 }
 
-async fn command(services: &Services, claims: &Claims, name: &str, step: &str, body: &[u8]) -> ApiResult {
-    manager(claims)?;
+async fn command(services: &Services, name: &str, step: &str, body: &[u8]) -> ApiResult {
     let command: Value = parse(body)?;
     let answer = services.pipelines.command(name, step, command).await?;
     Ok(reply::ok(services.clock.now(), answer, "done"))

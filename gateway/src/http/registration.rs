@@ -8,8 +8,8 @@ use super::{
     cors::names_this_machine,
     fields::{Fields, string},
     invites,
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
     users::{NewUser, token_for},
 };
 use crate::{
@@ -36,9 +36,33 @@ const FORWARDED: [&str; 13] = [
 ];
 
 /// `POST /api/auth/register` and `POST /api/auth/setup`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/auth/register", |r| Box::pin(async move { register(&r.services, r.origin.address, &r.headers, &r.body).await })),
-    Route::post("/api/auth/setup", |r| Box::pin(async move { setup(&r.services, r.origin.address, &r.body).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/auth/register",
+        "people",
+        Access::Open,
+        "Register as viewer, or as an invitation says, where auth.registration lets one; on this machine the very first becomes admin",
+        &[
+            ("email", "text 254", "login name"),
+            ("password", "string", "kept as an argon2 hash"),
+            ("name?", "text 200", "for people"),
+            ("invite?", "string", "the one-time code of an invitation"),
+        ],
+        |r| Box::pin(async move { register(&r.services, r.origin.address, &r.headers, &r.body).await }),
+    ),
+    Operation::post(
+        "/api/auth/setup",
+        "people",
+        Access::Open,
+        "Become the first admin, by the one-time code that the log shows while there is none",
+        &[
+            ("code", "string", "what follows # in the link"),
+            ("email", "text 254", "login name"),
+            ("password", "string", "kept as an argon2 hash"),
+            ("name?", "text 200", "for people"),
+        ],
+        |r| Box::pin(async move { setup(&r.services, r.origin.address, &r.body).await }),
+    ),
 ];
 
 /// Who may register.

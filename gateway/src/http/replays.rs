@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use slipstream_protocol::{ErrorCode, token::Claims};
+use slipstream_protocol::ErrorCode;
 
 use super::{
     fields::{Fields, flag, positive, text, time},
-    reply::{self, ApiError, ApiResult},
-    routing::Route,
+    operation::{Access, Operation},
+    reply::{self, ApiError, ApiResult, Response},
 };
 use crate::{
     app::Services,
@@ -19,12 +19,44 @@ use crate::{
 const MAX_SPEED: f64 = 10_000.0;
 
 /// `POST` and `GET /api/replays`, `GET`, `PUT` and `DELETE /api/replays/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/replays", |r| Box::pin(async move { start(&r.services, r.claims()?, &r.body) })),
-    Route::get("/api/replays", |r| Box::pin(async move { list(&r.services, r.claims()?) })),
-    Route::get("/api/replays/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
-    Route::put("/api/replays/{id}", |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), &r.body) })),
-    Route::delete("/api/replays/{id}", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/replays",
+        "replays",
+        Access::Manager,
+        "Play a period of the journal, or a file of the folder 'recordings' under DATA_DIR, again, as vehicles '<replay>.<vehicle>'",
+        &[
+            ("file?", "text 200", "a file of the folder; the journal where absent"),
+            ("source?", "one of journal|series", "what the journal still keeps, or what the time series have"),
+            ("from?", "time", "not before this source time"),
+            ("to?", "time", "before this source time"),
+            ("vehicles?", "ids", "vehicle ids, with * and ?"),
+            ("speed?", "number 0.001..10000", "so many times as fast as recorded"),
+        ],
+        |r| Box::pin(async move { start(&r.services, &r.body) }),
+    ),
+    Operation::get("/api/replays", "replays", Access::Manager, "Replays, the newest first", &[], |r| {
+        Box::pin(async move { Ok(list(&r.services)) })
+    })
+    .list(),
+    Operation::get("/api/replays/{id}", "replays", Access::Manager, "How far a replay is", &[], |r| {
+        Box::pin(async move { read(&r.services, r.parameter(0)) })
+    }),
+    Operation::put(
+        "/api/replays/{id}",
+        "replays",
+        Access::Manager,
+        "Pause a replay, let it go on, change its speed, or seek",
+        &[
+            ("paused?", "boolean", "whether to wait"),
+            ("speed?", "number 0.001..10000", "so many times as fast as recorded"),
+            ("position?", "time", "where to go on, in source time"),
+        ],
+        |r| Box::pin(async move { change(&r.services, r.parameter(0), &r.body) }),
+    ),
+    Operation::delete("/api/replays/{id}", "replays", Access::Manager, "End a replay", |r| {
+        Box::pin(async move { stop(&r.services, r.parameter(0)) })
+    }),
 ];
 
 impl From<ReplayError> for ApiError {
@@ -39,27 +71,19 @@ impl From<ReplayError> for ApiError {
     }
 }
 
-fn allowed(claims: &Claims) -> Result<(), ApiError> {
-    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("replay recordings")) }
+fn list(services: &Services) -> Response {
+    reply::ok(services.clock.now(), services.replays.list(), "replays")
 }
 
-fn list(services: &Services, claims: &Claims) -> ApiResult {
-    allowed(claims)?;
-    Ok(reply::ok(services.clock.now(), services.replays.list(), "replays"))
-}
-
-fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    allowed(claims)?;
+fn read(services: &Services, id: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), services.replays.status(id)?, "replay"))
 }
 
-fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    allowed(claims)?;
+fn stop(services: &Services, id: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), services.replays.stop(id)?, "replay stopped"))
 }
 
-fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
-    allowed(claims)?;
+fn start(services: &Arc<Services>, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let file = fields.optional("file", text(200));
     let from = fields.optional("from", time);
@@ -98,8 +122,7 @@ pub(super) fn source(value: &Value) -> Result<Recording, String> {
     }
 }
 
-fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
-    allowed(claims)?;
+fn change(services: &Services, id: &str, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let paused = fields.optional("paused", flag);
     let speed = fields.optional("speed", speed);

@@ -16,49 +16,23 @@ use slipstream_protocol::{ErrorCode, Timestamp, token::Claims};
 use super::{
     Peer, names,
     operation::{Access, Operation},
-    operations,
     reply::{self, ApiError, ApiResult, Response},
-    rl,
 };
 use crate::{app::Services, auth::missing_token, percent, rate::ClientAddress};
 
 /// Starts the work that answers a request.
 pub(crate) type Handler = fn(RoutedRequest) -> BoxFuture<'static, ApiResult>;
 
-/// One row of the table.
+/// A page, a file of one, or the door of another protocol: open, and no operation of the REST interface.
 pub(crate) struct Route {
-    pub(super) method: Method,
     /// The path's template; `{name}` stands for one segment, `{name*}` at the end for all that follow.
-    pub(super) path: &'static str,
-    pub(super) handler: Handler,
-    /// Whether it is one of the documented operations. A page or a connection's door is none.
-    pub(super) is_operation: bool,
+    path: &'static str,
+    handler: Handler,
 }
 
 impl Route {
-    const fn operation(method: Method, path: &'static str, handler: Handler) -> Self {
-        Self { method, path, handler, is_operation: true }
-    }
-
-    pub(super) const fn get(path: &'static str, handler: Handler) -> Self {
-        Self::operation(Method::GET, path, handler)
-    }
-
-    pub(super) const fn post(path: &'static str, handler: Handler) -> Self {
-        Self::operation(Method::POST, path, handler)
-    }
-
-    pub(super) const fn put(path: &'static str, handler: Handler) -> Self {
-        Self::operation(Method::PUT, path, handler)
-    }
-
-    pub(super) const fn delete(path: &'static str, handler: Handler) -> Self {
-        Self::operation(Method::DELETE, path, handler)
-    }
-
-    /// A page, or the door of another protocol: open, and no operation of the REST interface.
     pub(crate) const fn page(path: &'static str, handler: Handler) -> Self {
-        Self { method: Method::GET, path, handler, is_operation: false }
+        Self { path, handler }
     }
 }
 
@@ -117,15 +91,15 @@ struct Place {
     methods: Vec<Entry>,
 }
 
+/// What one method of a path does.
 struct Entry {
-    route: &'static Route,
+    method: &'static Method,
+    handler: Handler,
+    /// None of pages, their files and doors.
     operation: Option<&'static Operation>,
-    access: Access,
-    /// Whether it needs no token where `RL_OPEN` is set.
-    rl_open: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(&'static str),
     Parameter,
@@ -149,25 +123,21 @@ enum Found<'a> {
 
 impl Routes {
     /// Compiles the table.
-    pub(super) fn of(tables: &[&'static [Route]]) -> Self {
+    pub(super) fn of(operations: impl Iterator<Item = &'static Operation>, pages: impl Iterator<Item = &'static Route>) -> Self {
         let mut routes = Self { places: Vec::new(), literal: HashMap::new() };
         let mut by_path: HashMap<&'static str, usize> = HashMap::new();
-        for route in tables.iter().copied().flatten() {
-            let place = *by_path.entry(route.path).or_insert_with(|| {
-                routes.places.push(Place { segments: template(route.path), methods: Vec::new() });
+        let operations = operations
+            .map(|operation| (operation.path, Entry { method: &operation.method, handler: operation.handler, operation: Some(operation) }));
+        let pages = pages.map(|page| (page.path, Entry { method: &Method::GET, handler: page.handler, operation: None }));
+        for (path, entry) in operations.chain(pages) {
+            let place = *by_path.entry(path).or_insert_with(|| {
+                routes.places.push(Place { segments: template(path), methods: Vec::new() });
                 routes.places.len() - 1
             });
-            if !route.path.contains('{') {
-                routes.literal.insert(route.path, place);
+            if !path.contains('{') {
+                routes.literal.insert(path, place);
             }
-            let operation = operations::find(&route.method, route.path);
-            let access = match operation {
-                Some(operation) => operation.access,
-                None if route.is_operation => Access::Token,
-                None => Access::Open,
-            };
-            let rl_open = rl::is_open(&route.method, route.path);
-            routes.places[place].methods.push(Entry { route, operation, access, rl_open });
+            routes.places[place].methods.push(entry);
         }
         routes
     }
@@ -175,7 +145,7 @@ impl Routes {
     /// Whether a request must carry a token. One that leads nowhere needs none: it is answered 404 or 405.
     pub(super) fn needs_token(&self, method: &Method, path: &str, rl_open: bool) -> bool {
         match self.find(path) {
-            Found::Place(place, _) => place.entry(method).is_some_and(|e| e.access != Access::Open && !(rl_open && e.rl_open)),
+            Found::Place(place, _) => place.entry(method).is_some_and(|entry| entry.needs_token(rl_open)),
             Found::Nothing | Found::Malformed => false,
         }
     }
@@ -202,7 +172,7 @@ impl Routes {
         let clock = services.clock.clone();
         let request = RoutedRequest { services, claims, origin, parameters, query, headers, body };
         let response = match entry.check(&request) {
-            Ok(()) => (entry.route.handler)(request).await,
+            Ok(()) => (entry.handler)(request).await,
             Err(refusal) => Err(refusal),
         };
         let response = reply::answer(clock.now(), response);
@@ -231,9 +201,18 @@ impl Routes {
 }
 
 impl Entry {
-    /// Refuses what the operation does not know.
+    /// Whether a request for it must carry a token, where `RL_OPEN` is `rl_open`.
+    fn needs_token(&self, rl_open: bool) -> bool {
+        self.operation.is_some_and(|operation| operation.access != Access::Open && !(rl_open && operation.rl_open))
+    }
+
+    /// Refuses callers without the operation's right, and what the operation does not know.
     fn check(&self, request: &RoutedRequest) -> Result<(), ApiError> {
         let Some(operation) = self.operation else { return Ok(()) };
+        // Without a token only an open door was let in.
+        if let Some(claims) = request.caller() {
+            operation.access.check(claims)?;
+        }
         names::check_query(operation, &request.query)?;
         names::check_body(operation, &request.body)
     }
@@ -243,11 +222,11 @@ impl Place {
     /// The route for `method`; `HEAD` is answered by that for `GET`.
     fn entry(&self, method: &Method) -> Option<&Entry> {
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-        self.methods.iter().find(|entry| entry.route.method == *wanted)
+        self.methods.iter().find(|entry| entry.method == wanted)
     }
 
     fn is_page(&self) -> bool {
-        self.methods.iter().all(|entry| !entry.route.is_operation)
+        self.methods.iter().all(|entry| entry.operation.is_none())
     }
 
     /// The parameters, where the template fits.
@@ -274,8 +253,8 @@ impl Place {
     fn allow(&self) -> HeaderValue {
         let mut methods: Vec<&str> = Vec::new();
         for entry in &self.methods {
-            methods.push(entry.route.method.as_str());
-            if entry.route.method == Method::GET {
+            methods.push(entry.method.as_str());
+            if *entry.method == Method::GET {
                 methods.push("HEAD");
             }
         }
@@ -324,10 +303,13 @@ fn template(path: &'static str) -> Vec<Segment> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tables, *};
+    use super::{
+        super::{PAGES, operations},
+        *,
+    };
 
     fn routes() -> Routes {
-        Routes::of(&tables())
+        Routes::of(operations(), PAGES.into_iter().flatten())
     }
 
     fn parameters(path: &str) -> Option<Vec<String>> {
@@ -338,15 +320,12 @@ mod tests {
     }
 
     #[test]
-    fn the_routes_are_the_documented_operations_and_no_others() {
-        let mut routed: Vec<_> =
-            tables().into_iter().flatten().filter(|r| r.is_operation).map(|r| (r.path, r.method.as_str().to_lowercase())).collect();
-        let mut documented: Vec<_> = operations::OPERATIONS.iter().map(|o| (o.path, o.method.to_owned())).collect();
-        routed.sort_unstable();
-        documented.sort_unstable();
-        assert_eq!(routed, documented);
-        documented.dedup();
-        assert_eq!(routed.len(), documented.len(), "an operation is there twice");
+    fn no_operation_is_there_twice() {
+        let mut all: Vec<_> = operations().map(|operation| (operation.path, operation.method.as_str())).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
     }
 
     #[test]
@@ -383,9 +362,6 @@ mod tests {
         assert!(!needs(Method::GET, "/api/nothing/here", false) && !needs(Method::GET, "/api/auth/login", false), "404 and 405");
         assert!(needs(Method::POST, "/api/step", false) && !needs(Method::POST, "/api/step", true));
         assert!(needs(Method::GET, "/api/rl/agents", true) && needs(Method::POST, "/api/telemetry", true));
-        let open: Vec<_> = tables().into_iter().flatten().filter(|r| r.is_operation && !needs(r.method.clone(), r.path, false)).collect();
-        let open: Vec<_> = open.iter().map(|r| r.path).collect();
-        assert_eq!(open.len(), operations::OPERATIONS.iter().filter(|o| o.access == Access::Open).count(), "{open:?}");
     }
 
     #[test]
@@ -399,8 +375,8 @@ mod tests {
                 })
         };
         for (i, a) in routes.places.iter().enumerate().filter(|(_, p)| p.segments.contains(&Segment::Parameter)) {
-            for (j, b) in routes.places.iter().enumerate().filter(|(j, p)| *j != i && p.segments.contains(&Segment::Parameter)) {
-                assert!(!overlap(a, b), "{} and {}", a.methods[0].route.path, routes.places[j].methods[0].route.path);
+            for (_, b) in routes.places.iter().enumerate().filter(|(j, p)| *j != i && p.segments.contains(&Segment::Parameter)) {
+                assert!(!overlap(a, b), "{:?} and {:?}", a.segments, b.segments);
             }
         }
     }

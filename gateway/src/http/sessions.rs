@@ -6,9 +6,9 @@ use slipstream_protocol::{Channel, ChannelKind, Id, SessionId, VehicleId, token:
 
 use super::{
     fields::{Fields, id, text},
+    operation::{Access, NUMBER, Operation, PAGE, SIZE},
     paging::{id_in, listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{app::Services, media::new_id};
 
@@ -16,10 +16,28 @@ use crate::{app::Services, media::new_id};
 const MAX_NAME: usize = 200;
 
 /// `POST /api/sessions`, `GET /api/sessions` and `GET /api/sessions/<session or driver>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/sessions", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/sessions", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::get("/api/sessions/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.query).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/sessions",
+        "sessions",
+        Access::Token,
+        "Open a session",
+        &[("driverId", "name", "whose"), ("name", "text 200", "what it is called"), ("trackId?", "id", "where")],
+        |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get("/api/sessions", "sessions", Access::Token, "Sessions", &[("driverId?", "name", "of this driver"), NUMBER, SIZE], |r| {
+        Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })
+    })
+    .list(),
+    Operation::get(
+        "/api/sessions/{id}",
+        "sessions",
+        Access::Token,
+        "The session of this id, or the sessions of the driver of this id",
+        PAGE,
+        |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.query).await }),
+    )
+    .either(),
 ];
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {

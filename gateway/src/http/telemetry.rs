@@ -13,19 +13,50 @@ use slipstream_protocol::{
 };
 
 use super::{
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
     series_query,
 };
 use crate::{app::Services, ingest, percent};
 
 /// `POST /api/telemetry`, the busiest route, `GET /api/telemetry/<id>` and `GET /api/telemetry/<id>/latest`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/telemetry", |r| Box::pin(async move { publish(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/telemetry/{id}", |r| {
-        Box::pin(async move { series(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await })
+const AGGREGATE: &str = "one of mean|min|max|sum|count|first|last|circular_mean";
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/telemetry",
+        "telemetry",
+        Access::Token,
+        "Store and broadcast one sample, or a batch of objects with these fields; durable before the answer",
+        &[
+            ("driverId?", "name", "whose sample (alias vehicleId)"),
+            ("sessionId?", "name", "in which session"),
+            ("fleetId?", "name", "for which fleet"),
+            ("timestamp?", "moment", "source time: RFC 3339, or since 1970 in s, ms, µs or ns; the time of arrival where absent"),
+            ("data?", "object", "numbers, booleans and strings become signals; nested ones flatten to dotted names"),
+            ("batch?", "array", "several samples instead of one"),
+        ],
+        |r| Box::pin(async move { publish(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get(
+        "/api/telemetry/{id}",
+        "telemetry",
+        Access::Token,
+        "A vehicle's series",
+        &[
+            ("from?", "string", "RFC 3339 or relative to now, as in -15m; the beginning where absent"),
+            ("to?", "string", "as from; now where absent"),
+            ("signals?", "string", "comma-separated names; all where absent"),
+            ("window?", "string", "length of the aggregation windows, as in 100ms, 1s or 1m; raw points where absent"),
+            ("aggregate?", AGGREGATE, "of the values in a window; mean where absent, of directions (heading_deg) as directions"),
+            ("session?", "name", "only of this session"),
+            ("limit?", "integer 1..", "most points in the answer"),
+        ],
+        |r| Box::pin(async move { series(&r.services, r.claims()?, r.parameter(0), &percent::map(&r.query)).await }),
+    ),
+    Operation::get("/api/telemetry/{id}/latest", "telemetry", Access::Token, "A vehicle's newest state, by source time", &[], |r| {
+        Box::pin(async move { latest(&r.services, r.claims()?, r.parameter(0)) })
     }),
-    Route::get("/api/telemetry/{id}/latest", |r| Box::pin(async move { latest(&r.services, r.claims()?, r.parameter(0)) })),
 ];
 
 /// What became of the samples of a request.

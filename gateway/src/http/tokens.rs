@@ -9,8 +9,8 @@ use slipstream_protocol::{
 
 use super::{
     fields::{Fields, string},
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -21,8 +21,19 @@ use crate::{
 const MAX_VALUE: usize = 512;
 
 /// `POST /api/tokens/revoke`.
-pub(super) const ROUTES: &[Route] =
-    &[Route::post("/api/tokens/revoke", |r| Box::pin(async move { revoke(&r.services, r.claims()?, &r.body).await }))];
+pub(super) const OPERATIONS: &[Operation] = &[Operation::post(
+    "/api/tokens/revoke",
+    "people",
+    Access::Token,
+    "Revoke a token, by itself, its id or its subject; its connections are closed; those of others only as admin",
+    &[
+        ("token?", "string", "the token"),
+        ("jti?", "string", "a token's id"),
+        ("subject?", "string", "all tokens of this subject issued until now"),
+    ],
+    |r| Box::pin(async move { revoke(&r.services, r.claims()?, &r.body).await }),
+)
+.answering_200()];
 
 /// An admin revokes any token or subject; whoever shows a token may revoke that one.
 async fn revoke(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use slipstream_ports::Track;
-use slipstream_protocol::{Id, token::Claims};
+use slipstream_protocol::Id;
 
 use super::{
     fields::{Fields, positive, text},
+    operation::{Access, Operation, PAGE},
     paging::{listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::app::Services;
 
@@ -16,10 +16,20 @@ use crate::app::Services;
 const MAX_NAME: usize = 200;
 
 /// `GET /api/tracks`, `GET /api/tracks/<id>` and `PUT /api/tracks/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/tracks", |r| Box::pin(async move { list(&r.services, &r.query).await })),
-    Route::get("/api/tracks/{id}", |r| Box::pin(async move { read(&r.services, r.parameter(0)).await })),
-    Route::put("/api/tracks/{id}", |r| Box::pin(async move { put(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/tracks", "drivers", Access::Token, "Tracks", PAGE, |r| Box::pin(async move { list(&r.services, &r.query).await }))
+        .list(),
+    Operation::get("/api/tracks/{id}", "drivers", Access::Token, "A track", &[], |r| {
+        Box::pin(async move { read(&r.services, r.parameter(0)).await })
+    }),
+    Operation::put(
+        "/api/tracks/{id}",
+        "drivers",
+        Access::Manager,
+        "Write a track down",
+        &[("name", "text 200", "for people"), ("lengthM?", "number", "metres, above 0")],
+        |r| Box::pin(async move { put(&r.services, r.parameter(0), &r.body).await }),
+    ),
 ];
 
 async fn list(services: &Services, query: &str) -> ApiResult {
@@ -34,10 +44,7 @@ async fn read(services: &Services, id: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), view(&found), "track"))
 }
 
-async fn put(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
-    if !claims.may_manage() {
-        return Err(ApiError::forbidden("change tracks"));
-    }
+async fn put(services: &Services, id: &str, body: &[u8]) -> ApiResult {
     let id = path_id("id", id)?;
     let mut fields = Fields::of(body)?;
     let name = fields.required("name", text(MAX_NAME));

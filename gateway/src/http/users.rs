@@ -10,9 +10,9 @@ use slipstream_protocol::{
 use super::{
     access::refused,
     fields::{Fields, id as id_field, string, text},
+    operation::{Access, Operation, PAGE, ROLE},
     paging::{listed, page_of, path_id},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -28,13 +28,51 @@ use crate::{
 const MAX_NAME: usize = 200;
 
 /// `POST /api/auth/login`, `GET /api/auth/me`, `GET` and `POST /api/users`, `PUT` and `DELETE /api/users/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/auth/login", |r| Box::pin(async move { login(&r.services, r.origin.address, &r.body).await })),
-    Route::get("/api/auth/me", |r| Box::pin(async move { Ok(reply::ok(r.services.clock.now(), &**r.claims()?, "what this token says")) })),
-    Route::post("/api/users", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/users", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::put("/api/users/{id}", |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), &r.body).await })),
-    Route::delete("/api/users/{id}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/auth/login",
+        "people",
+        Access::Open,
+        "Log in; answers a token",
+        &[("email", "text 254", ""), ("password", "string", "")],
+        |r| Box::pin(async move { login(&r.services, r.origin.address, &r.body).await }),
+    )
+    .answering_200(),
+    Operation::get("/api/auth/me", "people", Access::Token, "What the caller's token says", &[], |r| {
+        Box::pin(async move { Ok(reply::ok(r.services.clock.now(), &**r.claims()?, "what this token says")) })
+    }),
+    Operation::post(
+        "/api/users",
+        "people",
+        Access::Admin,
+        "Let someone in",
+        &[
+            ("email", "text 254", "login name"),
+            ("password", "string", "at first"),
+            ("role", ROLE, "what it may"),
+            ("name?", "text 200", "for people"),
+            ("driverId?", "name", "the id a driver drives as"),
+        ],
+        |r| Box::pin(async move { create(&r.services, &r.body).await }),
+    ),
+    Operation::get("/api/users", "people", Access::Admin, "Users", PAGE, |r| Box::pin(async move { list(&r.services, &r.query).await }))
+        .list(),
+    Operation::put(
+        "/api/users/{id}",
+        "people",
+        Access::Admin,
+        "Change a user; its tokens are revoked",
+        &[
+            ("role?", ROLE, "what it may"),
+            ("password?", "string", "a new one"),
+            ("name?", "text 200", "for people"),
+            ("driverId?", "name", "the id a driver drives as"),
+        ],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), &r.body).await }),
+    ),
+    Operation::delete("/api/users/{id}", "people", Access::Admin, "Remove a user, its tokens and the API keys it made", |r| {
+        Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })
+    }),
 ];
 
 /// Who fails too often is turned away before the password is looked at.
@@ -54,8 +92,7 @@ async fn login(services: &Services, address: ClientAddress, body: &[u8]) -> ApiR
     Ok(reply::ok(services.clock.now(), token, "logged in"))
 }
 
-async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    admin_only(claims)?;
+async fn create(services: &Services, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let new = NewUser::of(&mut fields);
     let role = fields.required("role", role);
@@ -71,8 +108,7 @@ async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult 
     Ok(reply::created(services.clock.now(), view(&user), "user created"))
 }
 
-async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
-    admin_only(claims)?;
+async fn list(services: &Services, query: &str) -> ApiResult {
     let page = page_of(query)?;
     let listing = services.records.users(page).await?;
     Ok(listed(services.clock.now(), page, listing, "users", |user| view(&user)))
@@ -80,7 +116,6 @@ async fn list(services: &Services, claims: &Claims, query: &str) -> ApiResult {
 
 /// Changes role, name, driver or password. What the user holds of tokens is revoked: it logs in again as what it is now.
 async fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
-    admin_only(claims)?;
     let id: Id = path_id("id", id)?;
     let mut user = find(services, &id).await?;
     let mut fields = Fields::of(body)?;
@@ -110,7 +145,6 @@ async fn change(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> 
 }
 
 async fn remove(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    admin_only(claims)?;
     let id: Id = path_id("id", id)?;
     let user = find(services, &id).await?;
     let keys = withdrawal::keys_of(&*services.records, id.as_str()).await?;
@@ -136,10 +170,6 @@ async fn withdraw(services: &Services, user: &Id, keys: &[ApiKey], claims: &Clai
         auth::revoke(services, revocation).await?;
     }
     Ok(())
-}
-
-pub(super) fn admin_only(claims: &Claims) -> Result<(), ApiError> {
-    if claims.role == Role::Admin { Ok(()) } else { Err(ApiError::forbidden("manage users; an admin's may")) }
 }
 
 /// What every new user brings.

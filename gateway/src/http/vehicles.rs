@@ -4,15 +4,20 @@ use serde::Serialize;
 use slipstream_protocol::{Channel, ChannelKind, SessionId, Timestamp, VehicleId, token::Claims};
 
 use super::{
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::app::Services;
 
 /// `GET /api/vehicles` and `GET /api/sessions/<id>/metrics`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/vehicles", |r| Box::pin(async move { vehicles(&r.services, r.claims()?).await })),
-    Route::get("/api/sessions/{id}/metrics", |r| Box::pin(async move { metrics(&r.services, r.claims()?, r.parameter(0)) })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/vehicles", "telemetry", Access::Token, "Vehicles heard of", &[], |r| {
+        Box::pin(async move { vehicles(&r.services, r.claims()?).await })
+    })
+    .list(),
+    Operation::get("/api/sessions/{id}/metrics", "sessions", Access::Token, "A live session's numbers and leaderboard", &[], |r| {
+        Box::pin(async move { metrics(&r.services, r.claims()?, r.parameter(0)) })
+    }),
 ];
 
 /// A vehicle that was heard of.

@@ -12,9 +12,9 @@ use slipstream_protocol::{
 
 use super::{
     fields::{Fields, id as id_field, string, time},
+    operation::{Access, NUMBER, Operation, SIZE},
     paging::{id_in, listed, page_of, path_id},
     reply::{self, ApiError, ApiResult, Response},
-    routing::Route,
 };
 use crate::app::Services;
 
@@ -22,10 +22,33 @@ use crate::app::Services;
 const CACHE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 /// `POST /api/video`, `GET /api/video?driverId` and `GET /api/video/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/video", |r| Box::pin(async move { store(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/video", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await })),
-    Route::get("/api/video/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.headers).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/video",
+        "video",
+        Access::Token,
+        "Store and announce a video frame",
+        &[
+            ("driverId", "name", "whose camera"),
+            ("sessionId", "name", "in which session"),
+            ("timestamp", "time", "when it was taken"),
+            ("frameData", "string", "JPEG, PNG, WebP or GIF in base64, with or without a data: prefix"),
+        ],
+        |r| Box::pin(async move { store(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get(
+        "/api/video",
+        "video",
+        Access::Token,
+        "A driver's frames",
+        &[("driverId", "name", "whose"), ("sessionId?", "name", "of this session"), NUMBER, SIZE],
+        |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query).await }),
+    )
+    .list(),
+    Operation::get("/api/video/{id}", "video", Access::Token, "A frame's image", &[], |r| {
+        Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.headers).await })
+    })
+    .content("image/*"),
 ];
 
 /// Takes a video frame from any door; answers its id.

@@ -5,8 +5,8 @@ use slipstream_protocol::ProtocolError;
 
 use super::{
     fields::{Fields, string, text},
+    operation::{Access, Operation},
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -20,8 +20,16 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_VOICE_ENGINE: HeaderName = HeaderName::from_static("x-voice-engine");
 
 /// `POST /api/voice/synthesize`.
-pub(super) const ROUTES: &[Route] =
-    &[Route::post("/api/voice/synthesize", |r| Box::pin(async move { synthesize(&r.services, &r.body).await }))];
+pub(super) const OPERATIONS: &[Operation] = &[Operation::post(
+    "/api/voice/synthesize",
+    "coaching",
+    Access::Token,
+    "Speak a text",
+    &[("text", "text 1000", "what to say"), ("voiceId?", "text 64", "in which voice")],
+    |r| Box::pin(async move { synthesize(&r.services, &r.body).await }),
+)
+.answering_200()
+.content("audio/*")];
 
 async fn synthesize(services: &Services, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use slipstream_protocol::{ErrorCode, Id, token::Claims};
+use slipstream_protocol::{ErrorCode, Id};
 
 use super::{
     fields::{Fields, id, time},
+    operation::{Access, Operation},
     replays,
     reply::{self, ApiError, ApiResult},
-    routing::Route,
 };
 use crate::{
     app::Services,
@@ -22,10 +22,37 @@ use crate::{
 const RESULTS: (usize, usize) = (100, 10_000);
 
 /// `POST /api/what-ifs`, `GET` and `DELETE /api/what-ifs/<id>`.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/what-ifs", |r| Box::pin(async move { start(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/what-ifs/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0), &r.query) })),
-    Route::delete("/api/what-ifs/{id}", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/what-ifs",
+        "replays",
+        Access::Manager,
+        "Run a pipeline over recorded samples, and lay what it gives beside what is stored",
+        &[
+            ("pipeline", "object", "the description, or the text of its file"),
+            ("source?", "one of journal|series", "what the journal still keeps, or what the time series have"),
+            ("file?", "text 200", "a file of the folder 'recordings'"),
+            ("from?", "time", "not before this source time"),
+            ("to?", "time", "before this source time"),
+            ("vehicles?", "ids", "vehicle ids, with * and ?"),
+            ("compare?", "id", "below which prefix the stored results are; where the description says, if absent"),
+        ],
+        |r| Box::pin(async move { start(&r.services, &r.body).await }),
+    ),
+    Operation::get(
+        "/api/what-ifs/{id}",
+        "replays",
+        Access::Manager,
+        "What it gives, and the difference to what is stored",
+        &[
+            ("offset?", "integer 0..", "results to pass over"),
+            ("limit?", "integer 0..10000", "most results in the answer; 100 where absent"),
+        ],
+        |r| Box::pin(async move { read(&r.services, r.parameter(0), &r.query) }),
+    ),
+    Operation::delete("/api/what-ifs/{id}", "replays", Access::Manager, "End it", |r| {
+        Box::pin(async move { stop(&r.services, r.parameter(0)) })
+    }),
 ];
 
 impl From<WhatIfError> for ApiError {
@@ -37,12 +64,7 @@ impl From<WhatIfError> for ApiError {
     }
 }
 
-fn allowed(claims: &Claims) -> Result<(), ApiError> {
-    if claims.may_manage() { Ok(()) } else { Err(ApiError::forbidden("try pipelines on recordings")) }
-}
-
-async fn start(services: &Arc<Services>, claims: &Claims, body: &[u8]) -> ApiResult {
-    allowed(claims)?;
+async fn start(services: &Arc<Services>, body: &[u8]) -> ApiResult {
     let mut fields = Fields::of(body)?;
     let document = fields.required("pipeline", description);
     let file = fields.optional("file", super::fields::text(200));
@@ -72,8 +94,7 @@ fn description(value: &Value) -> Result<Value, String> {
     }
 }
 
-fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> ApiResult {
-    allowed(claims)?;
+fn read(services: &Services, id: &str, query: &str) -> ApiResult {
     let number = |name: &str, default: usize, most: usize| match percent::value(query, name).map(|text| text.parse()) {
         None => Ok(default),
         Some(Ok(number)) if number <= most => Ok(number),
@@ -86,7 +107,6 @@ fn read(services: &Services, claims: &Claims, id: &str, query: &str) -> ApiResul
     Ok(reply::ok(services.clock.now(), shown, "what it gives, and the difference to what is stored"))
 }
 
-fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
-    allowed(claims)?;
+fn stop(services: &Services, id: &str) -> ApiResult {
     Ok(reply::ok(services.clock.now(), services.what_ifs.stop(id)?, "it is ended"))
 }

@@ -13,13 +13,13 @@ use super::{
         fields::{Fields, id, string},
         paging::path_id,
         reply::{self, ApiError, ApiResult, Response},
-        routing::Route,
     },
     attachment::attachment,
-    may_drive, may_hear, whole,
+    may_hear, whole,
 };
 use crate::{
     app::Services,
+    http::operation::{Access, Operation},
     rl::{agent_json, fitting},
 };
 
@@ -29,35 +29,108 @@ const MAX_STEPS: u64 = 1_000;
 const MAX_EVERY_MS: u64 = 60_000;
 
 /// Agents, and what is told to one.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/rl/agents", |r| Box::pin(async move { Ok(list(&r.services, r.claims()?)) })),
-    Route::post("/api/rl/agents", |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await })),
-    Route::get("/api/rl/agents/{id}", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
-    Route::delete("/api/rl/agents/{id}", |r| Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })),
-    Route::post("/api/rl/agents/{id}/episodes", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Episode, &r.body).await })
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/rl/agents", "rl", Access::Token, "Agents", &[], |r| Box::pin(async move { Ok(list(&r.services, r.claims()?)) }))
+        .list(),
+    Operation::post(
+        "/api/rl/agents",
+        "rl",
+        Access::Operator,
+        "Make an agent",
+        &[
+            ("id", "id", "its name"),
+            ("environment", "one of daladala|avoidance", "where it acts"),
+            ("seed?", "integer 0..", "names its episodes"),
+        ],
+        |r| Box::pin(async move { create(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get("/api/rl/agents/{id}", "rl", Access::Token, "Where an agent stands", &[], |r| {
+        Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })
     }),
-    Route::post("/api/rl/agents/{id}/steps", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Steps, &r.body).await })
+    Operation::delete("/api/rl/agents/{id}", "rl", Access::Operator, "Remove an agent", |r| {
+        Box::pin(async move { remove(&r.services, r.claims()?, r.parameter(0)).await })
     }),
-    Route::post("/api/rl/agents/{id}/reset", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Reset, &r.body).await })
-    }),
-    Route::put("/api/rl/agents/{id}/policy", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Policy, &r.body).await })
-    }),
-    Route::put("/api/rl/agents/{id}/shadow", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shadow, &r.body).await })
-    }),
-    Route::put("/api/rl/agents/{id}/shield", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shield, &r.body).await })
-    }),
-    Route::put("/api/rl/agents/{id}/play", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Play, &r.body).await })
-    }),
-    Route::put("/api/rl/agents/{id}/vehicle", |r| {
-        Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Vehicle, &r.body).await })
-    }),
+    Operation::post(
+        "/api/rl/agents/{id}/episodes",
+        "rl",
+        Access::Operator,
+        "Begin an episode",
+        &[("seed?", "integer 0..", "which")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Episode, &r.body).await }),
+    )
+    .bare()
+    .answering_200(),
+    Operation::post(
+        "/api/rl/agents/{id}/steps",
+        "rl",
+        Access::Operator,
+        "Take steps; an episode's end ends them",
+        &[("action?", "integer 0..", "the policy decides where absent"), ("count?", "integer 1..1000", "1 where absent")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Steps, &r.body).await }),
+    )
+    .bare()
+    .answering_200(),
+    Operation::post(
+        "/api/rl/agents/{id}/reset",
+        "rl",
+        Access::Operator,
+        "Put the environment back to a beginning",
+        &[("seed?", "integer 0..", "which")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Reset, &r.body).await }),
+    )
+    .bare()
+    .answering_200(),
+    Operation::put(
+        "/api/rl/agents/{id}/policy",
+        "rl",
+        Access::Operator,
+        "Play another policy from the next step on; none where both are absent",
+        &[("model?", "string", "a file of the models' folder, or built-in"), ("file?", "string", "the file itself, base64")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Policy, &r.body).await }),
+    )
+    .bare(),
+    Operation::put(
+        "/api/rl/agents/{id}/shadow",
+        "rl",
+        Access::Operator,
+        "Let another policy look on; where it differs is published",
+        &[("model?", "string", "as for policy"), ("file?", "string", "as for policy")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shadow, &r.body).await }),
+    )
+    .bare(),
+    Operation::put(
+        "/api/rl/agents/{id}/shield",
+        "rl",
+        Access::Operator,
+        "Forbid actions where conditions hold; no rules: no shield",
+        &[("rules", "array", "name, when [{observation, above, below}], forbid [action names]")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Shield, &r.body).await }),
+    ),
+    Operation::put(
+        "/api/rl/agents/{id}/play",
+        "rl",
+        Access::Operator,
+        "Play by itself, or no longer",
+        &[("every_ms?", "integer 1..60000", "pause between two steps; it plays no longer where absent")],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Play, &r.body).await }),
+    )
+    .bare(),
+    Operation::put(
+        "/api/rl/agents/{id}/vehicle",
+        "rl",
+        Access::Operator,
+        "Advise a live vehicle on ai:<vehicle>, or none",
+        &[
+            ("vehicle?", "name", "the vehicle; advised no longer where absent"),
+            ("leader?", "name", "the vehicle in front; the one its samples name, or the nearest ahead, where absent"),
+            ("road?", "string", "residential, city, rural or motorway, where the samples do not tell"),
+            ("weather?", "string", "clear, rain, fog, snow or ice, where the samples do not tell"),
+            ("attention?", "number 0..1", "of the driver"),
+            ("every_ms?", "integer 0..60000", "the same advice is not repeated sooner; 100 where absent"),
+        ],
+        |r| Box::pin(async move { change(&r.services, r.claims()?, r.parameter(0), Part::Vehicle, &r.body).await }),
+    )
+    .bare(),
 ];
 
 fn list(services: &Services, claims: &Claims) -> Response {
@@ -69,7 +142,6 @@ fn list(services: &Services, claims: &Claims) -> Response {
 }
 
 async fn create(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    may_drive(Some(claims))?;
     let mut fields = Fields::of(body)?;
     let agent = fields.required("id", id::<AgentId>);
     let environment = fields.required("environment", |v| string(v)?.parse::<EnvironmentKind>().map_err(|e| e.to_string()));
@@ -99,7 +171,6 @@ fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
 
 async fn remove(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     let agent = audible(claims, id)?;
-    may_drive(Some(claims))?;
     let view = services.router.command(&agent, AgentCommand::Remove).await?;
     services.trainings.forget(&agent);
     Ok(reply::ok(services.clock.now(), agent_json(&view), "agent removed"))
@@ -119,7 +190,6 @@ enum Part {
 }
 
 async fn change(services: &Services, claims: &Claims, id: &str, part: Part, body: &[u8]) -> ApiResult {
-    may_drive(Some(claims))?;
     let agent = audible(claims, id)?;
     let view = present(services, &agent)?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;

@@ -13,22 +13,63 @@ use super::{
     super::{
         fields::{Fields, string},
         reply::{self, ApiError, ApiResult, Response},
-        routing::Route,
     },
     may_drive, may_hear, whole,
 };
-use crate::{app::Services, rl, socketio};
+use crate::{
+    app::Services,
+    http::operation::{Access, Operation},
+    rl, socketio,
+};
 
 /// What clients of the bus call.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/step", |r| Box::pin(async move { step(&r.services, r.caller(), &r.body).await })),
-    Route::post("/api/reset", |r| Box::pin(async move { reset(&r.services, r.caller()).await })),
-    Route::post("/api/load-model", |r| Box::pin(async move { load(&r.services, r.caller(), &r.body).await })),
-    Route::get("/api/models", |r| Box::pin(async move { read(&r.services, r.caller(), Told::Models).await })),
-    Route::get("/api/environment-info", |r| Box::pin(async move { read(&r.services, r.caller(), Told::EnvironmentInfo).await })),
-    Route::get("/api/current-state", |r| Box::pin(async move { read(&r.services, r.caller(), Told::CurrentState).await })),
-    Route::get("/api/episode-data", |r| Box::pin(async move { read(&r.services, r.caller(), Told::EpisodeData).await })),
-    Route::get("/api/ws-status", |r| Box::pin(async move { read(&r.services, r.caller(), Told::WsStatus).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get("/api/models", "rl", Access::Token, "Models at hand, and the one loaded", &[], |r| {
+        Box::pin(async move { read(&r.services, r.caller(), Told::Models).await })
+    })
+    .rl_open(),
+    Operation::post(
+        "/api/load-model",
+        "rl",
+        Access::Operator,
+        "Load the bus's model; makes the bus where there is none yet",
+        &[("algorithm", "one of DQN|PPO|A2C|REINFORCE", "of which model")],
+        |r| Box::pin(async move { load(&r.services, r.caller(), &r.body).await }),
+    )
+    .answering_200()
+    .rl_open(),
+    Operation::post(
+        "/api/step",
+        "rl",
+        Access::Operator,
+        "One step of the bus",
+        &[("action?", "integer 0..4", "the model decides where absent")],
+        |r| Box::pin(async move { step(&r.services, r.caller(), &r.body).await }),
+    )
+    .bare()
+    .answering_200()
+    .rl_open(),
+    Operation::post("/api/reset", "rl", Access::Operator, "Put the bus back to a beginning", &[], |r| {
+        Box::pin(async move { reset(&r.services, r.caller()).await })
+    })
+    .answering_200()
+    .rl_open(),
+    Operation::get("/api/environment-info", "rl", Access::Token, "The bus's environment", &[], |r| {
+        Box::pin(async move { read(&r.services, r.caller(), Told::EnvironmentInfo).await })
+    })
+    .rl_open(),
+    Operation::get("/api/current-state", "rl", Access::Token, "Where the bus stands", &[], |r| {
+        Box::pin(async move { read(&r.services, r.caller(), Told::CurrentState).await })
+    })
+    .rl_open(),
+    Operation::get("/api/episode-data", "rl", Access::Token, "The steps of the bus's episode so far", &[], |r| {
+        Box::pin(async move { read(&r.services, r.caller(), Told::EpisodeData).await })
+    })
+    .rl_open(),
+    Operation::get("/api/ws-status", "rl", Access::Token, "Socket.IO clients connected now", &[], |r| {
+        Box::pin(async move { read(&r.services, r.caller(), Told::WsStatus).await })
+    })
+    .rl_open(),
 ];
 
 /// What is read only.

@@ -8,12 +8,12 @@ use super::{
     super::{
         fields::{Fields, string},
         reply::{self, ApiError, ApiResult, Response},
-        routing::Route,
     },
-    may_drive, may_hear, whole,
+    may_hear, whole,
 };
 use crate::{
     app::Services,
+    http::operation::{Access, Operation},
     rl::evaluations::{Contest, EvaluationRefusal, Evaluations, MAX_EPISODES, MAX_POLICIES},
 };
 
@@ -23,9 +23,24 @@ const EPISODES: u64 = 500;
 const MAX_NAME: usize = 255;
 
 /// Comparisons.
-pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/rl/evaluations", |r| Box::pin(async move { Ok(list(&r.services, r.claims()?)) })),
-    Route::post("/api/rl/evaluations", |r| Box::pin(async move { play(&r.services, r.claims()?, &r.body).await })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/rl/evaluations",
+        "rl",
+        Access::Operator,
+        "Compare policies over the same seeded episodes, at most 30 s",
+        &[
+            ("policies", "ids", "1 to 8: files of the models' folder, built-in, random, rules, agent:<id>"),
+            ("environment?", "one of daladala|avoidance", "daladala where absent"),
+            ("episodes?", "integer 1..10000", "of each; 500 where absent"),
+            ("seed?", "integer 0..", "names the episodes; 1 where absent"),
+        ],
+        |r| Box::pin(async move { play(&r.services, r.claims()?, &r.body).await }),
+    ),
+    Operation::get("/api/rl/evaluations", "rl", Access::Token, "The newest comparisons", &[], |r| {
+        Box::pin(async move { Ok(list(&r.services, r.claims()?)) })
+    })
+    .list(),
 ];
 
 impl From<EvaluationRefusal> for ApiError {
@@ -49,7 +64,6 @@ fn list(services: &Services, claims: &Claims) -> Response {
 }
 
 async fn play(services: &Services, claims: &Claims, body: &[u8]) -> ApiResult {
-    may_drive(Some(claims))?;
     let mut fields = Fields::of(body)?;
     let environment = fields.optional("environment", |v| string(v)?.parse::<EnvironmentKind>().map_err(|e| e.to_string()));
     let policies = fields.required("policies", policies);

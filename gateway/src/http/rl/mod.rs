@@ -6,34 +6,16 @@ mod bus;
 mod evaluations;
 mod trainings;
 
-use http::Method;
 use serde_json::Value;
 use slipstream_protocol::{Channel, ChannelKind, ErrorCode, token::Claims};
 
-use super::{reply::ApiError, routing::Route};
+use super::{operation::Operation, reply::ApiError};
 use crate::rl::ModelError;
 
-pub(super) const BUS: &[Route] = bus::ROUTES;
-pub(super) const AGENTS: &[Route] = agents::ROUTES;
-pub(super) const TRAININGS: &[Route] = trainings::ROUTES;
-pub(super) const EVALUATIONS: &[Route] = evaluations::ROUTES;
-
-/// What anyone may call where `RL_OPEN` is set.
-const OPEN: [(&Method, &str); 8] = [
-    (&Method::GET, "/api/models"),
-    (&Method::POST, "/api/load-model"),
-    (&Method::POST, "/api/reset"),
-    (&Method::POST, "/api/step"),
-    (&Method::GET, "/api/environment-info"),
-    (&Method::GET, "/api/current-state"),
-    (&Method::GET, "/api/episode-data"),
-    (&Method::GET, "/api/ws-status"),
-];
-
-/// Whether a request needs no token where `RL_OPEN` is set.
-pub(super) fn is_open(method: &Method, path: &str) -> bool {
-    OPEN.contains(&(method, path))
-}
+pub(super) const BUS: &[Operation] = bus::OPERATIONS;
+pub(super) const AGENTS: &[Operation] = agents::OPERATIONS;
+pub(super) const TRAININGS: &[Operation] = trainings::OPERATIONS;
+pub(super) const EVALUATIONS: &[Operation] = evaluations::OPERATIONS;
 
 /// Refuses who may not hear an agent.
 fn may_hear(claims: Option<&Claims>, agent: &slipstream_protocol::AgentId) -> Result<(), ApiError> {

@@ -8,12 +8,12 @@ use super::{
         fields::{Fields, flag, object, string},
         paging::{id_in, path_id},
         reply::{self, ApiError, ApiResult},
-        routing::Route,
     },
-    may_drive, may_hear, whole,
+    may_hear, whole,
 };
 use crate::{
     app::Services,
+    http::operation::{Access, Operation},
     rl::training::{Curve, TrainingPlan, TrainingRefusal, learner_config},
 };
 
@@ -21,11 +21,45 @@ use crate::{
 const ALGORITHM: &str = "dqn";
 
 /// One agent's training, and all of them.
-pub(super) const ROUTES: &[Route] = &[
-    Route::post("/api/rl/agents/{id}/training", |r| Box::pin(async move { start(&r.services, r.claims()?, r.parameter(0), &r.body) })),
-    Route::get("/api/rl/agents/{id}/training", |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) })),
-    Route::delete("/api/rl/agents/{id}/training", |r| Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })),
-    Route::get("/api/rl/trainings", |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query) })),
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::post(
+        "/api/rl/agents/{id}/training",
+        "rl",
+        Access::Operator,
+        "Learn a policy for an agent while it lives on; told on rl:<id> and as time series",
+        &[
+            ("algorithm?", "one of dqn|q-table|fitted-q", "dqn where absent"),
+            ("learner?", "object", "settings of the algorithm, in place of those that suit the environment"),
+            ("seed?", "integer 0..", "everything random follows from it; 1 where absent"),
+            ("steps?", "integer 0..", "at most; what suits the environment where absent"),
+            ("until?", "number", "end sooner, once an evaluation's mean return is this"),
+            ("evaluate_every?", "integer 0..", "steps between two evaluations"),
+            ("episodes?", "integer 1..2000", "episodes of an evaluation"),
+            ("deploy?", "boolean", "whether the agent plays the policy as soon as it is there"),
+            ("resume?", "boolean", "go on with the training before; algorithm, learner and seed are its own"),
+        ],
+        |r| Box::pin(async move { start(&r.services, r.claims()?, r.parameter(0), &r.body) }),
+    )
+    .bare(),
+    Operation::get(
+        "/api/rl/agents/{id}/training",
+        "rl",
+        Access::Token,
+        "Where an agent's training stands, its curves, and what came of it",
+        &[],
+        |r| Box::pin(async move { read(&r.services, r.claims()?, r.parameter(0)) }),
+    ),
+    Operation::delete("/api/rl/agents/{id}/training", "rl", Access::Operator, "Stop an agent's training; what it learnt is kept", |r| {
+        Box::pin(async move { stop(&r.services, r.claims()?, r.parameter(0)) })
+    }),
+    Operation::get(
+        "/api/rl/trainings",
+        "rl",
+        Access::Token,
+        "All trainings, and how many may run at once",
+        &[("agent?", "id", "only this agent's, with its curves")],
+        |r| Box::pin(async move { list(&r.services, r.claims()?, &r.query) }),
+    ),
 ];
 
 impl From<TrainingRefusal> for ApiError {
@@ -65,13 +99,11 @@ fn read(services: &Services, claims: &Claims, id: &str) -> ApiResult {
 
 fn stop(services: &Services, claims: &Claims, id: &str) -> ApiResult {
     let agent = audible(claims, id)?;
-    may_drive(Some(claims))?;
     Ok(reply::ok(services.clock.now(), services.trainings.stop(&agent)?, "it stops"))
 }
 
 fn start(services: &Services, claims: &Claims, id: &str, body: &[u8]) -> ApiResult {
     let agent = &audible(claims, id)?;
-    may_drive(Some(claims))?;
     let view = services.router.views().agent(agent.as_str()).ok_or_else(|| ApiError::not_found(format_args!("an agent '{agent}'")))?;
     let mut fields = Fields::of(if body.is_empty() { b"{}" } else { body })?;
     let resume = fields.optional("resume", flag).flatten().unwrap_or(false);
