@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     outbox::Delivered,
-    registry::Registry,
+    shared_state::SharedState,
     snapshot::{ChannelSnapshot, Fork, Remembered, fork, later_epoch},
     subscription::Subscription,
 };
@@ -144,12 +144,12 @@ impl Broadcast {
     }
 
     /// The channel as it was saved.
-    pub(crate) fn restore(id: &Id, saved: ChannelSnapshot, registry: &Registry) -> Self {
+    pub(crate) fn restore(id: &Id, saved: ChannelSnapshot, shared: &SharedState) -> Self {
         let mut channel = Self::new(saved.kind, id, Timestamp::default());
         channel.epoch = saved.epoch;
         channel.offset = saved.offset;
         channel.forks = (!saved.forks.is_empty()).then(|| Box::new(saved.forks));
-        channel.history = History::restore(saved.history, &registry.histories);
+        channel.history = History::restore(saved.history, &shared.histories);
         channel
     }
 
@@ -184,21 +184,21 @@ impl Broadcast {
 
     /// Whether its owner may go: nobody subscribes, and nothing was ever published, or, for an `old` one that has been
     /// idle for long, nothing published is remembered any more. The next owner begins a new epoch.
-    pub(crate) fn is_disposable(&mut self, old: bool, now: Timestamp, registry: &Registry) -> bool {
-        self.compact(now, registry);
+    pub(crate) fn is_disposable(&mut self, old: bool, now: Timestamp, shared: &SharedState) -> bool {
+        self.compact(now, shared);
         !self.has_subscribers() && (self.is_blank() || (old && self.history.is_empty()))
     }
 
     /// Publishes samples, each at its own offset.
-    pub(crate) fn publish_samples(&mut self, samples: &Arc<Vec<Sample>>, now: Timestamp, registry: &Registry) {
-        self.publish(&Content::Samples(samples.clone()), now, now, registry);
+    pub(crate) fn publish_samples(&mut self, samples: &Arc<Vec<Sample>>, now: Timestamp, shared: &SharedState) {
+        self.publish(&Content::Samples(samples.clone()), now, now, shared);
     }
 
     /// Publishes samples at the offsets they were given when they were taken in, the first at `first`.
     /// Offsets given to samples that never arrived are told as a gap.
-    pub(crate) fn publish_at(&mut self, first: u64, samples: &Arc<Vec<Sample>>, at: Timestamp, now: Timestamp, registry: &Registry) {
+    pub(crate) fn publish_at(&mut self, first: u64, samples: &Arc<Vec<Sample>>, at: Timestamp, now: Timestamp, shared: &SharedState) {
         if first > self.offset + 1 {
-            self.refresh(registry);
+            self.refresh(shared);
             let (from, to) = (self.offset + 1, first - 1);
             for subscription in &self.targets {
                 subscription.outbox().tell_gap(subscription, &self.name.channel, from, to);
@@ -206,7 +206,7 @@ impl Broadcast {
             self.history.clear();
             self.offset = to;
         }
-        self.publish(&Content::Samples(samples.clone()), at, now, registry);
+        self.publish(&Content::Samples(samples.clone()), at, now, shared);
     }
 
     /// What `count` samples that the journal kept at `place` are to this channel; takes over their epoch
@@ -239,10 +239,10 @@ impl Broadcast {
     }
 
     /// Remembers samples that were published before.
-    pub(crate) fn remember(&mut self, first: u64, samples: Vec<Sample>, now: Timestamp, registry: &Registry) {
+    pub(crate) fn remember(&mut self, first: u64, samples: Vec<Sample>, now: Timestamp, shared: &SharedState) {
         let at = samples.first().map_or(now, |s| s.received_at);
-        let bound = registry.config.history.of(self.name.channel.kind);
-        self.history.push(first, Content::Samples(Arc::new(samples)), at, now, bound, &registry.histories);
+        let bound = shared.config.history.of(self.name.channel.kind);
+        self.history.push(first, Content::Samples(Arc::new(samples)), at, now, bound, &shared.histories);
     }
 
     /// Begins a new epoch that goes on where this one is.
@@ -257,25 +257,25 @@ impl Broadcast {
     }
 
     /// Publishes an event.
-    pub(crate) fn publish_event(&mut self, event: Event, now: Timestamp, registry: &Registry) {
-        self.publish(&Content::Event(Arc::new(event)), now, now, registry);
+    pub(crate) fn publish_event(&mut self, event: Event, now: Timestamp, shared: &SharedState) {
+        self.publish(&Content::Event(Arc::new(event)), now, now, shared);
     }
 
-    fn publish(&mut self, content: &Content, at: Timestamp, now: Timestamp, registry: &Registry) {
+    fn publish(&mut self, content: &Content, at: Timestamp, now: Timestamp, shared: &SharedState) {
         let first = self.offset + 1;
         self.offset += content.len() as u64;
-        registry.stats.publications.add(content.len() as u64);
-        self.refresh(registry);
+        shared.stats.publications.add(content.len() as u64);
+        self.refresh(shared);
         if !self.targets.is_empty() {
-            self.fan_out(first, content, registry);
+            self.fan_out(first, content, shared);
         }
-        let bound = registry.config.history.of(self.name.channel.kind);
-        self.history.push(first, content.clone(), at, now, bound, &registry.histories);
+        let bound = shared.config.history.of(self.name.channel.kind);
+        self.history.push(first, content.clone(), at, now, bound, &shared.histories);
     }
 
     /// Takes in changes of the wildcard's list.
-    fn refresh(&mut self, registry: &Registry) {
-        let wildcards = registry.wildcards(self.name.channel.kind);
+    fn refresh(&mut self, shared: &SharedState) {
+        let wildcards = shared.wildcards(self.name.channel.kind);
         if wildcards.version() != self.seen {
             let (version, list) = wildcards.snapshot();
             self.seen = version;
@@ -290,7 +290,7 @@ impl Broadcast {
         self.targets.extend(wild.iter().filter(|s| !named(s)).cloned());
     }
 
-    fn fan_out(&mut self, first: u64, content: &Content, registry: &Registry) {
+    fn fan_out(&mut self, first: u64, content: &Content, shared: &SharedState) {
         let mut gone = false;
         let (mut deliveries, mut dropped, mut skipped, mut slow) = (0, 0, 0, 0);
         for format in WireFormat::ALL {
@@ -313,10 +313,10 @@ impl Broadcast {
                 }
             }
         }
-        registry.stats.deliveries.add(deliveries);
-        registry.stats.dropped_slow.add(dropped);
-        registry.stats.conflated.add(skipped);
-        registry.stats.slow_disconnects.add(slow);
+        shared.stats.deliveries.add(deliveries);
+        shared.stats.dropped_slow.add(dropped);
+        shared.stats.conflated.add(skipped);
+        shared.stats.slow_disconnects.add(slow);
         if gone {
             self.own.retain(|s| s.outbox().closing().is_none());
             self.targets.retain(|s| s.is_active() && s.outbox().closing().is_none());
@@ -324,12 +324,12 @@ impl Broadcast {
     }
 
     /// Starts a subscription: the answer first, then what was missed, then (from the next publication on) live.
-    pub(crate) fn subscribe(&mut self, subscription: &Arc<Subscription>, registry: &Registry) {
+    pub(crate) fn subscribe(&mut self, subscription: &Arc<Subscription>, shared: &SharedState) {
         for replaced in self.own.extract_if(.., |s| s.connection() == subscription.connection()) {
             replaced.outbox().end(&replaced, None);
         }
         self.own.push(subscription.clone());
-        let (version, list) = registry.wildcards(self.name.channel.kind).snapshot();
+        let (version, list) = shared.wildcards(self.name.channel.kind).snapshot();
         self.seen = version;
         self.retarget(&list);
         // As of one moment: what is remembered may go at any other.
@@ -394,8 +394,8 @@ impl Broadcast {
     }
 
     /// Gives back memory that idle channels do not need.
-    pub(crate) fn compact(&mut self, now: Timestamp, registry: &Registry) {
-        self.history.expire(now, registry.config.history.of(self.name.channel.kind).age);
+    pub(crate) fn compact(&mut self, now: Timestamp, shared: &SharedState) {
+        self.history.expire(now, shared.config.history.of(self.name.channel.kind).age);
         self.history.shrink();
         self.own.retain(|s| s.is_active() && s.outbox().closing().is_none());
         self.own.shrink_to_fit();

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, Context, Handler, Message};
 use slipstream_protocol::{ErrorCode, ProtocolError};
 
-use crate::{handle::Handle, registry::Registry};
+use crate::{handle::Handle, shared_state::SharedState};
 
 /// How often a sender looks for a living actor.
 const LOOKS: u32 = 100;
@@ -38,7 +38,7 @@ pub(crate) trait Slot {
     fn handle(&self) -> &Handle<Self::Actor>;
 }
 
-impl Registry {
+impl SharedState {
     /// Puts `message` into the mailbox of the slot that `find` yields, waiting for space. `find` is to activate the
     /// actor where none is resident.
     pub(crate) async fn deliver<S, M>(&self, mut message: M, find: impl Fn() -> Arc<S>) -> Result<(), Undelivered>
@@ -86,7 +86,7 @@ mod tests {
     /// Panics when it is told to, and again when it is to be restarted.
     struct Fragile {
         slot: Arc<FragileSlot>,
-        registry: Arc<Registry>,
+        registry: Arc<crate::registry::Registry>,
     }
 
     #[derive(Message)]
@@ -156,7 +156,7 @@ mod tests {
             let (made, shared) = (slot.clone(), registry.clone());
             slot.handle.activate(|| {
                 let arbiter = shared.arbiter("fragile").clone();
-                spawn(&arbiter, 16, shared.clone(), move || Fragile { slot: made, registry: shared })
+                spawn(&arbiter, 16, shared.shared.clone(), move || Fragile { slot: made, registry: shared })
             });
             slot.clone()
         };

@@ -74,7 +74,7 @@ impl RoomSlot {
             let mailbox = registry.config.mailbox;
             registry.stats.rooms.add(1);
             self.handle.touch(registry.now());
-            spawn(&arbiter, mailbox, registry.clone(), move || SessionRoomActor::new(slot, registry))
+            spawn(&arbiter, mailbox, registry.shared.clone(), move || SessionRoomActor::new(slot, registry))
         });
     }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod replay;
 mod sequence;
+mod subscriber;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -25,13 +26,14 @@ use crate::{
     room::RoomMessage,
     snapshot::Snapshot,
     stats::Stats,
-    subscription::{Subscriber, Subscription},
+    subscription::Subscription,
     topic::TopicMessage,
     vehicle::VehicleMessage,
     views::Views,
 };
 
 pub use sequence::Sequence;
+pub use subscriber::Subscriber;
 
 /// Cheap to clone; every door holds one.
 #[derive(Clone)]

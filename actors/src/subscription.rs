@@ -1,11 +1,8 @@
 //! Subscriptions: which connection hears which channel, and how.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -15,7 +12,7 @@ use slipstream_protocol::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{outbox::Outbox, registry::Registry};
+use crate::outbox::Outbox;
 
 /// One connection's interest in one channel (or in all of a kind).
 pub(crate) struct Subscription {
@@ -113,23 +110,5 @@ impl Subscription {
 
     pub(crate) fn set_active(&self, active: bool) {
         self.active.store(active, Ordering::Relaxed);
-    }
-}
-
-/// One connection as the actors know it. Dropping it ends its subscriptions.
-pub struct Subscriber {
-    pub(crate) connection: u64,
-    pub(crate) outbox: Arc<Outbox>,
-    pub(crate) subscriptions: Mutex<HashMap<Channel, Arc<Subscription>>>,
-    pub(crate) registry: Arc<Registry>,
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        for (_, subscription) in self.subscriptions.get_mut().drain() {
-            self.outbox.end(&subscription, None);
-            self.registry.forget_subscription(&subscription);
-        }
-        self.registry.disconnected(self.connection);
     }
 }

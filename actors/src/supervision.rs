@@ -24,7 +24,7 @@ use actix_rt::ArbiterHandle;
 use slipstream_protocol::Timestamp;
 use tokio::time::Sleep;
 
-use crate::{health::Incident, registry::Registry, stats::Stats};
+use crate::{health::Incident, shared_state::SharedState, stats::Stats, system_config::SystemConfig};
 
 /// How restarts are paced.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,12 @@ pub(crate) struct RestartPolicy {
     pub(crate) max_restarts: u32,
     pub(crate) window: Duration,
     pub(crate) backoff: Duration,
+}
+
+impl RestartPolicy {
+    const fn of(config: &SystemConfig) -> Self {
+        Self { max_restarts: config.max_restarts, window: config.restart_window, backoff: config.restart_backoff }
+    }
 }
 
 impl RestartPolicy {
@@ -63,7 +69,7 @@ pub(crate) trait Lifeline: Send + Sync {
 pub(crate) fn spawn<A: Supervisable>(
     arbiter: &ArbiterHandle,
     mailbox: usize,
-    registry: Arc<Registry>,
+    shared: Arc<SharedState>,
     make: impl FnOnce() -> A + Send + 'static,
 ) -> Addr<A> {
     let (tx, rx) = channel(mailbox);
@@ -71,7 +77,7 @@ pub(crate) fn spawn<A: Supervisable>(
         let actor = make();
         let lifeline = actor.lifeline();
         let context = Box::new(Context::with_receiver(rx).into_future(actor));
-        actix_rt::spawn(Supervision { running: Some(context), lifeline, registry, restarts: None });
+        actix_rt::spawn(Supervision { running: Some(context), lifeline, shared, restarts: None });
     });
     if !running {
         tracing::warn!("an arbiter has stopped: the actor will not run");
@@ -85,7 +91,7 @@ struct Supervision<A: Supervisable> {
     /// Absent once it has ended.
     running: Option<Box<ContextFut<A, Context<A>>>>,
     lifeline: Arc<dyn Lifeline>,
-    registry: Arc<Registry>,
+    shared: Arc<SharedState>,
     /// Made with the first panic.
     restarts: Option<Box<Restarts>>,
 }
@@ -140,16 +146,16 @@ impl<A: Supervisable> Supervision<A> {
     fn end(&mut self, panic: &(dyn Any + Send)) {
         // The mailbox first: whoever finds it closed looks again until the slot is cleared.
         self.running = None;
-        self.lifeline.ended(&self.registry.stats);
+        self.lifeline.ended(&self.shared.stats);
         let (actor, generation) = (self.lifeline.name(), self.lifeline.restarted());
         let reason = format!("its state could not be rebuilt after a panic, it begins anew: {}", reason(panic));
-        self.registry.note_incident(Incident { at: self.registry.now(), actor, generation, reason, given_up: true });
+        self.shared.note_incident(Incident { at: self.shared.now(), actor, generation, reason, given_up: true });
     }
 
     /// Notes a panic and lets the actor rest: a little, or long where it panics too often.
     fn rest_after(&mut self, panic: &(dyn Any + Send)) {
-        let policy = self.registry.restart_policy();
-        let now = self.registry.now();
+        let policy = RestartPolicy::of(&self.shared.config);
+        let now = self.shared.now();
         let restarts = self.restarts.get_or_insert_default();
         while restarts.recent.front().is_some_and(|at| now.since(*at) > policy.window) {
             restarts.recent.pop_front();
@@ -159,7 +165,7 @@ impl<A: Supervisable> Supervision<A> {
         restarts.pause = Some((Box::pin(tokio::time::sleep(rest)), now));
         restarts.given_up = given_up;
         let generation = self.lifeline.restarted();
-        self.registry.note_incident(Incident { at: now, actor: self.lifeline.name(), generation, reason: reason(panic), given_up });
+        self.shared.note_incident(Incident { at: now, actor: self.lifeline.name(), generation, reason: reason(panic), given_up });
         if given_up {
             self.lifeline.cool_down();
         }

@@ -55,7 +55,7 @@ impl TopicSlot {
             let arbiter = registry.arbiter(self.id.as_str()).clone();
             let mailbox = registry.config.mailbox;
             self.handle.touch(registry.now());
-            spawn(&arbiter, mailbox, registry.clone(), move || {
+            spawn(&arbiter, mailbox, registry.shared.clone(), move || {
                 let channel = match slot.saved.lock().take() {
                     Some(saved) => Broadcast::restore(&slot.id, saved, &registry),
                     None => Broadcast::new(slot.kind, &slot.id, registry.now()),

@@ -109,7 +109,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
 /// Longer than this a file is rarely one subject any more.
 const MAX_LINES: usize = 500;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -122,7 +122,7 @@ fn dependencies(metadata: &Metadata, package: &str) -> BTreeSet<String> {
     package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal).map(|d| d.name.clone()).collect()
 }
 
-fn sources(room: &str) -> Vec<PathBuf> {
+pub(crate) fn sources(room: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(room)];
     while let Some(folder) = folders.pop() {

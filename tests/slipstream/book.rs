@@ -26,7 +26,7 @@ fn root() -> PathBuf {
 }
 
 /// README and the pages of the book, in the book's order.
-fn pages() -> Vec<(PathBuf, String)> {
+pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         (path, text)

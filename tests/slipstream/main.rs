@@ -49,6 +49,7 @@ mod series;
 mod sinks;
 mod soak;
 mod socketio_acks;
+mod structure;
 mod tls;
 mod transfer;
 mod websocket;

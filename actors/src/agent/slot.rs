@@ -39,7 +39,7 @@ impl AgentSlot {
             let arbiter = registry.arbiter(self.id.as_str()).clone();
             let mailbox = registry.config.mailbox;
             self.handle.touch(registry.now());
-            spawn(&arbiter, mailbox, registry.clone(), move || RlAgentActor::new(slot, registry))
+            spawn(&arbiter, mailbox, registry.shared.clone(), move || RlAgentActor::new(slot, registry))
         });
     }
 

@@ -74,7 +74,7 @@ struct Client {
 
 struct World {
     channel: Broadcast,
-    registry: Registry,
+    shared: SharedState,
     clock: Arc<ManualClock>,
     clients: [Client; 3],
     keys: u64,
@@ -90,9 +90,9 @@ impl World {
     fn new(len: usize) -> Self {
         let clock = ManualClock::new();
         let history = HistoryBounds::new(|_| HistoryBound { len, ..BOUND });
-        let registry = Registry::new(SystemConfig { history, ..SystemConfig::default() }, clock.clone(), Vec::new());
+        let shared = SharedState::new(SystemConfig { history, ..SystemConfig::default() }, clock.clone(), Vec::new());
         let channel = Broadcast::new(ChannelKind::Telemetry, &Id::new("v").unwrap(), START);
-        Self { channel, registry, clock, clients: Default::default(), keys: 0, made: Vec::new(), forgotten: 0 }
+        Self { channel, shared, clock, clients: Default::default(), keys: 0, made: Vec::new(), forgotten: 0 }
     }
 
     fn newest(&self) -> u64 {
@@ -102,13 +102,13 @@ impl World {
     fn publish(&mut self, count: u64) {
         let (first, now) = (self.newest() + 1, self.clock.now());
         let samples = (first..first + count).map(|n| sample("v", n)).collect();
-        self.channel.publish_samples(&Arc::new(samples), now, &self.registry);
+        self.channel.publish_samples(&Arc::new(samples), now, &self.shared);
         self.made.extend((0..count).map(|_| (now, count as usize)));
     }
 
     fn publish_event(&mut self) {
         let now = self.clock.now();
-        self.channel.publish_event(event(now), now, &self.registry);
+        self.channel.publish_event(event(now), now, &self.shared);
         self.made.push((now, 1));
     }
 
@@ -131,7 +131,7 @@ impl World {
         let subscription = Subscription::new(self.keys, self.keys, outbox.clone(), request);
         let remembered: Vec<u64> = offsets(&self.channel.history(None, usize::MAX));
         let by_rest = self.channel.history(since, usize::MAX);
-        self.channel.subscribe(&subscription, &self.registry);
+        self.channel.subscribe(&subscription, &self.shared);
 
         let told = read(&outbox);
         let reply = &told[0];
@@ -180,7 +180,7 @@ impl World {
             self.disconnect(who);
         }
         let saved = self.channel.save(with_history);
-        self.channel = Broadcast::restore(&Id::new("v").unwrap(), saved, &self.registry);
+        self.channel = Broadcast::restore(&Id::new("v").unwrap(), saved, &self.shared);
         if !with_history {
             self.forgotten = self.newest();
         }
@@ -236,7 +236,7 @@ proptest! {
                 Step::Wait(millis) => world.clock.advance(Duration::from_millis(millis)),
                 Step::Subscribe(who, since) => world.subscribe(who, &since),
                 Step::Disconnect(who) => world.disconnect(who),
-                Step::Compact => world.channel.compact(world.clock.now(), &world.registry),
+                Step::Compact => world.channel.compact(world.clock.now(), &world.shared),
                 Step::Restart { with_history } => world.restart(with_history),
             }
             world.check_bounds(len);

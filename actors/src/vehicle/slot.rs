@@ -68,7 +68,7 @@ impl VehicleSlot {
             let mailbox = registry.config.mailbox;
             registry.stats.vehicles.add(1);
             self.handle.touch(registry.now());
-            spawn(&arbiter, mailbox, registry.clone(), move || VehicleActor::new(slot, registry))
+            spawn(&arbiter, mailbox, registry.shared.clone(), move || VehicleActor::new(slot, registry))
         });
     }
 

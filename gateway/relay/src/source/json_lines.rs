@@ -14,6 +14,7 @@ use slipstream_protocol::{Limits, ProtocolError, Sample, SignalValue, Timestamp,
 
 use super::{
     Item, ReadOptions, Remark, Skipped, SourceError, Start,
+    input::Now,
     json_map::mapped,
     json_names::repeats_a_name,
     json_values::{Text, Values},
@@ -26,7 +27,6 @@ use super::{
     time_doubts::TimeDoubts,
     timeline::TimeLine,
 };
-use crate::source::open::Now;
 
 /// Signal names that are remembered to name what may be meant.
 const MAX_REMEMBERED: usize = 1_000;

@@ -7,6 +7,7 @@ pub(crate) mod csv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod heading;
+mod input;
 mod json_lines;
 mod json_map;
 mod json_names;

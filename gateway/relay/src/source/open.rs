@@ -16,6 +16,7 @@ use slipstream_protocol::{SessionId, Timestamp, VehicleId};
 use super::{
     ColumnMap, Items, Progress, Source, SourceError, Start, Stop, TimeFormat,
     csv::CsvRows,
+    input::{Input, Now},
     json_lines::JsonLines,
     order::{Repeated, sorted},
     stop::Stoppable,
@@ -24,9 +25,6 @@ use super::{
 
 /// Memory in which a file is sorted, unless told otherwise.
 const SORT_BYTES: usize = 1 << 30;
-
-/// Tells the time to sources that need it for samples without one.
-pub(super) type Now = Box<dyn Fn() -> Timestamp + Send>;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,8 +152,6 @@ fn open_file(path: &Path, options: &ReadOptions, read: &Arc<AtomicU64>, now: Now
     let format = options.format.or_else(|| Format::of(path));
     read_items(Box::new(BufReader::with_capacity(1 << 16, counted)), &name, format, options, now, live)
 }
-
-pub(crate) type Input = Box<dyn BufRead + Send>;
 
 pub(super) fn read_items(
     input: Input,

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::open::Input;
+use super::input::Input;
 
 /// Bytes looked at to tell whether a file is text.
 const LOOKED_AT: usize = 4_096;
