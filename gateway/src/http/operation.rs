@@ -55,7 +55,7 @@ pub(super) struct Operation {
     pub(super) method: Method,
     /// The path's template; `{name}` stands for one segment.
     pub(super) path: &'static str,
-    /// What answers it.
+    /// Answers it.
     pub(super) handler: Handler,
     pub(super) tag: &'static str,
     pub(super) summary: &'static str,

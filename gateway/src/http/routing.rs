@@ -91,7 +91,7 @@ struct Place {
     methods: Vec<Entry>,
 }
 
-/// What one method of a path does.
+/// One method of a path.
 struct Entry {
     method: &'static Method,
     handler: Handler,
