@@ -45,9 +45,9 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "WHAT=COLUMN,...", default_value = "")]
     map: ColumnMap,
 
-    /// When the recording begins, RFC 3339: t_s counts from it, times of day keep their clock on its day, dates stay
+    /// When the recording begins, as RFC 3339 or a date: t_s counts from it, times of day keep their clock on its day, dates stay
     /// [default: 24 hours ago]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::replay::time, allow_hyphen_values = true)]
     start: Option<Timestamp>,
 
     /// All points are this vehicle's

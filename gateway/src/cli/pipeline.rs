@@ -86,8 +86,8 @@ struct TryArgs {
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
 
-    /// When the recording begins, RFC 3339: t_s counts from it, times of day keep their clock on its day, dates stay
-    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
+    /// When the recording begins, as RFC 3339 or a date: t_s counts from it, times of day keep their clock on its day, dates stay
+    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z", value_parser = super::replay::time)]
     start: Timestamp,
 
     /// In file order instead of by time

@@ -151,7 +151,7 @@ struct PaceArgs {
     #[arg(long, conflicts_with = "speed")]
     flat_out: bool,
 
-    /// When the recording begins, RFC 3339, or now: t_s counts from it, times of day keep their clock on its day,
+    /// When the recording begins, as RFC 3339, a date, or now: t_s counts from it, times of day keep their clock on its day,
     /// dates move there
     #[arg(long, value_name = "TIME", value_parser = start)]
     start: Option<StartAt>,
@@ -248,7 +248,7 @@ fn start(text: &str) -> Result<StartAt, String> {
     if text == "now" {
         return Ok(StartAt::Now);
     }
-    text.parse().map(StartAt::At).map_err(|e: slipstream_protocol::ProtocolError| e.message)
+    super::replay::time(text).map(StartAt::At)
 }
 
 fn format(text: &str) -> Result<Format, String> {

@@ -150,6 +150,9 @@ impl<R: BufRead> CsvRows<R> {
                             let Ok(text) = std::str::from_utf8(cell).map(trimmed) else { continue };
                             if !EMPTY.contains(&text) {
                                 self.numbers.look(column, text, record.line());
+                                if column == self.rows.layout.time.0 {
+                                    self.rows.look_at_time(text, record.line());
+                                }
                             }
                         }
                     }

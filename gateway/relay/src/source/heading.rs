@@ -148,7 +148,9 @@ impl Candidate {
                 }
                 continue;
             };
-            if record.line() == 1 {
+            // A line of a preamble may read like a header; below one there are times.
+            let is_above_a_time = self.records.get(place + 1).is_none_or(|next| is_time(next, layout.time.0, options));
+            if record.line() == 1 && is_above_a_time {
                 return Some((2, record));
             }
             fitting.get_or_insert((1, record));

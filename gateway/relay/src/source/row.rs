@@ -15,7 +15,7 @@ use super::{
     numbers::Style,
     tally::{Origin, Tallies},
     text::shown,
-    time::{Parsed, TimeForm},
+    time::{self, Parsed, TimeForm},
     time_doubts::TimeDoubts,
     timeline::TimeLine,
 };
@@ -132,6 +132,15 @@ impl RowReader {
     /// What was decided that the header does not say by itself.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
         self.layout.notes.iter().map(String::as_str)
+    }
+
+    /// Looks at a time of a row that is read later: one that can be read in one way alone decides how the others are.
+    pub(crate) fn look_at_time(&mut self, text: &str, line: u64) {
+        if self.layout.time.1 == TimeForm::Text
+            && let Ok(Parsed::TwoWay(date)) = time::parse(text, None, TimeForm::Text)
+        {
+            self.timeline.decide(&date, line);
+        }
     }
 
     /// Whether a column holds values of signals.
@@ -255,6 +264,9 @@ impl RowReader {
         let parsed = row.time(column, form).map_err(|e| format!("{}: {e}", self.columns[column]))?;
         if matches!(form, TimeForm::Text | TimeForm::Millis) {
             self.doubts.look(&parsed, line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
+        }
+        if form == TimeForm::UnixSeconds {
+            self.doubts.look_at_seconds(line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
         }
         self.timeline.place(vehicle.as_str(), parsed, line).map_err(|e| format!("{}: {e}", self.columns[column]))
     }

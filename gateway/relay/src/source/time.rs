@@ -171,6 +171,9 @@ pub(crate) fn parse(text: &str, number: Option<f64>, form: TimeForm) -> Result<P
     })
 }
 
+/// Seconds since 1970 are fewer, in the year 5138.
+pub(super) const BEYOND_SECONDS: f64 = 1e11;
+
 /// The time a number stands for.
 pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
     let unix = |secs: f64| Parsed::Absolute(Timestamp::from_secs_f64(secs));
@@ -180,6 +183,8 @@ pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
     Some(match form {
         TimeForm::RelativeSeconds => Parsed::Relative(n),
         TimeForm::SecondsOfDay => Parsed::Clock(n),
+        // No recording is of the year 5000: such numbers are milli-, micro- or nanoseconds, as their size says.
+        TimeForm::UnixSeconds if n.abs() >= BEYOND_SECONDS => return of_number(n, TimeForm::Text),
         TimeForm::UnixSeconds => unix(n),
         TimeForm::UnixMicros => unix(n / 1e6),
         TimeForm::UnixNanos => unix(n / 1e9),

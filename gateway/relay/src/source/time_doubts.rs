@@ -2,7 +2,11 @@
 
 use slipstream_protocol::Timestamp;
 
-use super::{Remark, text::shown, time::Parsed};
+use super::{
+    Remark,
+    text::shown,
+    time::{BEYOND_SECONDS, Parsed},
+};
 
 /// 2000-01-01, before which there are hardly any recordings.
 const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
@@ -21,6 +25,8 @@ pub(super) struct TimeDoubts {
     is_absolute: bool,
     /// The first doubtful time: line, cell and what it is read as.
     first: Option<(u64, String, String)>,
+    /// The first time of a column of seconds that is too large for seconds: line and cell.
+    scaled: Option<(u64, String)>,
 }
 
 impl TimeDoubts {
@@ -54,8 +60,27 @@ impl TimeDoubts {
         }
     }
 
+    /// Looks at a time of a column of seconds since 1970.
+    pub(super) fn look_at_seconds(&mut self, line: u64, cell: impl FnOnce() -> String) {
+        if self.scaled.is_some() {
+            return;
+        }
+        let cell = cell();
+        if cell.parse::<f64>().is_ok_and(|number| number.abs() >= BEYOND_SECONDS) {
+            self.scaled = Some((line, cell));
+        }
+    }
+
     /// What speaks against the reading, if anything does.
     pub(super) fn remark(&self, column: &str) -> Option<Remark> {
+        if let Some((line, cell)) = &self.scaled {
+            let text = format!(
+                "column {}: '{}' is too large for seconds since 1970 and is read as milli-, micro- or nanoseconds, by its size",
+                shown(column),
+                shown(cell)
+            );
+            return Some(Remark::new(*line, &text));
+        }
         let (line, cell, meaning) = self.first.as_ref()?;
         let why = if self.is_relative && self.is_absolute { ", and others are of the other kind" } else { "" };
         let text = format!(

@@ -184,6 +184,19 @@ impl TimeLine {
         self.newest.filter(close).map_or(0, |before| before.days)
     }
 
+    /// Lets a date that can be read in one way alone decide how the others are read, if none has yet.
+    pub(super) fn decide(&mut self, date: &TwoWayDate, line: u64) {
+        let order = match (date.day_first(), date.month_first()) {
+            (Some(_), None) if !date.has_dots() => DateOrder::DayFirst,
+            (None, Some(_)) => DateOrder::MonthFirst,
+            _ => return,
+        };
+        if self.order.is_none() {
+            self.order = Some(order);
+            self.decided = Some((line, date.shown()));
+        }
+    }
+
     fn date(&mut self, date: &TwoWayDate, line: u64) -> Result<Timestamp, String> {
         let (day_first, month_first) = (date.day_first(), date.month_first());
         let (order, time) = match (day_first, month_first, self.order) {

@@ -281,3 +281,30 @@ fn a_table_that_may_have_one_row_per_signal_is_doubted() {
     let wide = "t_s,vehicle_id,mode,v\n0,a,x,1\n1,a,x,2\n2,a,y,3\n2,a,y,4\n";
     assert!(!told(wide).2.iter().any(|r| r.partial), "{:?}", told(wide).2);
 }
+
+#[test]
+fn a_date_below_decides_how_those_above_it_are_read() {
+    let (samples, skipped, remarks) = told("time,vehicle_id,v\n01/02/2026 10:00,a,1\n13/02/2026 10:00,a,2\n");
+    assert_eq!((samples.len(), skipped.len()), (2, 0), "{skipped:?}");
+    assert_eq!(samples[0].source_time.to_string(), "2026-02-01T10:00:00.000Z");
+    assert!(remarks.iter().any(|r| r.line == 3 && r.text.contains("the day first")), "{remarks:?}");
+    let (samples, _, _) = told("time,vehicle_id,v\n01/02/2026 10:00,a,1\n02/13/2026 10:00,a,2\n");
+    assert_eq!(samples[0].source_time.to_string(), "2026-01-02T10:00:00.000Z");
+}
+
+#[test]
+fn a_column_of_seconds_that_holds_milliseconds_is_read_by_size_and_noted() {
+    let (samples, skipped, remarks) = told("unix_s,vehicle_id,v\n1771408800000,a,1\n1771408801000,a,2\n");
+    assert_eq!((samples.len(), skipped.len()), (2, 0));
+    assert_eq!(samples[1].source_time.to_string(), "2026-02-18T10:00:01.000Z");
+    assert!(remarks.len() == 1 && remarks[0].text.contains("too large for seconds"), "{remarks:?}");
+}
+
+#[test]
+fn a_line_of_a_preamble_that_reads_like_a_header_is_none() {
+    let (samples, skipped, _) = told("Time,Vehicle,Session\nRecorded by,logger,5\ntime,vehicle_id,v\n2026-02-18T10:00:00Z,A,1\n");
+    assert_eq!((samples.len(), skipped.len()), (1, 0), "{skipped:?}");
+    assert_eq!(samples[0].vehicle.as_str(), "A");
+    let (samples, skipped, _) = told("time,vehicle_id,v\ns,,km/h\n2026-02-18T10:00:00Z,A,1\n");
+    assert_eq!((samples.len(), skipped.len()), (1, 0), "units below the first line: {skipped:?}");
+}
