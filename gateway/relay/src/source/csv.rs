@@ -445,10 +445,10 @@ impl Cells for TextCells<'_> {
     }
 }
 
-/// `08:53:20.5`: a time that needs its day.
+/// `08:53:20.5` or `9:53 PM`: a time that needs its day.
 fn is_clock(text: &str) -> bool {
-    matches!(text.as_bytes(), [b'0'..=b'9', b'0'..=b'9', b':', _, _, b':', ..])
-        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b','))
+    let hour = text.split(':').next().unwrap_or_default();
+    text.contains(':') && matches!(hour.len(), 1 | 2) && hour.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

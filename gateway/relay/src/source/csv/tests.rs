@@ -308,3 +308,17 @@ fn a_line_of_a_preamble_that_reads_like_a_header_is_none() {
     let (samples, skipped, _) = told("time,vehicle_id,v\ns,,km/h\n2026-02-18T10:00:00Z,A,1\n");
     assert_eq!((samples.len(), skipped.len()), (1, 0), "units below the first line: {skipped:?}");
 }
+
+#[test]
+fn a_date_beside_a_clock_of_any_form_is_its_day() {
+    for (row, time) in [
+        ("02/18/2026,10:00:00 PM,a,1", "2026-02-18T22:00:00.000Z"),
+        ("18.02.2026,9:05,a,1", "2026-02-18T09:05:00.000Z"),
+        ("2026-02-18,10:00:00+01:00,a,1", "2026-02-18T09:00:00.000Z"),
+        ("18/02/2026,08:53:20.5,a,1", "2026-02-18T08:53:20.500Z"),
+    ] {
+        let (samples, skipped, remarks) = told(&format!("Date,Time,Vehicle,v\n{row}\n"));
+        assert_eq!((samples.len(), skipped.len()), (1, 0), "{row}: {skipped:?} {remarks:?}");
+        assert_eq!((samples[0].source_time.to_string().as_str(), samples[0].signals.len()), (time, 1), "{row}");
+    }
+}
