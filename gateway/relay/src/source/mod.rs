@@ -4,6 +4,7 @@ mod charset;
 mod codes;
 mod columns;
 pub(crate) mod csv;
+mod day_clock;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod heading;
