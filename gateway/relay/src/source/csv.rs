@@ -19,6 +19,7 @@ use super::{
     steps::{Stepped, Steps},
     text::{CONVERT, shown, trimmed},
     time::{self, Parsed, TimeForm},
+    two_way_date::{lacks_its_date, with_date},
 };
 
 /// What spreadsheets, loggers and data frames write where nothing was measured.
@@ -150,10 +151,12 @@ impl<R: BufRead> CsvRows<R> {
                             let Ok(text) = std::str::from_utf8(cell).map(trimmed) else { continue };
                             if !EMPTY.contains(&text) {
                                 self.numbers.look(column, text, record.line());
-                                if column == self.rows.layout.time.0 {
-                                    self.rows.look_at_time(text, record.line());
-                                }
                             }
+                        }
+                        let cell = |column| record.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).map(trimmed);
+                        if let Some(time) = cell(self.rows.layout.time.0) {
+                            let dated = with_date(self.rows.layout.date.and_then(cell), time);
+                            self.rows.look_at_time(&dated, record.line());
                         }
                     }
                     self.ahead.push_back(Ok(record));
@@ -412,10 +415,7 @@ impl Cells for TextCells<'_> {
 
     fn time(&mut self, column: usize, form: TimeForm) -> Result<Parsed, String> {
         let text = self.cell(column)?;
-        let dated = match self.date {
-            Some(date) if is_clock(text) => format!("{} {text}", self.cell(date)?),
-            _ => text.to_owned(),
-        };
+        let dated = with_date(self.date.map(|date| self.cell(date)).transpose()?, text);
         if let Some(format) = self.format {
             let wrong = || format!("'{}' is not a time by --time-format", shown(&dated));
             return format.parse(&dated).or_else(|| format.parse(text)).map(Parsed::Absolute).ok_or_else(wrong);
@@ -427,7 +427,7 @@ impl Cells for TextCells<'_> {
     fn value(&mut self, column: usize) -> Result<Option<SignalValue>, String> {
         let text = self.cell(column)?;
         // A day that belongs to the time is no measurement.
-        if EMPTY.contains(&text) || (self.date == Some(column) && self.cell(self.time).is_ok_and(is_clock)) {
+        if EMPTY.contains(&text) || (self.date == Some(column) && self.cell(self.time).is_ok_and(lacks_its_date)) {
             return Ok(None);
         }
         Ok(Some(match self.numbers.number(column, text, self.record.line()) {
@@ -443,12 +443,6 @@ impl Cells for TextCells<'_> {
             },
         }))
     }
-}
-
-/// `08:53:20.5` or `9:53 PM`: a time that needs its day.
-fn is_clock(text: &str) -> bool {
-    let hour = text.split(':').next().unwrap_or_default();
-    text.contains(':') && matches!(hour.len(), 1 | 2) && hour.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

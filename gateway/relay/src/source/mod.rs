@@ -28,6 +28,7 @@ pub(crate) mod time;
 mod time_doubts;
 mod time_format;
 mod timeline;
+pub(crate) mod two_way_date;
 
 use std::sync::{
     Arc,

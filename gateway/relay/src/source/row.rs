@@ -134,6 +134,11 @@ impl RowReader {
         self.layout.notes.iter().map(String::as_str)
     }
 
+    /// The columns of the time, and of its day where that stands beside it.
+    pub(crate) const fn time_columns(&self) -> (usize, Option<usize>) {
+        (self.layout.time.0, self.layout.date)
+    }
+
     /// Looks at a time of a row that is read later: one that can be read in one way alone decides how the others are.
     pub(crate) fn look_at_time(&mut self, text: &str, line: u64) {
         if self.layout.time.1 == TimeForm::Text

@@ -7,7 +7,8 @@ use super::{
     Remark,
     day_clock::{DAY_S, DayClock},
     text::shown,
-    time::{Parsed, Start, TwoWayDate},
+    time::{Parsed, Start},
+    two_way_date::TwoWayDate,
 };
 
 /// A clock whose first row is before this counts from the start.

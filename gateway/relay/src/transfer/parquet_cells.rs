@@ -30,6 +30,8 @@ pub(super) enum Cell {
     Moment(Timestamp),
     /// A duration in seconds.
     Duration(f64),
+    /// A time of day in seconds since midnight.
+    TimeOfDay(f64),
     /// Something that is no value of a signal: what it is.
     Other(&'static str),
 }
@@ -260,7 +262,7 @@ impl Kind {
             Self::Duration(Ticks::PerSecond(ticks)) => Cell::Duration(n as f64 / f64::from(ticks)),
             Self::Duration(Ticks::Unknown) => Cell::Other("a duration in a unit that is not known"),
             Self::Moment(unit) => Cell::Moment(Timestamp::from_micros(unit.micros(n))),
-            Self::TimeOfDay(unit) => Cell::Duration(unit.micros(n) as f64 / 1e6),
+            Self::TimeOfDay(unit) => Cell::TimeOfDay(unit.micros(n) as f64 / 1e6),
             Self::Date => Cell::Moment(Timestamp::from_micros(n.saturating_mul(86_400_000_000))),
             Self::Decimal(scale) => Cell::Number(n as f64 / 10_f64.powi(scale)),
             Self::Unsigned => Cell::Number(unsigned as f64),
@@ -317,7 +319,7 @@ mod tests {
         assert_eq!(Kind::Decimal(2).integer(-125, 0), Cell::Number(-1.25));
         assert_eq!(Kind::Decimal(1).bytes(&[0xff, 0x85]), Cell::Number(-12.3));
         assert_eq!(Kind::Unsigned.integer(-1, u64::MAX), Cell::Number(u64::MAX as f64));
-        assert_eq!(Kind::TimeOfDay(Unit::Micros).integer(1_500_000, 0), Cell::Duration(1.5));
+        assert_eq!(Kind::TimeOfDay(Unit::Micros).integer(1_500_000, 0), Cell::TimeOfDay(1.5));
         assert_eq!(Kind::Plain.declared(Some(Ticks::PerSecond(1_000))).integer(1_500, 0), Cell::Duration(1.5));
         assert_eq!(Kind::Moment(Unit::Millis).declared(Some(Ticks::PerSecond(1))), Kind::Moment(Unit::Millis));
         assert_eq!(Kind::Interval.bytes(&[0, 0, 0, 0, 1, 0, 0, 0, 0xf4, 1, 0, 0]), Cell::Duration(86_400.5));

@@ -1,6 +1,6 @@
 //! Reads Parquet: exported rows, and tables of others (pandas, Polars, Spark), wide and long, as CSV is read.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::{borrow::Cow, collections::VecDeque, time::Duration};
 
 use parquet::file::reader::ChunkReader;
 use slipstream_protocol::{SignalValue, Timestamp};
@@ -14,8 +14,13 @@ use crate::source::{
     row::{Cells, RowReader},
     steps::{Stepped, Steps},
     text::{shown, trimmed},
-    time, unique,
+    time,
+    two_way_date::{lacks_its_date, with_date},
+    unique,
 };
+
+/// Rows looked at before the order of day and month is decided.
+const AHEAD: usize = 1_000;
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -54,7 +59,10 @@ pub(super) fn read<R: ChunkReader + 'static>(
         let text = format!("column {}: it holds lists, which are no signals, and is not read", shown(list));
         ready.push_back(Item::Remark(Remark::partial(0, &text)));
     }
-    Ok(Stepped::of(Table { columns, rows, format: options.time_format.clone(), row: 0, ready }))
+    let ahead = VecDeque::new();
+    let mut table = Table { columns, rows, format: options.time_format.clone(), row: 0, ahead, ready };
+    table.look_ahead();
+    Ok(Stepped::of(table))
 }
 
 struct Table<R: ChunkReader> {
@@ -63,6 +71,8 @@ struct Table<R: ChunkReader> {
     rows: Option<RowReader>,
     format: Option<TimeFormat>,
     row: u64,
+    /// Rows that were looked at already, and the end or the error behind them.
+    ahead: VecDeque<Result<Option<Vec<Cell>>, String>>,
     ready: VecDeque<Item>,
 }
 
@@ -74,7 +84,10 @@ impl<R: ChunkReader + 'static> Steps for Table<R> {
     }
 
     fn step(&mut self) -> Result<bool, String> {
-        let cells = self.columns.next().map_err(|e| e.to_string())?;
+        let cells = match self.ahead.pop_front() {
+            Some(cells) => cells?,
+            None => self.columns.next().map_err(|e| e.to_string())?,
+        };
         let more = cells.is_some();
         match cells {
             Some(cells) => {
@@ -87,7 +100,27 @@ impl<R: ChunkReader + 'static> Steps for Table<R> {
     }
 }
 
-impl<R: ChunkReader> Table<R> {
+impl<R: ChunkReader + 'static> Table<R> {
+    /// Reads the first rows where their times are text: a date among them that can be read in one way alone decides for all.
+    fn look_ahead(&mut self) {
+        let Some(rows) = self.rows.as_mut().filter(|_| self.format.is_none()) else { return };
+        while self.ahead.len() < AHEAD {
+            let next = self.columns.next().map_err(|e| e.to_string());
+            let mut is_text = false;
+            if let Ok(Some(cells)) = &next {
+                let cells = TypedCells { cells, format: None, columns: rows.time_columns() };
+                if let Some(time) = cells.written_time() {
+                    rows.look_at_time(&time, self.ahead.len() as u64 + 1);
+                    is_text = true;
+                }
+            }
+            self.ahead.push_back(next);
+            if !is_text {
+                return;
+            }
+        }
+    }
+
     fn end(&mut self) {
         if let Some(rows) = &mut self.rows {
             rows.end(&mut self.ready);
@@ -102,7 +135,7 @@ impl<R: ChunkReader> Table<R> {
     fn take(&mut self, cells: Vec<Cell>) {
         let line = self.row;
         if let Some(rows) = &mut self.rows {
-            rows.take(&mut TypedCells { cells: &cells, format: self.format.as_ref() }, line, &mut self.ready);
+            rows.take(&mut TypedCells { cells: &cells, format: self.format.as_ref(), columns: rows.time_columns() }, line, &mut self.ready);
             return;
         }
         let skipped = |reason: String| Item::Skipped(Skipped::new(line, &reason));
@@ -140,7 +173,7 @@ fn moment(cell: &Cell) -> Option<Timestamp> {
             Parsed::Absolute(time) => Some(time),
             Parsed::Relative(_) | Parsed::Clock(_) | Parsed::TwoWay(_) => None,
         },
-        Cell::Empty | Cell::Bool(_) | Cell::Duration(_) | Cell::Other(_) => None,
+        Cell::Empty | Cell::Bool(_) | Cell::Duration(_) | Cell::TimeOfDay(_) | Cell::Other(_) => None,
     }
 }
 
@@ -154,7 +187,7 @@ fn text(cell: Cell) -> Option<String> {
 
 fn number(cell: &Cell) -> Option<f64> {
     match cell {
-        Cell::Number(n) | Cell::Duration(n) => Some(*n),
+        Cell::Number(n) | Cell::Duration(n) | Cell::TimeOfDay(n) => Some(*n),
         Cell::Bool(on) => Some(f64::from(u8::from(*on))),
         _ => None,
     }
@@ -164,6 +197,43 @@ fn number(cell: &Cell) -> Option<f64> {
 struct TypedCells<'a> {
     cells: &'a [Cell],
     format: Option<&'a TimeFormat>,
+    /// Those of the time, and of its day.
+    columns: (usize, Option<usize>),
+}
+
+impl TypedCells<'_> {
+    fn needs_its_day(&self) -> bool {
+        match self.cells.get(self.columns.0) {
+            Some(Cell::TimeOfDay(_)) => true,
+            Some(Cell::Text(text)) => lacks_its_date(trimmed(text)),
+            _ => false,
+        }
+    }
+
+    /// The day beside the time, as text.
+    fn date_beside(&self) -> Option<String> {
+        match self.cells.get(self.columns.1?)? {
+            Cell::Text(text) => Some(trimmed(text).to_owned()),
+            Cell::Moment(day) => day.to_string().get(..10).map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    fn on_its_day(&self, seconds: f64) -> Parsed {
+        let of_day = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        match self.date_beside().map(|day| time::parse(&day, None, TimeForm::Text)) {
+            Some(Ok(Parsed::Absolute(day))) => Parsed::Absolute(day.plus(of_day)),
+            _ => Parsed::Clock(seconds),
+        }
+    }
+
+    /// The text of a time that may be a date to be decided.
+    fn written_time(&self) -> Option<Cow<'_, str>> {
+        match self.cells.get(self.columns.0)? {
+            Cell::Text(text) => Some(with_date(self.date_beside().as_deref(), trimmed(text))),
+            _ => None,
+        }
+    }
 }
 
 impl Cells for TypedCells<'_> {
@@ -171,7 +241,7 @@ impl Cells for TypedCells<'_> {
         match self.cells.get(column) {
             None | Some(Cell::Empty) => Ok(Cow::Borrowed("")),
             Some(Cell::Text(text)) => Ok(Cow::Borrowed(trimmed(text))),
-            Some(Cell::Number(n) | Cell::Duration(n)) => Ok(Cow::Owned(n.to_string())),
+            Some(Cell::Number(n) | Cell::Duration(n) | Cell::TimeOfDay(n)) => Ok(Cow::Owned(n.to_string())),
             Some(Cell::Bool(on)) => Ok(Cow::Owned(on.to_string())),
             Some(Cell::Moment(time)) => Ok(Cow::Owned(time.to_string())),
             Some(Cell::Other(kind)) => Err(format!("cell {} holds {kind}", column + 1)),
@@ -182,25 +252,34 @@ impl Cells for TypedCells<'_> {
         match self.cells.get(column) {
             Some(Cell::Moment(time)) => Ok(Parsed::Absolute(*time)),
             Some(Cell::Duration(seconds)) => Ok(Parsed::Relative(*seconds)),
+            Some(Cell::TimeOfDay(seconds)) => Ok(self.on_its_day(*seconds)),
             Some(Cell::Other(kind)) => Err(format!("it holds {kind}")),
             Some(Cell::Number(n)) => time::of_number(*n, form).ok_or_else(|| format!("{n} is not a time")),
-            Some(Cell::Text(text)) => match self.format {
-                Some(format) => {
-                    let wrong = || format!("'{}' is not a time by --time-format", shown(text));
-                    format.parse(text).map(Parsed::Absolute).ok_or_else(wrong)
+            Some(Cell::Text(text)) => {
+                let text = trimmed(text);
+                let dated = with_date(self.date_beside().as_deref(), text);
+                match self.format {
+                    Some(format) => {
+                        let wrong = || format!("'{}' is not a time by --time-format", shown(&dated));
+                        format.parse(&dated).or_else(|| format.parse(text)).map(Parsed::Absolute).ok_or_else(wrong)
+                    }
+                    None => time::parse(&dated, text.parse().ok(), form),
                 }
-                None => time::parse(text.trim(), text.trim().parse().ok(), form),
-            },
+            }
             Some(Cell::Bool(_)) => Err("a timestamp, a number or text is expected as the time".to_owned()),
             Some(Cell::Empty) | None => Err("the time is missing".to_owned()),
         }
     }
 
     fn value(&mut self, column: usize) -> Result<Option<SignalValue>, String> {
+        // A day that belongs to the time is no measurement.
+        if self.columns.1 == Some(column) && self.needs_its_day() {
+            return Ok(None);
+        }
         Ok(Some(match self.cells.get(column) {
             None | Some(Cell::Empty) => return Ok(None),
-            Some(Cell::Number(n) | Cell::Duration(n)) if n.is_finite() => SignalValue::Number(*n),
-            Some(Cell::Number(n) | Cell::Duration(n)) => return Err(format!("'{n}' is not a finite number")),
+            Some(Cell::Number(n) | Cell::Duration(n) | Cell::TimeOfDay(n)) if n.is_finite() => SignalValue::Number(*n),
+            Some(Cell::Number(n) | Cell::Duration(n) | Cell::TimeOfDay(n)) => return Err(format!("'{n}' is not a finite number")),
             Some(Cell::Bool(on)) => SignalValue::Bool(*on),
             Some(Cell::Text(text)) => SignalValue::Text(text.trim_matches('\u{feff}').into()),
             Some(Cell::Moment(time)) => SignalValue::Text(time.to_string().into()),
@@ -214,152 +293,4 @@ impl Cells for TypedCells<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use parquet::{
-        basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
-        data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type, Int96, Int96Type},
-        file::{properties::WriterProperties, writer::SerializedFileWriter},
-        schema::parser::parse_message_type,
-    };
-    use slipstream_protocol::{Sample, VehicleId};
-
-    use super::*;
-    use crate::source::Start;
-
-    /// One row group, written column by column.
-    struct File(SerializedFileWriter<Vec<u8>>);
-
-    type Group<'a> = parquet::file::writer::SerializedRowGroupWriter<'a, Vec<u8>>;
-
-    fn put<T: DataType>(group: &mut Group<'_>, values: &[T::T], levels: &[i16]) {
-        let mut column = group.next_column().unwrap().unwrap();
-        column.typed::<T>().write_batch(values, (!levels.is_empty()).then_some(levels), None).unwrap();
-        column.close().unwrap();
-    }
-
-    impl File {
-        fn new(schema: &str, codec: Compression) -> Self {
-            let schema = Arc::new(parse_message_type(schema).unwrap());
-            let properties = Arc::new(WriterProperties::builder().set_compression(codec).build());
-            Self(SerializedFileWriter::new(Vec::new(), schema, properties).unwrap())
-        }
-
-        fn with(mut self, columns: impl FnOnce(&mut Group<'_>)) -> bytes::Bytes {
-            let mut group = self.0.next_row_group().unwrap();
-            columns(&mut group);
-            group.close().unwrap();
-            self.0.into_inner().unwrap().into()
-        }
-    }
-
-    fn options() -> ReadOptions {
-        ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9)))
-    }
-
-    fn read_with(file: bytes::Bytes, options: &ReadOptions) -> (Vec<Sample>, Vec<Skipped>, Vec<Remark>) {
-        let (mut samples, mut skipped, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
-        for item in read(file, options).unwrap() {
-            match item.unwrap() {
-                Item::Sample(sample) => samples.push(sample),
-                Item::Skipped(row) => skipped.push(row),
-                Item::Remark(remark) => remarks.push(remark),
-            }
-        }
-        (samples, skipped, remarks)
-    }
-
-    const NANOS: i64 = 1_760_000_000_123_456_789;
-
-    #[test]
-    fn a_wide_table_of_nanoseconds_is_read_in_every_codec() {
-        let schema = "message m { OPTIONAL INT64 ts (TIMESTAMP(NANOS, true)); OPTIONAL BYTE_ARRAY Driver (STRING); OPTIONAL DOUBLE speed;
-            REQUIRED INT32 gear; OPTIONAL BOOLEAN drs; }";
-        for codec in [
-            Compression::UNCOMPRESSED,
-            Compression::SNAPPY,
-            Compression::ZSTD(ZstdLevel::default()),
-            Compression::GZIP(GzipLevel::default()),
-            Compression::BROTLI(BrotliLevel::default()),
-            Compression::LZ4_RAW,
-            Compression::LZ4,
-        ] {
-            let file = File::new(schema, codec).with(|group| {
-                put::<Int64Type>(group, &[NANOS, NANOS + 1_000_000_000], &[1, 1]);
-                put::<ByteArrayType>(group, &[ByteArray::from("gt3"), ByteArray::from("gt3")], &[1, 1]);
-                put::<DoubleType>(group, &[12.5, f64::NAN], &[1, 1]);
-                put::<Int32Type>(group, &[3, 4], &[]);
-                put::<BoolType>(group, &[true], &[1, 0]);
-            });
-            let (samples, skipped, remarks) = read_with(file, &options());
-            assert!(skipped.is_empty() && remarks.is_empty(), "{codec}: {skipped:?} {remarks:?}");
-            assert_eq!(samples[0].source_time.micros(), NANOS / 1_000, "{codec}");
-            assert_eq!((samples[0].number("speed"), samples[0].signal("drs")), (Some(12.5), Some(&SignalValue::Bool(true))));
-            assert_eq!((samples[1].signals.len(), samples[1].number("gear")), (1, Some(4.0)), "NaN and null are nothing");
-        }
-    }
-
-    #[test]
-    fn durations_of_pandas_and_polars_are_seconds_since_the_start_and_signals_in_seconds() {
-        let file = bytes::Bytes::from_static(include_bytes!("testdata/pandas_timedelta.parquet"));
-        let (samples, skipped, remarks) = read_with(file, &options());
-        assert!(skipped.is_empty(), "{skipped:?}");
-        assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5));
-        assert_eq!((samples[0].number("LapTime"), samples[1].number("LapTime")), (Some(83.456), None));
-        assert!(remarks.len() == 1 && !remarks[0].partial && remarks[0].text.contains("LapTime: it holds durations"), "{remarks:?}");
-        let file = bytes::Bytes::from_static(include_bytes!("testdata/polars_duration.parquet"));
-        let (samples, skipped, remarks) = read_with(file, &options());
-        assert!(skipped.is_empty() && remarks.len() == 2, "{skipped:?} {remarks:?}");
-        assert_eq!(samples[0].source_time, Timestamp::from_secs_f64(1e9 + 0.5));
-        assert_eq!(
-            (samples[0].number("gap_ms"), samples[0].number("gap_ns"), samples[1].number("gap_ms")),
-            (Some(1.5), Some(1.5), Some(2.5))
-        );
-    }
-
-    #[test]
-    fn repeated_names_keep_both_columns_and_are_reported() {
-        let file = bytes::Bytes::from_static(include_bytes!("testdata/repeated.parquet"));
-        let (samples, _, remarks) = read_with(file, &options());
-        assert_eq!((samples[0].number("v"), samples[0].number("v_2")), (Some(1.0), Some(5.0)));
-        assert!(remarks.len() == 1 && remarks[0].text.contains("v_2"), "{remarks:?}");
-    }
-
-    #[test]
-    fn exported_rows_of_other_writers_keep_their_microseconds() {
-        let schema = "message m { OPTIONAL INT96 time; REQUIRED BYTE_ARRAY vehicle_id (STRING); REQUIRED BYTE_ARRAY signal (STRING); OPTIONAL FLOAT value; }";
-        let mut spark = Int96::new();
-        let (days, within) = (1_760_000_000 / 86_400 + 2_440_588, (1_760_000_000_u64 % 86_400) * 1_000_000_000 + 123_456_000);
-        spark.set_data((within & 0xffff_ffff) as u32, (within >> 32) as u32, days);
-        let file = File::new(schema, Compression::SNAPPY).with(|group| {
-            put::<Int96Type>(group, &[spark], &[1]);
-            put::<ByteArrayType>(group, &[ByteArray::from("a")], &[]);
-            put::<ByteArrayType>(group, &[ByteArray::from("rpm")], &[]);
-            put::<FloatType>(group, &[6_500.0], &[1]);
-        });
-        let (samples, skipped, _) = read_with(file, &options());
-        assert!(skipped.is_empty(), "{skipped:?}");
-        assert_eq!((samples[0].source_time.micros(), samples[0].number("rpm")), (1_760_000_000_123_456, Some(6_500.0)));
-    }
-
-    #[test]
-    fn columns_are_told_by_the_map_and_what_is_missing_is_named() {
-        let schema = "message m { REQUIRED DOUBLE clock; REQUIRED DOUBLE speed; }";
-        let file = || {
-            File::new(schema, Compression::SNAPPY).with(|group| {
-                put::<DoubleType>(group, &[1.5], &[]);
-                put::<DoubleType>(group, &[20.0], &[]);
-            })
-        };
-        let Err(NotRead::Layout(reason)) = read(file(), &options()).map(|_| ()) else { panic!("nothing is the time") };
-        assert!(reason.contains("no time column among clock, speed") && reason.contains("--map time="), "{reason}");
-        let told =
-            ReadOptions { map: "time=clock,speed_mps=speed".parse().unwrap(), vehicle: Some(VehicleId::new("gt3").unwrap()), ..options() };
-        let (samples, _, _) = read_with(file(), &told);
-        assert_eq!((samples[0].source_time, samples[0].number("speed_mps")), (Timestamp::from_secs_f64(1e9 + 1.5), Some(20.0)));
-        let misspelt = ReadOptions { signals: vec!["sped".into()], ..told };
-        let Err(NotRead::Layout(reason)) = read(file(), &misspelt).map(|_| ()) else { panic!("there is no such signal") };
-        assert!(reason.contains("'sped'"), "{reason}");
-    }
-}
+mod tests;

@@ -290,6 +290,9 @@ fn a_date_below_decides_how_those_above_it_are_read() {
     assert!(remarks.iter().any(|r| r.line == 3 && r.text.contains("the day first")), "{remarks:?}");
     let (samples, _, _) = told("time,vehicle_id,v\n01/02/2026 10:00,a,1\n02/13/2026 10:00,a,2\n");
     assert_eq!(samples[0].source_time.to_string(), "2026-01-02T10:00:00.000Z");
+    let (samples, skipped, _) = told("Date,Time,Vehicle,v\n01/02/2026,10:00:00,a,1\n13/02/2026,10:00:00,a,2\n");
+    assert_eq!((samples.len(), skipped.len()), (2, 0), "a date in a column of its own: {skipped:?}");
+    assert_eq!(samples[0].source_time.to_string(), "2026-02-01T10:00:00.000Z");
 }
 
 #[test]
