@@ -69,6 +69,12 @@ impl Timestamp {
         Some(Self(written.local_micros.saturating_sub(written.offset_s.unwrap_or(0) * 1_000_000)))
     }
 
+    /// The name of a zone that a moment ends with and that says no one offset (`CET`), where nothing else is wrong with it.
+    #[must_use]
+    pub fn unknown_zone(text: &str) -> Option<String> {
+        written::unknown_zone(text)
+    }
+
     /// The number of the month whose English name begins with the first three letters of `name`, in any case.
     #[must_use]
     pub fn month_named(name: &str) -> Option<i64> {
@@ -136,6 +142,12 @@ impl Timestamp {
         put(&mut out[20..23], of_day % 1_000);
         out
     }
+}
+
+/// The year that two digits stand for. POSIX: 69 to 99 are of the twentieth century.
+#[must_use]
+pub const fn year_of_two_digits(number: i64) -> i64 {
+    number + if number < 69 { 2_000 } else { 1_900 }
 }
 
 fn put(field: &mut [u8], mut value: i64) {
@@ -238,10 +250,11 @@ impl FromStr for Timestamp {
         };
         parse_rfc3339(text.as_bytes()).or_else(relative).map(Self).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
-            ProtocolError::new(
-                ErrorCode::ValidationError,
-                format!("'{shown}' is not a time: RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z"),
-            )
+            let wanted = match written::unknown_zone(text) {
+                Some(zone) => format!("the zone '{zone}' says no one offset; write it, as in +01:00"),
+                None => "RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z".to_owned(),
+            };
+            ProtocolError::new(ErrorCode::ValidationError, format!("'{shown}' is not a time: {wanted}"))
         })
     }
 }

@@ -17,10 +17,10 @@ const AMERICAN_ZONES: [(&str, i64); 8] =
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// Reads a moment. Beyond RFC 3339: a blank for the `T`, `/` or `.` in the date, `+00` and `+0000`, `UTC`, a comma or a colon before
-/// the fraction, a zone's name behind the offset, no seconds, `PM`, `24:00`, a date alone, no separators, days of the year
-/// (`2026-049`) and of a week (`2026-W08-3`), RFC 2822 (`Wed, 18 Feb 2026 09:00:00 +0000`), and months by name before the day
-/// (`Feb 18, 2026 9:00`, `Wed Feb 18 09:00:00 2026`).
+/// Reads a moment. Beyond RFC 3339: a blank for the `T`, `/` or `.` in the date, single digits there, `+00` and `+0000`, `UTC`, a comma
+/// or a colon before the fraction, a zone's name behind the offset, no seconds, `PM`, `24:00`, a date alone, no separators, days of
+/// the year (`2026-049`) and of a week (`2026-W08-3`), RFC 2822 (`Wed, 18 Feb 2026 09:00:00 +0000`) and what it makes obsolete
+/// (`18-Feb-26 09:00:00 EST`), and months by name before the day (`Feb 18, 2026 9:00`, `Wed Feb 18 09:00:00 2026`).
 pub(super) fn read(text: &str) -> Option<Written> {
     let text = text.trim();
     if !text.is_ascii() {
@@ -43,6 +43,18 @@ pub(super) fn read(text: &str) -> Option<Written> {
     Some(Written { local_micros: days * 86_400_000_000 + of_day, offset_s })
 }
 
+/// The zone's name at the end of a moment that is refused for it alone: `CET` and its like mean several zones, or change with the
+/// season.
+pub(super) fn unknown_zone(text: &str) -> Option<String> {
+    let text = text.trim();
+    let reordered = month_name_first(text);
+    let text = reordered.as_deref().unwrap_or(text).trim();
+    let (moment, zone) = text.rsplit_once(' ')?;
+    let is_name = zone.len() >= 2 && zone.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'_'));
+    let has_no_zone = || read(moment).is_some_and(|written| written.offset_s.is_none());
+    (is_name && moment.contains(':') && read(text).is_none() && has_no_zone()).then(|| zone.to_owned())
+}
+
 /// The number of the month whose name `text` begins with.
 pub(super) fn month_named(text: &str) -> Option<i64> {
     let name = text.get(..3)?;
@@ -60,7 +72,7 @@ fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
     (day >= 1 && day <= month_length(year, month)?).then(|| days_from_civil(year, month, day))
 }
 
-/// `2026-02-18`, `2026/02/18`, `2026.02.18` or `20260218`.
+/// `2026-02-18`, `2026/2/8`, `2026.02.18` or `20260218`.
 fn year_first(text: &str) -> Option<(i64, &str)> {
     let (year, rest) = digits::<4>(text)?;
     let mark = rest.chars().next().filter(|c| matches!(c, '-' | '/' | '.'));
@@ -69,22 +81,26 @@ fn year_first(text: &str) -> Option<(i64, &str)> {
         None => Some(rest.len()),
     };
     let rest = &rest[rest.len() - after(rest)?..];
-    let (month, rest) = digits::<2>(rest)?;
+    // Single digits stand between marks only.
+    let number = |text| digits::<2>(text).or_else(|| mark.and_then(|_| digits::<1>(text)));
+    let (month, rest) = number(rest)?;
     let rest = &rest[rest.len() - after(rest)?..];
-    let (day, rest) = digits::<2>(rest)?;
+    let (day, rest) = number(rest)?;
     Some((day_number(year, month, day)?, rest))
 }
 
-/// `Wed, 18 Feb 2026` or `18-Feb-2026` (RFC 2822, RFC 850): the month's name says what is what.
+/// `Wed, 18 Feb 2026`, `18-Feb-26` or `18. Feb 2026` (RFC 2822, RFC 850): the month's name says what is what.
 fn day_month_name_year(text: &str) -> Option<(i64, &str)> {
     let rest = match text.split_once(',') {
         Some((weekday, rest)) if weekday.len() >= 3 && weekday.bytes().all(|b| b.is_ascii_alphabetic()) => rest.trim_start(),
         _ => text,
     };
     let (day, rest) = digits::<2>(rest).or_else(|| digits::<1>(rest))?;
-    let rest = rest.trim_start_matches([' ', '-']);
+    let rest = rest.trim_start_matches([' ', '-', '.']);
     let month = month_named(rest)?;
-    let (year, rest) = digits::<4>(rest[3..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches([' ', '-']))?;
+    let rest = rest[3..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches([' ', '-', '.']);
+    let two_digits = || digits::<2>(rest).filter(|(_, rest)| rest.is_empty() || rest.starts_with([' ', 'T']));
+    let (year, rest) = digits::<4>(rest).or_else(|| two_digits().map(|(year, rest)| (super::year_of_two_digits(year), rest)))?;
     Some((day_number(year, month, day)?, rest))
 }
 
@@ -197,10 +213,10 @@ fn zone_seconds(zone: &str) -> Option<Option<i64>> {
     if zone.is_empty() {
         return Some(None);
     }
-    if matches!(zone, "UTC" | "GMT" | "UT") {
+    if ["UTC", "GMT", "UT"].iter().any(|name| name.eq_ignore_ascii_case(zone)) {
         return Some(Some(0));
     }
-    if let Some((_, hours)) = AMERICAN_ZONES.iter().find(|(name, _)| *name == zone) {
+    if let Some((_, hours)) = AMERICAN_ZONES.iter().find(|(name, _)| name.eq_ignore_ascii_case(zone)) {
         return Some(Some(hours * 3_600));
     }
     let (seconds, rest) = offset(zone)?;
@@ -260,6 +276,12 @@ mod tests {
             "2026-049T10:00:00Z",
             "2026-W08-3 10:00",
             "2026W083T10:00:00",
+            "2026-2-18 10:00:00",
+            "2026/2/18 10:00",
+            "18. Feb 2026 10:00:00",
+            "18 Feb 26 05:00:00 est",
+            "Wednesday, 18-Feb-26 10:00:00 gmt",
+            "18-Feb-26 10:00:00",
         ] {
             assert_eq!(moment(text), ten, "{text}");
         }
@@ -276,9 +298,26 @@ mod tests {
             "Feb 30 2026",
             "March",
             "Feb 18 26",
+            "18 Feb 10:00:00",
+            "2026-2-188",
+            "2026218",
             "2026-0491",
         ] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_zone_that_its_name_does_not_tell_is_named() {
+        for (text, zone) in [
+            ("Wed, 18 Feb 2026 10:00:00 CET", "CET"),
+            ("2026-02-18 10:00:00 Europe/Berlin", "Europe/Berlin"),
+            ("Wed Feb 18 10:00:00 CEST 2026", "CEST"),
+        ] {
+            assert_eq!((read(text), unknown_zone(text).as_deref()), (None, Some(zone)), "{text}");
+        }
+        for text in ["2026-02-18 10:00:00", "2026-02-18 10:00:00 EST", "no time", "2026-02-18 CET", "10:00:00 CET"] {
+            assert_eq!(unknown_zone(text), None, "{text}");
         }
     }
 }

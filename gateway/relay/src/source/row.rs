@@ -270,8 +270,8 @@ impl RowReader {
         if matches!(form, TimeForm::Text | TimeForm::Millis) {
             self.doubts.look(&parsed, line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
         }
-        if form == TimeForm::UnixSeconds {
-            self.doubts.look_at_seconds(line, || row.text(column).map(Cow::into_owned).unwrap_or_default());
+        if matches!(parsed, Parsed::Absolute(_)) && form != TimeForm::Text {
+            self.doubts.look_at_unit(form, line, &row.text(column).unwrap_or_default());
         }
         self.timeline.place(vehicle.as_str(), parsed, line).map_err(|e| format!("{}: {e}", self.columns[column]))
     }

@@ -147,6 +147,11 @@ pub(crate) enum Parsed {
 
 /// Reads a time; `number` is what the text is as a number.
 pub(crate) fn parse(text: &str, number: Option<f64>, form: TimeForm) -> Result<Parsed, String> {
+    if form == TimeForm::Text
+        && let Some(time) = packed(text)
+    {
+        return Ok(Parsed::Absolute(time));
+    }
     if let Some(n) = number {
         return of_number(n, form).ok_or_else(|| format!("'{}' is not a time", shown(text)));
     }
@@ -167,12 +172,65 @@ pub(crate) fn parse(text: &str, number: Option<f64>, form: TimeForm) -> Result<P
     }
     Err(match form {
         TimeForm::RelativeSeconds | TimeForm::SecondsOfDay => format!("'{}' is not a time in seconds", shown(text)),
-        _ => format!("'{}' is not a time: RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z, or --time-format", shown(text)),
+        _ => {
+            let wanted = match unknown_zone(text) {
+                Some(zone) => format!("the zone '{}' says no one offset; write it, as in +01:00", shown(&zone)),
+                None => "RFC 3339 is expected, as in 2026-07-17T12:34:56.789Z, or --time-format".to_owned(),
+            };
+            format!("'{}' is not a time: {wanted}", shown(text))
+        }
     })
 }
 
-/// Seconds since 1970 are fewer, in the year 5138.
-pub(super) const BEYOND_SECONDS: f64 = 1e11;
+/// The zone that a time is refused for, where its date is one of numbers, too.
+fn unknown_zone(text: &str) -> Option<String> {
+    let of_numbers = || {
+        let (date, rest) = text.split_once(' ')?;
+        // Any date will do.
+        TwoWayDate::read(date).and_then(|_| Timestamp::unknown_zone(&format!("2026-01-01 {rest}")))
+    };
+    Timestamp::unknown_zone(text).or_else(of_numbers)
+}
+
+/// A date and a time of day without marks, as `20260218`, `202602181000`, `20260218100000.5` or with milliseconds at its end. As a
+/// number since 1970 it would be a time that no recording is of.
+fn packed(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !whole.bytes().all(|b| b.is_ascii_digit()) || !whole.starts_with("19") && !whole.starts_with("20") || whole < "198" {
+        return None;
+    }
+    let (date, clock) = whole.split_at_checked(8)?;
+    let clock = match (clock.len(), fraction) {
+        (0, "") => return Timestamp::from_text_in_utc(date),
+        (4 | 6, "") => clock.to_owned(),
+        (6, fraction) => format!("{clock}.{fraction}"),
+        (9, "") => format!("{}.{}", &clock[..6], &clock[6..]),
+        _ => return None,
+    };
+    Timestamp::from_text_in_utc(&format!("{date}T{clock}"))
+}
+
+/// Recordings are of the time from 1980 on, as all doors demand, and seconds since 1970 are fewer than 12 digits.
+const PLAUSIBLE_S: std::ops::Range<f64> = 315_532_800.0..1e11;
+
+/// How many of a unit are a second, and what it is called, for columns of a unit since 1970.
+pub(super) const fn unit_of(form: TimeForm) -> Option<(f64, &'static str)> {
+    Some(match form {
+        TimeForm::UnixSeconds => (1.0, "seconds"),
+        TimeForm::UnixMillis | TimeForm::Millis => (1e3, "milliseconds"),
+        TimeForm::UnixMicros => (1e6, "microseconds"),
+        TimeForm::UnixNanos => (1e9, "nanoseconds"),
+        TimeForm::RelativeSeconds | TimeForm::SecondsOfDay | TimeForm::Text => return None,
+    })
+}
+
+/// What a number of a unit since 1970 is by its size, where it is no time of a recording in that unit; with the unit's name.
+pub(super) fn other_unit(n: f64, form: TimeForm) -> Option<(f64, &'static str)> {
+    let (per_s, _) = unit_of(form).filter(|(per_s, _)| !PLAUSIBLE_S.contains(&(n / per_s)))?;
+    let forms = [TimeForm::UnixSeconds, TimeForm::UnixMillis, TimeForm::UnixMicros, TimeForm::UnixNanos];
+    let (other_per_s, name) = forms.into_iter().filter_map(unit_of).find(|(per_s, _)| PLAUSIBLE_S.contains(&(n / per_s)))?;
+    (other_per_s.total_cmp(&per_s).is_ne()).then_some((n / other_per_s, name))
+}
 
 /// The time a number stands for.
 pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
@@ -183,14 +241,15 @@ pub(crate) fn of_number(n: f64, form: TimeForm) -> Option<Parsed> {
     Some(match form {
         TimeForm::RelativeSeconds => Parsed::Relative(n),
         TimeForm::SecondsOfDay => Parsed::Clock(n),
-        // No recording is of the year 5000: such numbers are milli-, micro- or nanoseconds, as their size says.
-        TimeForm::UnixSeconds if n.abs() >= BEYOND_SECONDS => return of_number(n, TimeForm::Text),
-        TimeForm::UnixSeconds => unix(n),
-        TimeForm::UnixMicros => unix(n / 1e6),
-        TimeForm::UnixNanos => unix(n / 1e9),
         TimeForm::Millis if n.abs() < 1e10 => Parsed::Relative(n / 1e3),
-        TimeForm::UnixMillis | TimeForm::Millis => unix(n / 1e3),
+        TimeForm::UnixSeconds | TimeForm::UnixMillis | TimeForm::UnixMicros | TimeForm::UnixNanos | TimeForm::Millis => {
+            let (per_s, _) = unit_of(form)?;
+            unix(other_unit(n, form).map_or(n / per_s, |(seconds, _)| seconds))
+        }
         // Relative recordings are shorter than four months; from 1970-04 on the size tells the unit.
+        TimeForm::Text if n.fract() == 0.0 && (1e7..3e13).contains(&n) && packed(&n.to_string()).is_some() => {
+            Parsed::Absolute(packed(&n.to_string())?)
+        }
         TimeForm::Text => match n.abs() {
             size if size < 1e7 => Parsed::Relative(n),
             size if size < 1e11 => unix(n),
@@ -324,6 +383,34 @@ mod tests {
     }
 
     #[test]
+    fn dates_without_marks_are_read_as_text_and_as_numbers() {
+        for (text, time) in [
+            ("20260218", "2026-02-18T00:00:00.000Z"),
+            ("202602181030", "2026-02-18T10:30:00.000Z"),
+            ("20260218103015", "2026-02-18T10:30:15.000Z"),
+            ("20260218103015.250", "2026-02-18T10:30:15.250Z"),
+            ("20260218103015250", "2026-02-18T10:30:15.250Z"),
+        ] {
+            let Ok(Parsed::Absolute(read)) = read(text, TimeForm::Text) else { panic!("{text}") };
+            assert_eq!(read.to_string(), time, "{text}");
+        }
+        assert!(
+            matches!(of_number(20_260_218.0, TimeForm::Text), Some(Parsed::Absolute(day)) if day.to_string().starts_with("2026-02-18"))
+        );
+        assert_eq!(read("20261318", TimeForm::Text), Ok(Parsed::Absolute(Timestamp::from_secs_f64(20_261_318.0))), "no such month");
+        assert_eq!(read("2026021", TimeForm::Text), Ok(Parsed::Relative(2_026_021.0)));
+    }
+
+    #[test]
+    fn a_zone_that_says_no_one_offset_is_named() {
+        for text in ["Wed, 18 Feb 2026 10:00:00 CET", "2026-02-18 10:00:00 CET", "18.02.2026 10:00:00 CET"] {
+            assert!(read(text, TimeForm::Text).unwrap_err().contains("the zone 'CET' says no one offset"), "{text}");
+        }
+        assert!(matches!(read("18.02.2026 10:00:00 EST", TimeForm::Text), Ok(Parsed::TwoWay(_))));
+        assert!(read("10:00 tomorrow", TimeForm::Text).unwrap_err().contains("RFC 3339"));
+    }
+
+    #[test]
     fn durations_are_relative_times() {
         for (text, seconds) in [
             ("0 days 00:00:12.345000", 12.345),
@@ -355,6 +442,13 @@ mod tests {
             ("unix_us", "1760000000000000", at(1.76e9)),
             ("epochNs", "1760000000000000000", at(1.76e9)),
             ("Unix Time", "1760000000", at(1.76e9)),
+            // A name that lies about its unit.
+            ("unix_s", "1760000000000", at(1.76e9)),
+            ("unix_ms", "1760000000", at(1.76e9)),
+            ("unix_us", "1760000000000", at(1.76e9)),
+            ("epoch_ns", "1760000000000000", at(1.76e9)),
+            ("timestamp_ms", "1760000000000000", at(1.76e9)),
+            ("unix_s", "5", at(5.0)),
         ] {
             assert_eq!(read(text, form_of(name)), parsed, "{name}");
         }

@@ -5,7 +5,7 @@ use slipstream_protocol::Timestamp;
 use super::{
     Remark,
     text::shown,
-    time::{BEYOND_SECONDS, Parsed},
+    time::{Parsed, TimeForm, other_unit, unit_of},
 };
 
 /// 2000-01-01, before which there are hardly any recordings.
@@ -25,8 +25,8 @@ pub(super) struct TimeDoubts {
     is_absolute: bool,
     /// The first doubtful time: line, cell and what it is read as.
     first: Option<(u64, String, String)>,
-    /// The first time of a column of seconds that is too large for seconds: line and cell.
-    scaled: Option<(u64, String)>,
+    /// The first time that is none in the unit that its column names: line, cell, that unit, and the one it is read in.
+    scaled: Option<(u64, String, &'static str, &'static str)>,
 }
 
 impl TimeDoubts {
@@ -60,25 +60,21 @@ impl TimeDoubts {
         }
     }
 
-    /// Looks at a time of a column of seconds since 1970.
-    pub(super) fn look_at_seconds(&mut self, line: u64, cell: impl FnOnce() -> String) {
-        if self.scaled.is_some() {
-            return;
-        }
-        let cell = cell();
-        if cell.parse::<f64>().is_ok_and(|number| number.abs() >= BEYOND_SECONDS) {
-            self.scaled = Some((line, cell));
+    /// Looks at a time of a column that names its unit since 1970.
+    pub(super) fn look_at_unit(&mut self, form: TimeForm, line: u64, cell: &str) {
+        if self.scaled.is_none()
+            && let Some((_, named)) = unit_of(form)
+            && let Some((_, read)) = cell.parse().ok().and_then(|number| other_unit(number, form))
+        {
+            self.scaled = Some((line, cell.to_owned(), named, read));
         }
     }
 
     /// What speaks against the reading, if anything does.
     pub(super) fn remark(&self, column: &str) -> Option<Remark> {
-        if let Some((line, cell)) = &self.scaled {
-            let text = format!(
-                "column {}: '{}' is too large for seconds since 1970 and is read as milli-, micro- or nanoseconds, by its size",
-                shown(column),
-                shown(cell)
-            );
+        if let Some((line, cell, named, read)) = &self.scaled {
+            let text =
+                format!("column {}: '{}' is no time in {named} since 1970 and is read as {read}, by its size", shown(column), shown(cell));
             return Some(Remark::new(*line, &text));
         }
         let (line, cell, meaning) = self.first.as_ref()?;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use slipstream_protocol::Timestamp;
+use slipstream_protocol::{Timestamp, time::year_of_two_digits};
 
 /// A pattern as of `strftime`: `%d/%m/%Y %H:%M:%S%.f`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,11 +84,6 @@ impl TimeFormat {
         }
         if rest.is_empty() { fields.moment() } else { None }
     }
-}
-
-/// The year that two digits stand for. POSIX: 69 to 99 are of the twentieth century.
-pub(super) const fn year_of_two_digits(number: i64) -> i64 {
-    number + if number < 69 { 2_000 } else { 1_900 }
 }
 
 /// Up to `most` digits.

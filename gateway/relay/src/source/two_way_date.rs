@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use slipstream_protocol::Timestamp;
+use slipstream_protocol::{Timestamp, time::year_of_two_digits};
 
-use super::{text::shown, time_format::year_of_two_digits};
+use super::text::shown;
 
 /// A date that begins with its day or its month, as `18/02/2026 09:00:00`, `1.12.26` or `02-18-2026`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -300,7 +300,7 @@ fn a_column_of_seconds_that_holds_milliseconds_is_read_by_size_and_noted() {
     let (samples, skipped, remarks) = told("unix_s,vehicle_id,v\n1771408800000,a,1\n1771408801000,a,2\n");
     assert_eq!((samples.len(), skipped.len()), (2, 0));
     assert_eq!(samples[1].source_time.to_string(), "2026-02-18T10:00:01.000Z");
-    assert!(remarks.len() == 1 && remarks[0].text.contains("too large for seconds"), "{remarks:?}");
+    assert!(remarks.len() == 1 && remarks[0].text.contains("no time in seconds since 1970 and is read as milliseconds"), "{remarks:?}");
 }
 
 #[test]
