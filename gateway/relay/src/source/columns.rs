@@ -11,7 +11,7 @@ use slipstream_protocol::SignalName;
 
 use super::{
     text::shown,
-    time::{self, CLOCKS, TIME_COLUMNS, TimeForm},
+    time::{self, CLOCKS, ELAPSED, TIME_COLUMNS, TimeForm},
 };
 
 const VEHICLE_COLUMNS: [&str; 11] =
@@ -274,6 +274,12 @@ impl Layout {
         // A second clock is not a measurement.
         let is_clock = |place: usize, name: &str| !renamed.contains_key(&place) && times[..CLOCKS].contains(&name);
         notes.extend(unused().filter(|(place, name)| is_clock(*place, name)).map(|(_, name)| other_clock(&names[time], name)));
+        let is_like_a_clock = |name: &str| times[..ELAPSED].contains(&time::plain(name).as_str());
+        let kept = unused().filter(|(place, name)| {
+            shape == Shape::Wide && !renamed.contains_key(place) && !is_clock(*place, name) && is_like_a_clock(name)
+        });
+        let kept: Vec<String> = kept.map(|(_, name)| name.clone()).collect();
+        notes.extend((!kept.is_empty()).then(|| kept_clocks(&names[time], &kept)));
         let signals = unused()
             .filter(|(place, name)| !name.is_empty() && !is_clock(*place, name))
             .map(|(place, name)| (place, Arc::from(renamed.get(&place).map_or(name.as_str(), String::as_str))))
@@ -290,6 +296,14 @@ fn other_clock(time: &str, other: &str) -> String {
         "the times are those of the column '{time}'; '{other}' has times, too, and is not read: --map time={other} takes them instead, and \
          --map {other}_={other} makes a signal of them"
     )
+}
+
+/// Says that columns are called as times are, and are signals.
+fn kept_clocks(time: &str, others: &[String]) -> String {
+    let (time, first) = (shown(time), shown(&others[0]));
+    let called =
+        if others.len() == 1 { "is called as times are, too, and is a signal" } else { "are called as times are, too, and are signals" };
+    format!("the times are those of the column '{time}'; {} {called}: --map time={first} takes the times there instead", listed(others))
 }
 
 fn shape(header: &Header<'_>, taken: &[usize], notes: &mut Vec<String>) -> Result<Shape, String> {
@@ -362,6 +376,22 @@ mod tests {
             "{:?}",
             layout.notes
         );
+    }
+
+    #[test]
+    fn columns_that_are_called_as_times_are_stay_signals_and_are_noted() {
+        for (header, kept) in [
+            ("time,ts,vehicle_id,v", vec!["ts", "v"]),
+            ("t_s,Timestamp,vehicle_id,v", vec!["Timestamp", "v"]),
+            ("time,epoch_ms,utc,vehicle_id,v", vec!["epoch_ms", "utc", "v"]),
+        ] {
+            let layout = layout(header, "").unwrap();
+            assert_eq!(signals(&layout), kept, "{header}");
+            assert!(layout.notes.len() == 1 && layout.notes[0].contains(kept[0]), "{header}: {:?}", layout.notes);
+        }
+        for (header, map) in [("time,vehicle_id,v", ""), ("time,ts,vehicle_id", "clock=ts"), ("t_s,vehicle_id,elapsed_time", "")] {
+            assert_eq!(layout(header, map).unwrap().notes, [""; 0], "{header}");
+        }
     }
 
     #[test]

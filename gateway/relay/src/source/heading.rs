@@ -14,6 +14,8 @@ use super::{
 const MAX_PREAMBLE: usize = 250;
 /// Rows below a header that are looked at for a time: rows of units and sources are among them.
 const ROWS_BELOW: usize = 6;
+/// So many rows below a header say that it is one.
+const ENOUGH_ROWS: usize = 3;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Delimiters that are used where they are told.
 const OTHER_DELIMITERS: [u8; 6] = [b':', b' ', b'~', b'^', b'!', b'/'];
@@ -133,8 +135,26 @@ impl Candidate {
         Self { delimiter, records }
     }
 
-    /// The first record that names a time and a vehicle, with its rank: in the first line, or above times, before others.
+    /// The header, with its rank: the record that reads like one, unless its names are free words and another one has more rows. The
+    /// names and values of a preamble look like a header and a row.
     fn header(&self, options: &ReadOptions) -> Option<(u8, &Record)> {
+        let (rank, first) = self.first_header(options)?;
+        let place = self.records.iter().position(|record| record.line() == first.line())?;
+        let Some(mut best) = Table::below(&self.records, place, options) else { return Some((rank, first)) };
+        if !best.is_usual {
+            for place in place + 1..self.records.len() {
+                if best.rows >= ENOUGH_ROWS {
+                    break;
+                }
+                let other = Table::below(&self.records, place, options).filter(|other| best.is_followed_by(other));
+                best = other.filter(|other| other.rows > best.rows).unwrap_or(best);
+            }
+        }
+        Some((rank, &self.records[best.place]))
+    }
+
+    /// The first record that names a time and a vehicle, with its rank: in the first line, or above times, before others.
+    fn first_header(&self, options: &ReadOptions) -> Option<(u8, &Record)> {
         let mut fitting = None;
         let mut last: Option<(usize, &Record, usize, (bool, usize))> = None;
         for (place, record) in self.records.iter().enumerate().take(MAX_PREAMBLE + ROWS_BELOW) {
@@ -162,6 +182,43 @@ impl Candidate {
             }
         }
         fitting
+    }
+}
+
+/// A record that reads like a header, and its rows.
+struct Table {
+    /// Which of the records it is.
+    place: usize,
+    columns: usize,
+    /// Whether the name of its time is one that only tables have.
+    is_usual: bool,
+    /// Rows of measurements below it, up to enough: they have its width, and a time where it says.
+    rows: usize,
+}
+
+impl Table {
+    fn below(records: &[Record], place: usize, options: &ReadOptions) -> Option<Self> {
+        let header = &records[place];
+        let called = names(header);
+        let layout = Layout::of(&called, &options.map, options.vehicle.is_some()).ok().filter(|_| are_names(header))?;
+        let (mut rows, columns) = (0, header.len());
+        for row in records[place + 1..].iter().take(ROWS_BELOW + ENOUGH_ROWS) {
+            if rows >= ENOUGH_ROWS {
+                break;
+            }
+            if row.len() == columns && is_time(row, layout.time.0, options) {
+                rows += 1;
+            } else if rows > 0 && are_names(row) && columns::has_time(&names(row), &options.map) && names(row) != called {
+                // Another table begins.
+                break;
+            }
+        }
+        Some(Self { place, columns, is_usual: time::is_usual(&called[layout.time.0]), rows })
+    }
+
+    /// Whether `other` is another table: rows of units below a header may read like one.
+    const fn is_followed_by(&self, other: &Self) -> bool {
+        self.rows > 0 || self.columns != other.columns
     }
 }
 
@@ -206,6 +263,28 @@ mod tests {
         assert_eq!(found(aim, true), (',', 5), "a line 'Time' of the preamble is no header");
         let note = "Note,\"two\nlines\"\nDriver name,x\n\ntimestamp;driver;speed\n1760000000,5;a;1,5\n";
         assert_eq!(found(note, false), (';', 5));
+    }
+
+    #[test]
+    fn a_preamble_with_values_below_its_names_is_none_of_the_table() {
+        let table = "time,vehicle_id,v,w\n2026-02-18T10:00:00Z,A,1,2\n2026-02-18T10:00:01Z,A,1,2\n";
+        for preamble in [
+            "Time,Vehicle,Session\n10:00:00,Car 7,Race\n",
+            "Time,Vehicle,Session,Place\n2026-02-18,Car 7,Race,Spa\n",
+            "Time,Vehicle,Session,Place\n2026-02-18,Car 7,Race,Spa\n\n",
+            "Vehicle,Car 7\nTime,2026-02-18 10:00\n",
+            "Logger,X\nDate,Vehicle\n2026-02-18,Car 7\n",
+        ] {
+            let line = preamble.lines().count() as u64 + 1;
+            assert_eq!(found(&format!("{preamble}{table}"), false), (',', line), "{preamble}");
+        }
+        // A table's rows count more than another table's behind it, and its header may be there again.
+        let rows = "2026-02-18T10:00:00Z,A,1\n".repeat(3);
+        assert_eq!(found(&format!("time,vehicle_id,v\n{rows}{table}{table}"), false), (',', 1));
+        assert_eq!(found("Time,Vehicle,v\n0,a,1\nTime,Vehicle,v\n1,a,1\n2,a,1\n", false), (',', 1));
+        assert_eq!(found(&format!("t_s,vehicle_id,v\n0,a,1\n{table}"), false), (',', 1), "a name that only tables have");
+        assert_eq!(found("Time,Vehicle,0.5,1.0\n0,a,1,1\n", false), (',', 1), "columns that are called by a number");
+        assert_eq!(found("time,signal,value\n0.1,t,5\n0.1,speed,6\n", true), (',', 1), "a signal that is called as times are");
     }
 
     #[test]

@@ -104,6 +104,9 @@ pub(super) const TIME_COLUMNS: [(&str, TimeForm); 40] = [
 /// The first columns of the list are clocks, and no signals where another one gives the time.
 pub(super) const CLOCKS: usize = 11;
 
+/// From here on the list has what is measured from the start of something, and is a signal beside a time as any other.
+pub(super) const ELAPSED: usize = 36;
+
 /// A name as the list writes it: `Unix Time [ms]` is `unix_time_ms`, `sessionTime` is `session_time`.
 pub(super) fn plain(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 2);
