@@ -26,6 +26,7 @@ use super::{
     time::{self, Parsed, TimeForm},
     time_doubts::TimeDoubts,
     timeline::TimeLine,
+    two_way_date::TwoWayDate,
 };
 
 /// Signal names that are remembered to name what may be meant.
@@ -49,8 +50,14 @@ impl<R: BufRead> Texts<R> {
     }
 }
 
+/// Texts looked at before the order of day and month is decided, and the most bytes of them.
+const AHEAD: usize = 1_000;
+const MAX_AHEAD: usize = 4 << 20;
+
 pub(super) struct JsonLines<R> {
     texts: Texts<R>,
+    /// Texts that were looked at already, and the end or the error behind them.
+    ahead: VecDeque<io::Result<Option<Text>>>,
     name: String,
     line: u64,
     decoder: Decoder,
@@ -58,6 +65,8 @@ pub(super) struct JsonLines<R> {
     timeline: TimeLine,
     /// Of times that no wire carries: clocks, durations, dates that may be two.
     plain_times: TimeLine,
+    /// Times of the text that is read which count from the start already.
+    placed: Vec<Timestamp>,
     doubts: TimeDoubts,
     now: Now,
     ready: VecDeque<Item>,
@@ -69,17 +78,19 @@ pub(super) struct JsonLines<R> {
 }
 
 impl<R: BufRead> JsonLines<R> {
-    /// Looks whether the values are lines. Fails where the input does.
-    pub(super) fn open(mut input: R, name: &str, options: &ReadOptions, now: Now) -> io::Result<Stepped<Self>> {
+    /// Looks whether the values are lines. Fails where the input does. Where objects come `live` none is waited for.
+    pub(super) fn open(mut input: R, name: &str, options: &ReadOptions, now: Now, live: bool) -> io::Result<Stepped<Self>> {
         let texts = if are_lines(input.fill_buf()?) { Texts::Lines(Lines::new(input)) } else { Texts::Values(Values::new(input)) };
-        Ok(Stepped::of(Self {
+        let mut lines = Self {
             texts,
+            ahead: VecDeque::new(),
             name: name.to_owned(),
             line: 0,
             decoder: Decoder::new(Limits::default()),
             options: options.clone(),
             timeline: TimeLine::new(options.start),
-            plain_times: TimeLine::new(Start::at(options.start.at)),
+            plain_times: TimeLine::new(Start { moves_moments: false, ..options.start }),
+            placed: Vec::new(),
             doubts: TimeDoubts::default(),
             now,
             ready: VecDeque::new(),
@@ -87,7 +98,41 @@ impl<R: BufRead> JsonLines<R> {
             others: BTreeSet::new(),
             tallies: Tallies::new(Style::told(options.decimal, options.thousands)),
             any: false,
-        }))
+        };
+        if !live && options.time_format.is_none() {
+            lines.look_ahead();
+        }
+        Ok(Stepped::of(lines))
+    }
+
+    /// Reads on while dates may begin with their day or their month, until one can be read in one way alone: it decides for all.
+    fn look_ahead(&mut self) {
+        let mut held = 0;
+        while self.ahead.len() < AHEAD && held < MAX_AHEAD {
+            let next = self.texts.next();
+            let mut is_doubtful = false;
+            if let Ok(Some(text)) = &next {
+                held += text.bytes.len();
+                let date = self.first_date(&text.bytes);
+                is_doubtful = date.as_ref().is_some_and(|date| !self.plain_times.decide(date, text.line));
+            }
+            self.ahead.push_back(next);
+            if !is_doubtful {
+                return;
+            }
+        }
+    }
+
+    /// The time of a sample, where it is a date that may be two.
+    fn first_date(&self, bytes: &[u8]) -> Option<TwoWayDate> {
+        let bytes = unmarked(bytes).trim_ascii();
+        let mapped = mapped(bytes, &self.options.map);
+        let value: Value = serde_json::from_slice(mapped.as_deref().unwrap_or(bytes)).ok()?;
+        let time = value.pointer("/batch/0/timestamp").or_else(|| value.get("timestamp"))?.as_str()?;
+        match time::parse(time.trim(), None, TimeForm::Text) {
+            Ok(Parsed::TwoWay(date)) => Some(date),
+            _ => None,
+        }
     }
 
     fn use_text(&mut self, text: &Text) {
@@ -102,6 +147,7 @@ impl<R: BufRead> JsonLines<R> {
             return;
         }
         self.any = true;
+        self.placed.clear();
         let now = (self.now)();
         let mapped = mapped(bytes, &self.options.map);
         let bytes = mapped.as_deref().unwrap_or(bytes);
@@ -156,7 +202,11 @@ impl<R: BufRead> JsonLines<R> {
             let Some(parsed) = parsed else { continue };
             let cell = time.as_str().map_or_else(|| time.to_string(), str::to_owned);
             self.doubts.look(&parsed, self.line, || cell);
+            let counts_from_start = matches!(parsed, Parsed::Relative(_) | Parsed::Clock(_));
             let Ok(moment) = self.plain_times.place(&vehicle, parsed, self.line) else { continue };
+            if counts_from_start {
+                self.placed.push(moment);
+            }
             *time = Value::String(precise(moment));
             changed = true;
         }
@@ -197,9 +247,11 @@ impl<R: BufRead> JsonLines<R> {
                 sample.raw = None;
             }
         }
-        match self.timeline.place(sample.vehicle.as_str(), Parsed::Absolute(sample.source_time), self.line) {
-            Ok(time) => sample.source_time = time,
-            Err(reason) => return self.skip(&reason),
+        if !self.placed.contains(&sample.source_time) {
+            match self.timeline.place(sample.vehicle.as_str(), Parsed::Absolute(sample.source_time), self.line) {
+                Ok(time) => sample.source_time = time,
+                Err(reason) => return self.skip(&reason),
+            }
         }
         self.ready.push_back(Item::Sample(sample));
     }
@@ -256,7 +308,8 @@ impl<R: BufRead> Steps for JsonLines<R> {
     }
 
     fn step(&mut self) -> Result<bool, SourceError> {
-        let text = self.texts.next().map_err(|e| SourceError::Read { name: self.name.clone(), reason: e.to_string() })?;
+        let text = self.ahead.pop_front().unwrap_or_else(|| self.texts.next());
+        let text = text.map_err(|e| SourceError::Read { name: self.name.clone(), reason: e.to_string() })?;
         match &text {
             Some(text) => self.use_text(text),
             None => self.end(),
@@ -266,94 +319,4 @@ impl<R: BufRead> Steps for JsonLines<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{drain, drain_all};
-    use super::*;
-    use slipstream_protocol::SessionId;
-
-    #[test]
-    fn good_lines_become_samples_and_bad_ones_are_told() {
-        let now = Timestamp::from_secs_f64(1.7e9);
-        let options = ReadOptions { session: Some(SessionId::new("q1").unwrap()), ..ReadOptions::new(Start::at(Timestamp::default())) };
-        let text = "{\"driverId\":\"a\",\"timestamp\":\"2023-07-17T12:34:56Z\",\"data\":{\"v\":1,\"g\":[0.1,2]}}\n\
-            not json\n\n{\"vehicleId\":\"b\",\"data\":{\"v\":2}}\n{\"data\":{}}\n";
-        let (samples, skipped) = drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(move || now)).unwrap());
-        assert_eq!(samples.len(), 2);
-        assert_eq!(samples[0].number("g.1"), Some(2.0));
-        assert_eq!(samples[0].session.as_deref(), Some("q1"));
-        assert_eq!(samples[1].source_time, now, "without a time it is now");
-        assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [2, 5]);
-    }
-
-    fn read(text: &str) -> (Vec<Sample>, Vec<Skipped>) {
-        let options = ReadOptions::new(Start::at(Timestamp::from_secs_f64(1e9)));
-        let now = || Timestamp::from_secs_f64(1.8e9);
-        drain(JsonLines::open(text.as_bytes(), "x", &options, Box::new(now)).unwrap())
-    }
-
-    #[test]
-    fn epochs_and_other_times_of_files_are_taken() {
-        let times = ["1760000000123", "\"1760000000.123\"", "1760000000.123", "1760000000123000", "\"2025-10-09 08:53:20.123+00\""];
-        for time in times {
-            let (samples, skipped) = read(&format!("{{\"driverId\":\"a\",\"timestamp\":{time},\"data\":{{\"rpm\":1}}}}\n"));
-            assert!(skipped.is_empty(), "{time}: {skipped:?}");
-            assert!((samples[0].source_time - Timestamp::from_millis(1_760_000_000_123)).abs() < 2, "{time}: {}", samples[0].source_time);
-        }
-        let batch = "{\"batch\":[{\"driverId\":\"a\",\"timestamp\":1760000000,\"data\":{\"v\":1}},{\"driverId\":\"a\",\"timestamp\":12.5,\"data\":{\"v\":2}}]}";
-        let (samples, _) = read(batch);
-        assert_eq!(samples[1].source_time, Timestamp::from_secs_f64(1e9 + 12.5), "seconds since the recording began");
-        let (samples, skipped) = read("{\"driverId\":\"a\",\"timestamp\":\"01/12/2026\",\"data\":{\"v\":1}}\n");
-        assert_eq!((samples.len(), skipped.len()), (0, 1));
-    }
-
-    #[test]
-    fn one_array_or_object_over_many_lines_is_read() {
-        let frame = |n: u32| format!("{{\n  \"driverId\": \"a\",\n  \"data\": {{\"v\": {n}}}\n}}");
-        for text in [
-            format!("[{},\n{}]", frame(1), frame(2)),
-            format!("{}\n{}\n", frame(1), frame(2)),
-            format!("[\n{}\n,{}\n]\n", frame(1), frame(2)),
-        ] {
-            let (samples, skipped) = read(&text);
-            assert!(skipped.is_empty(), "{skipped:?}");
-            assert_eq!(samples.iter().filter_map(|s| s.number("v")).collect::<Vec<_>>(), [1.0, 2.0], "{text}");
-        }
-        let (_, skipped) = read("[[1,2],\n\"x\"]");
-        assert!(skipped.last().unwrap().reason.contains("driverId") && skipped.last().unwrap().line == 2, "{skipped:?}");
-    }
-
-    #[test]
-    fn lines_may_end_with_cr_and_a_cut_line_costs_itself_only() {
-        let line = "{\"driverId\":\"a\",\"data\":{\"v\":1}}";
-        assert_eq!(read(&format!("{line}\r{line}\r\n{line}")).0.len(), 3);
-        for text in [format!("{line}\n\u{feff}{line}\n"), format!("[{line}]\u{feff}[{line}]\n")] {
-            let (samples, skipped) = read(&text);
-            assert_eq!((samples.len(), skipped.len()), (2, 0), "files that were put together: {skipped:?}");
-        }
-        let (samples, skipped) = read(&format!("{{\"driverId\":\n{line}\n{line}\n"));
-        assert_eq!((samples.len(), skipped.len()), (2, 1));
-    }
-
-    #[test]
-    fn text_that_looks_like_numbers_is_noted_and_read_as_told() {
-        let text = "{\"driverId\":\"a\",\"data\":{\"speed\":\"101,5\",\"note\":\"ok\"}}\n";
-        let read = |decimal| {
-            let options = ReadOptions { decimal, ..ReadOptions::new(Start::at(Timestamp::default())) };
-            drain_all(JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap())
-        };
-        let (samples, _, remarks) = read(None);
-        assert_eq!(samples[0].signal("speed"), Some(&SignalValue::Text("101,5".into())));
-        assert!(remarks.len() == 1 && remarks[0].text.contains("speed: 1 values") && remarks[0].text.contains("--decimal"), "{remarks:?}");
-        let (samples, _, remarks) = read(Some(','));
-        assert!(samples[0].number("speed") == Some(101.5) && remarks.is_empty(), "{remarks:?}");
-    }
-
-    #[test]
-    fn a_signal_that_is_nowhere_is_named() {
-        let options = ReadOptions { signals: vec!["sped".into()], ..ReadOptions::new(Start::at(Timestamp::default())) };
-        let text = "{\"driverId\":\"a\",\"data\":{\"speed\":1}}\n";
-        let lines = JsonLines::open(text.as_bytes(), "x", &options, Box::new(Timestamp::default)).unwrap();
-        let (samples, _, remarks) = drain_all(lines);
-        assert!(samples.is_empty() && remarks[0].text.contains("did you mean 'speed'"), "{remarks:?}");
-    }
-}
+mod tests;

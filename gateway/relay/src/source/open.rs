@@ -184,7 +184,7 @@ pub(super) fn read_items(
             SourceError::Layout { .. } if is_binary => wrong("the file is no CSV and no JSON: it holds binary data".to_owned()),
             error => error,
         })?),
-        Format::JsonLines => Box::new(JsonLines::open(input, name, options, now).map_err(failed)?),
+        Format::JsonLines => Box::new(JsonLines::open(input, name, options, now, live).map_err(failed)?),
     })
 }
 
@@ -229,6 +229,28 @@ mod tests {
         let progress = source.progress().unwrap();
         assert_eq!(drain(source).0.len(), 2);
         assert_eq!(progress.fraction(), Some(1.0));
+    }
+
+    #[test]
+    fn recordings_without_dates_have_the_same_times_whether_they_are_relayed_or_imported() {
+        let at: Timestamp = "2026-02-18T09:00:00Z".parse().unwrap();
+        for (text, first) in [
+            ("time,vehicle_id,v\n09:00:05,a,1\n09:00:06,a,1\n", "2026-02-18T09:00:05.000Z"),
+            ("time,vehicle_id,v\n23:59:59,a,1\n00:00:01,a,1\n", "2026-02-18T23:59:59.000Z"),
+            ("tod_s,vehicle_id,v\n32405,a,1\n", "2026-02-18T09:00:05.000Z"),
+            ("t_s,vehicle_id,v\n5,a,1\n6,a,1\n", "2026-02-18T09:00:05.000Z"),
+            ("{\"driverId\":\"a\",\"timestamp\":\"09:00:05\",\"data\":{\"v\":1}}\n", "2026-02-18T09:00:05.000Z"),
+            ("{\"driverId\":\"a\",\"timestamp\":5,\"data\":{\"v\":1}}\n", "2026-02-18T09:00:05.000Z"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().write_all(text.as_bytes()).unwrap();
+            let read = |start| {
+                let source = Source::open(file.path(), &ReadOptions::new(start), || Timestamp::from_secs_f64(1.8e9)).unwrap();
+                drain(source).0.iter().map(|sample| sample.source_time.to_string()).collect::<Vec<_>>()
+            };
+            let (imported, relayed) = (read(Start::at(at)), read(Start::shifted(at)));
+            assert_eq!((imported[0].as_str(), &imported), (first, &relayed), "{text}");
+        }
     }
 
     #[test]

@@ -81,17 +81,18 @@ impl TimeLine {
         self.days.remark().into_iter().chain(order)
     }
 
-    /// Lets a date that can be read in one way alone decide how the others are read, if none has yet.
-    pub(super) fn decide(&mut self, date: &TwoWayDate, line: u64) {
+    /// Lets a date that can be read in one way alone decide how the others are read, if none has yet. Yields whether one has.
+    pub(super) fn decide(&mut self, date: &TwoWayDate, line: u64) -> bool {
         let order = match (date.day_first(), date.month_first()) {
             (Some(_), None) if !date.has_dots() => DateOrder::DayFirst,
             (None, Some(_)) => DateOrder::MonthFirst,
-            _ => return,
+            _ => return self.order.is_some(),
         };
         if self.order.is_none() {
             self.order = Some(order);
             self.decided = Some((line, date.shown()));
         }
+        true
     }
 
     fn date(&mut self, date: &TwoWayDate, line: u64) -> Result<Timestamp, String> {
