@@ -227,7 +227,7 @@ pub(super) const fn unit_of(form: TimeForm) -> Option<(f64, &'static str)> {
     })
 }
 
-/// What a number of a unit since 1970 is by its size, where it is no time of a recording in that unit; with the unit's name.
+/// The seconds that a number means by its size, and its unit, where it is no time of a recording in the unit that its column names.
 pub(super) fn other_unit(n: f64, form: TimeForm) -> Option<(f64, &'static str)> {
     let (per_s, _) = unit_of(form).filter(|(per_s, _)| !PLAUSIBLE_S.contains(&(n / per_s)))?;
     let forms = [TimeForm::UnixSeconds, TimeForm::UnixMillis, TimeForm::UnixMicros, TimeForm::UnixNanos];
